@@ -1,0 +1,76 @@
+"""The service's errors, as one tree that says what may be done about each.
+
+::
+
+    S2psError
+    ├── RetryableError          the same call may succeed later: a dependency is down, a race was lost half-way
+    │   ├── StoreUnavailableError      the object store did not answer, or answered 5xx
+    │   ├── StationUnavailableError    the station did not answer, or answered 5xx
+    │   └── NotReadyError              an input of this step is not there yet
+    ├── PermanentError          the same call will fail for ever: bad input, bad configuration, a bug in a document
+    │   ├── BadInputError              a file, event or document from outside breaks its format
+    │   ├── ConfigurationError         a setting or a manifest of ours is wrong
+    │   └── IntegrityError             bytes differ from what their checksum, size or header promises
+    └── AbsentError             something asked for does not exist, and that is an answer
+        └── ObjectAbsentError          no object under this key
+
+The HTTP binding answers a RetryableError with 503, a PermanentError with 422, and lets any other exception become a 500.
+"""
+
+from __future__ import annotations
+
+
+class S2psError(Exception):
+    """Root of the tree; never raised itself."""
+
+
+class RetryableError(S2psError):
+    """The same call may succeed later."""
+
+
+class StoreUnavailableError(RetryableError):
+    """The object store did not answer, or answered with a server error."""
+
+
+class StationUnavailableError(RetryableError):
+    """A station did not answer, or answered with a server error."""
+
+
+class NotReadyError(RetryableError):
+    """An input of this step is not there yet."""
+
+
+class PermanentError(S2psError):
+    """The same call will fail for ever."""
+
+
+class BadInputError(PermanentError):
+    """Something from outside breaks its format.
+
+    Args:
+        what: the file, event or field that is wrong.
+        expected: what was expected of it, in a few words.
+        found: what was there instead, cut short; hostile text is shown by ``repr``.
+    """
+
+    def __init__(self, what: str, expected: str, found: object = None) -> None:
+        self.what = what
+        self.expected = expected
+        shown = "" if found is None else f", found {repr(found)[:120]}"
+        super().__init__(f"{what}: expected {expected}{shown}")
+
+
+class ConfigurationError(PermanentError):
+    """A setting or a manifest of ours is wrong."""
+
+
+class IntegrityError(PermanentError):
+    """Bytes differ from what their checksum, size or header promises."""
+
+
+class AbsentError(S2psError):
+    """Something asked for does not exist, and that is an answer."""
+
+
+class ObjectAbsentError(AbsentError):
+    """No object under this key."""
