@@ -1,1 +1,1 @@
-
+"""What runs: one folder per function or Job; a folder is one step of the service."""

@@ -1,0 +1,1 @@
+"""Adapters: the real other side of each port."""

@@ -1,0 +1,75 @@
+"""The only place that builds real adapters: every function and Job gets its ``Services`` here.
+
+Imports of adapters stand inside the properties: a function that never launches a Job does not import a launcher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from shared.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from shared.ledger.ledger import Ledger
+    from shared.ports import Clock, EventSink, JobLauncher, ObjectStore, Station
+    from shared.workflow.graph import Workflow
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a step may use. Tests and rehearsals make their own, with the in-memory store and the virtual clock."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        from shared.adapters.s3 import S3Store
+
+        return S3Store.from_settings(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from shared.ledger.ledger import Ledger
+
+        return Ledger(self.store, self.settings.bucket_ledger, self.clock)
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        from shared.workflow.graph import load_workflow
+
+        return load_workflow(self.settings.processor_set)
+
+    @cached_property
+    def launcher(self) -> JobLauncher:
+        from shared.adapters.local_jobs import LocalJobLauncher
+
+        return LocalJobLauncher(self.settings.jobs_dir)
+
+    @cached_property
+    def stations(self) -> dict[str, Station]:
+        from shared.adapters.webdav import WebDavStation
+
+        return {station.name: WebDavStation(station) for station in self.settings.stations}
+
+    @cached_property
+    def sink(self) -> EventSink:
+        from shared.adapters.http_sink import HttpSink
+
+        return HttpSink.from_environment()
+
+
+@cache
+def services() -> Services:
+    """The services of this process, built from its settings."""
+    return Services(load_settings())

@@ -1,0 +1,110 @@
+"""Keys of the ledger bucket: the only place that knows where a record stands."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+OPEN: Final = "open/"
+TIMERS: Final = "timers/"
+_SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def safe_name(name: str) -> str:
+    """``name`` where it may stand in a key, else a digest of it: hostile names are recorded, never trusted."""
+    return name if _SAFE.fullmatch(name) else "x-" + hashlib.sha256(name.encode(errors="replace")).hexdigest()[:24]
+
+
+def open_marker(session: str) -> str:
+    return f"{OPEN}{session}"
+
+
+def session(session: str) -> str:
+    return f"sessions/{session}/"
+
+
+def seen(session: str, file: str) -> str:
+    return f"sessions/{session}/seen/{safe_name(file)}.json"
+
+
+def receipt(session: str, file: str) -> str:
+    return f"sessions/{session}/received/{safe_name(file)}.receipt.json"
+
+
+def refusal(session: str, file: str) -> str:
+    return f"sessions/{session}/refused/{safe_name(file)}.json"
+
+
+def complete(session: str) -> str:
+    return f"sessions/{session}/complete.json"
+
+
+def account(session: str) -> str:
+    return f"sessions/{session}/account.json"
+
+
+def timer(due: datetime, kind: str, digest: str) -> str:
+    return f"{TIMERS}{due:%Y%m%dT%H%M}/{kind}-{digest}.json"
+
+
+def product(level: str, sensing: datetime, name: str) -> str:
+    return f"products/{level}/{sensing:%Y/%m/%d}/{name}.json"
+
+
+def dead_letter(when: datetime, event: str) -> str:
+    return f"dead-letters/{when:%Y%m%d}/{safe_name(event)}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkKey:
+    """The place of one work item: ``sessions/<session>/work/<step>/<unit>/<digest>/``."""
+
+    session: str
+    step: str
+    unit: str
+    digest: str
+
+    @property
+    def prefix(self) -> str:
+        return f"sessions/{self.session}/work/{self.step}/{self.unit}/{self.digest}/"
+
+    @property
+    def order(self) -> str:
+        return f"{self.prefix}order.json"
+
+    @property
+    def job_order(self) -> str:
+        return f"{self.prefix}joborder.xml"
+
+    @property
+    def outcome(self) -> str:
+        return f"{self.prefix}outcome.json"
+
+    def attempt(self, number: int) -> str:
+        return f"{self.prefix}attempts/{number}.json"
+
+    def ended(self, number: int) -> str:
+        return f"{self.prefix}attempts/{number}.ended.json"
+
+    def job_name(self, number: int) -> str:
+        """A DNS label (at most 63 characters) that says what runs, and is unique by the digest."""
+        return f"{self.step}-{self.digest[:32]}-{number}"
+
+
+_WORK: Final = re.compile(r"sessions/([^/]+)/work/([^/]+)/([^/]+)/([0-9a-f]{64})/(.+)", re.ASCII)
+_SESSION: Final = re.compile(r"sessions/([^/]+)/(.+)", re.ASCII)
+
+
+def parse_work(key: str) -> tuple[WorkKey, str] | None:
+    """(place, rest) of a key below a work item, e.g. rest ``order.json`` or ``attempts/1.ended.json``; None for other keys."""
+    match = _WORK.fullmatch(key)
+    return None if match is None else (WorkKey(match[1], match[2], match[3], match[4]), match[5])
+
+
+def parse_session(key: str) -> tuple[str, str] | None:
+    """(session, rest) of a key below a session; None for other keys."""
+    match = _SESSION.fullmatch(key)
+    return None if match is None else (match[1], match[2])

@@ -1,0 +1,277 @@
+"""Record models of the ledger. Every record is JSON with ``schema``, ``created`` and ``traceparent``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+StatusClass = Literal["succeeded", "succeeded-with-warnings", "no-product", "retry", "failed", "infrastructure"]
+FINISHED: frozenset[str] = frozenset({"succeeded", "succeeded-with-warnings"})
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Record(BaseModel):
+    """What all records share. Unknown fields are kept out, so that a misspelt one is found at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+    kind: ClassVar[str] = "record"
+
+    schema_: str = Field(default="", alias="schema")
+    created: AwareDatetime
+    traceparent: str = ""
+
+    def model_post_init(self, context: Any, /) -> None:
+        expected = f"org.s2ps.{self.kind}/1"
+        if self.schema_ not in {"", expected}:
+            raise ValueError(f"schema: expected {expected}, found {self.schema_}")
+        object.__setattr__(self, "schema_", expected)
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json(by_alias=True, indent=1).encode()
+
+
+class OpenMarker(Record):
+    """This session's account is not closed."""
+
+    kind: ClassVar[str] = "open"
+    session: str
+    station: str
+    satellite: str
+
+
+class Seen(Record):
+    """A file was seen at the station."""
+
+    kind: ClassVar[str] = "seen"
+    session: str
+    file: str
+    station: str
+    tree: Literal["NOMINAL", "RETRANSFER"]
+    satellite: str
+    path: str
+    size: Annotated[int, Field(ge=0)]
+    modified: AwareDatetime
+
+
+class Receipt(Record):
+    """A file is in the store, whole, with these bytes. ``modified`` and ``size`` are those of the ``Seen`` it answers."""
+
+    kind: ClassVar[str] = "receipt"
+    session: str
+    file: str
+    key: str
+    size: int
+    sha256: Sha256
+    etag: str
+    modified: AwareDatetime
+    seconds: float = 0.0
+    resumed_from: int = 0
+
+
+class Refusal(Record):
+    """A file, or what a file says, was refused."""
+
+    kind: ClassVar[str] = "refusal"
+    session: str
+    file: str
+    reason: str
+
+
+class SessionChunk(BaseModel):
+    """One raw file of a complete session."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    name: str
+    key: str
+    channel: int
+    size: int
+    sha256: Sha256
+
+
+class Complete(Record):
+    """The raw files of a session that processing starts from. ``missing`` and ``reason`` tell of a partial one."""
+
+    kind: ClassVar[str] = "complete"
+    session: str
+    station: str
+    satellite: str
+    t0: AwareDatetime
+    sensing_stop: AwareDatetime | None = None
+    files: tuple[SessionChunk, ...]
+    missing: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class FileEntry(BaseModel):
+    """One file of an artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    path: str
+    size: int
+    sha256: Sha256
+
+
+class Artifact(BaseModel):
+    """Files of one file type that a step reads or wrote: ``files`` below ``prefix`` in ``bucket``.
+
+    ``digest`` is the SHA-256 over the sorted (path, size, sha256) lines of the files: equal digests mean equal trees.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    file_type: str
+    name: str
+    bucket: str
+    prefix: str
+    digest: Sha256
+    size: int
+    unit: str = ""
+    files: tuple[FileEntry, ...] = ()
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+
+class ArtifactRef(BaseModel):
+    """An input of a work item: an artifact of an earlier outcome, or the raw files of the session (``outcome`` is complete.json)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    file_type: str
+    outcome: str
+    name: str
+    digest: Sha256
+
+
+class Order(Record):
+    """The claim of one work item."""
+
+    kind: ClassVar[str] = "order"
+    session: str
+    step: str
+    unit: str
+    digest: Sha256
+    processor: str
+    version: str
+    inputs: tuple[ArtifactRef, ...]
+    parameters: dict[str, str]
+    t0: AwareDatetime
+    deadline: AwareDatetime
+    priority: int = 0
+
+
+class Attempt(Record):
+    """One attempt at a work item."""
+
+    kind: ClassVar[str] = "attempt"
+    number: int
+    job: str
+    cpus: float
+    memory_mb: int
+    time_limit_s: int
+
+
+class AttemptEnded(Record):
+    """An attempt ended without an outcome of its own."""
+
+    kind: ClassVar[str] = "attempt-ended"
+    number: int
+    status: StatusClass
+    exit_code: int | None = None
+    reason: str = ""
+    retry_at: AwareDatetime | None = None
+
+
+class Outcome(Record):
+    """The first finished attempt: final. ``units`` names what fans out (``datastrip``, ``tile``)."""
+
+    kind: ClassVar[str] = "outcome"
+    step: str
+    unit: str
+    attempt: int
+    status: StatusClass
+    exit_code: int | None = None
+    reason: str = ""
+    started: AwareDatetime
+    finished: AwareDatetime
+    outputs: tuple[Artifact, ...] = ()
+    units: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    figures: dict[str, float] = Field(default_factory=dict)
+
+
+class Published(Record):
+    """A product is on the shelf: its ``manifest.json`` stands at ``manifest``."""
+
+    kind: ClassVar[str] = "product"
+    product: str
+    level: str
+    product_type: str
+    session: str
+    step: str
+    unit: str
+    bucket: str
+    prefix: str
+    manifest: str
+    size: int
+    files: tuple[FileEntry, ...]
+    sensing_start: AwareDatetime
+    footprint: str = ""
+    t0: AwareDatetime
+    deadline: AwareDatetime
+    status: StatusClass
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+
+class AccountEntry(BaseModel):
+    """How one expected product ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    level: str
+    step: str
+    unit: str
+    product: str
+    ended: Literal["produced", "absent", "parked"]
+    reason: str = ""
+    at: AwareDatetime | None = None
+    deadline: AwareDatetime | None = None
+    slack_s: float | None = None
+    warning: str = ""
+
+
+class Account(Record):
+    """The end of a session: every product that it promised, and how it ended."""
+
+    kind: ClassVar[str] = "account"
+    session: str
+    t0: AwareDatetime | None
+    entries: tuple[AccountEntry, ...]
+    produced: int
+    absent: int
+    parked: int
+    refused: tuple[str, ...] = ()
+
+
+class Timer(Record):
+    """Something to decide at ``due``: rule 5, every wait has a deadline."""
+
+    kind: ClassVar[str] = "timer"
+    timer: str
+    due: AwareDatetime
+    session: str
+    subject: str = ""
+
+
+class DeadLetter(Record):
+    """An event that nothing could handle."""
+
+    kind: ClassVar[str] = "dead-letter"
+    event: dict[str, Any]
+    reason: str
+    function: str = ""
+
+
+def timer_due(
+    created: datetime, due: datetime, kind: str, session: str, subject: str = "", traceparent: str = ""
+) -> Timer:
+    """A timer record."""
+    return Timer(created=created, traceparent=traceparent, timer=kind, due=due, session=session, subject=subject)

@@ -1,0 +1,101 @@
+"""Every setting of the service, from environment variables with the prefix ``S2PS_``; a wrong one is refused at start-up.
+
+The same settings serve the local runtime and Knative (ConfigMap and Secret). Lists and objects are JSON.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+
+class StationSettings(BaseModel):
+    """One pick-up point."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Z0-9_]{3,4}$", description="Station id, e.g. SGS_")]
+    url: Annotated[str, Field(pattern=r"^https?://", description="Base of the NOMINAL and RETRANSFER trees")]
+    protocol: Annotated[Literal["xbip"], Field(description="XBIP: WebDAV")] = "xbip"
+    user: Annotated[str, Field(description="Basic authentication; empty for none")] = ""
+    password: Annotated[SecretStr, Field(description="Basic authentication")] = SecretStr("")
+    preemptive: Annotated[bool, Field(description="Send credentials before they are asked for")] = True
+    ca_file: Annotated[
+        Path | None, Field(description="PEM bundle of the authority that signed the station's certificate")
+    ] = None
+    timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for a connection or for the next bytes")] = (
+        20.0
+    )
+    parallel: Annotated[int, Field(ge=1, le=64, description="Transfers at a time from this station")] = 4
+
+
+class Settings(BaseSettings):
+    """Settings of every function and Job."""
+
+    model_config = SettingsConfigDict(env_prefix="S2PS_", extra="ignore", frozen=True)
+
+    store_endpoint: Annotated[str, Field(description="URL of the S3 store; empty for AWS")] = ""
+    store_region: Annotated[str, Field(description="Region name that requests are signed for")] = "us-east-1"
+    store_access_key: Annotated[SecretStr, Field(description="Empty: the default credential chain")] = SecretStr("")
+    store_secret_key: Annotated[SecretStr, Field(description="Empty: the default credential chain")] = SecretStr("")
+    bucket_sessions: Annotated[str, Field(description="Raw session files")] = "s2-sessions"
+    bucket_auxiliary: Annotated[str, Field(description="Auxiliary files and GIPPs")] = "s2-auxiliary"
+    bucket_work: Annotated[str, Field(description="Intermediate products, one prefix per attempt")] = "s2-work"
+    bucket_products: Annotated[str, Field(description="Published products")] = "s2-products"
+    bucket_ledger: Annotated[str, Field(description="Control records")] = "s2-ledger"
+
+    stations: Annotated[tuple[StationSettings, ...], Field(description="Pick-up points, as a JSON list")] = ()
+    transfer_part_mb: Annotated[int, Field(ge=5, le=512, description="Size of one part of a transfer, MiB")] = 8
+    transfer_budget_s: Annotated[
+        float, Field(gt=0, description="A transfer request stops after this long and is resumed by the next")
+    ] = 240.0
+    session_wait_s: Annotated[
+        float, Field(gt=0, description="Wait for a session's missing files, from the last one seen")
+    ] = 1800.0
+    session_partial: Annotated[
+        Literal["proceed", "park"],
+        Field(description="When that wait is over: process what is there, or park the session"),
+    ] = "proceed"
+
+    processor_set: Annotated[
+        str, Field(description="Processor set bound to the graph: a file of shared/workflow/processors, or a path")
+    ] = "open"
+    launcher: Annotated[Literal["local", "kubernetes"], Field(description="Where Jobs run")] = "local"
+    jobs_dir: Annotated[Path, Field(description="Local launcher: the spool of Jobs")] = Path("runs/jobs")
+    scratch_dir: Annotated[Path, Field(description="Local Jobs: scratch space, one folder per attempt")] = Path(
+        "runs/scratch"
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=20, description="Attempts at one work item before it is parked")] = 3
+    retry_delay_s: Annotated[
+        float, Field(ge=0, description="Delay before the second attempt; doubles with each further one")
+    ] = 30.0
+
+    sweep_grace_s: Annotated[
+        float,
+        Field(ge=0, description="A sweep leaves alone what was written less than this ago: its event may be under way"),
+    ] = 20.0
+    trace_dir: Annotated[
+        Path | None, Field(description="Where spans go as OTLP JSON lines when no collector is set")
+    ] = None
+    notification_token: Annotated[
+        SecretStr, Field(description="Bearer token that store notifications must carry; empty for none")
+    ] = SecretStr("")
+
+
+@cache
+def load_settings() -> Settings:
+    """The settings of this process. ConfigurationError names each wrong variable and what was expected."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"S2PS_{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors(include_input=False)
+        )
+        raise ConfigurationError(wrong) from None

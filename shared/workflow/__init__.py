@@ -1,0 +1,1 @@
+"""The processing graph as data: steps, and the processors bound to them."""
