@@ -1,0 +1,1 @@
+"""The multispectral instrument: bands, packets, geometry, radiometry, tile grid, atmosphere."""

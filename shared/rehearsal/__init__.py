@@ -1,0 +1,1 @@
+"""What a rehearsal needs: scenes, the session simulator, faults, a ground station."""
