@@ -30,7 +30,7 @@ class GpsPointLike(Protocol):
     """A navigation fix: GPS nanoseconds, Earth-fixed position in metres."""
 
     @property
-    def time_ns(self) -> int: ...
+    def gps_ns(self) -> int: ...
     @property
     def position(self) -> Sequence[float]: ...
 
@@ -39,7 +39,7 @@ class AttitudePointLike(Protocol):
     """An attitude sample: GPS nanoseconds, quaternion (x, y, z, w) from body to Earth-fixed."""
 
     @property
-    def time_ns(self) -> int: ...
+    def gps_ns(self) -> int: ...
     @property
     def quaternion(self) -> Sequence[float]: ...
 
@@ -62,8 +62,8 @@ class ViewingModel:
         attitude_points: Sequence[AttitudePointLike],
         first_line_time: int,
     ) -> None:
-        fixes = sorted({point.time_ns: point for point in gps_points}.items())
-        samples = sorted({point.time_ns: point for point in attitude_points}.items())
+        fixes = sorted({point.gps_ns: point for point in gps_points}.items())
+        samples = sorted({point.gps_ns: point for point in attitude_points}.items())
         if len(fixes) < _LAGRANGE_POINTS or len(samples) < 2:
             raise BadInputError(
                 "ancillary data", f"{_LAGRANGE_POINTS} GPS points and 2 attitudes", (len(fixes), len(samples))
@@ -197,5 +197,4 @@ def _rotate(quaternion: Floats, vector: Floats) -> Floats:
     """Vectors turned by unit quaternions (x, y, z, w); leading shapes broadcast."""
     axis, real = quaternion[..., :3], quaternion[..., 3:]
     twice = 2.0 * np.cross(axis, vector)
-    turned = vector + real * twice + np.cross(axis, twice)
-    return np.asarray(turned, dtype=np.float64)
+    return np.asarray(vector + real * twice + np.cross(axis, twice), dtype=np.float64)
