@@ -1,0 +1,79 @@
+"""Reading and writing of ledger records: conditional writes are the only locks of the service (rule 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from shared.errors import BadInputError, ObjectAbsentError
+from shared.ledger import keys
+from shared.ledger.records import Record, Timer
+from shared.ports import Clock, ObjectInfo, ObjectStore
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger bucket of ``store``."""
+
+    store: ObjectStore
+    bucket: str
+    clock: Clock
+
+    def create(self, key: str, record: Record) -> bool:
+        """First write wins; False where a record stood there already, which is no error."""
+        return self.store.put_new(self.bucket, key, record.to_json(), metadata=_carrier(record))
+
+    def replace(self, key: str, record: Record, etag: str) -> bool:
+        """Replace the record that has ``etag``; False where it changed meanwhile."""
+        return self.store.put_if(self.bucket, key, record.to_json(), etag, metadata=_carrier(record))
+
+    def read(self, key: str, model: type[R]) -> R:
+        """The record at ``key``. ObjectAbsentError where there is none, BadInputError where it breaks its model."""
+        return self.read_with_etag(key, model)[0]
+
+    def read_with_etag(self, key: str, model: type[R]) -> tuple[R, str]:
+        """The record at ``key`` and the etag that ``replace`` takes."""
+        body, info = self.store.get(self.bucket, key)
+        try:
+            return model.model_validate_json(body), info.etag
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadInputError(f"ledger record {key}, {where}", first["msg"]) from None
+
+    def find(self, key: str, model: type[R]) -> R | None:
+        """The record at ``key``, or None."""
+        try:
+            return self.read(key, model)
+        except ObjectAbsentError:
+            return None
+
+    def exists(self, key: str) -> bool:
+        return self.store.head(self.bucket, key) is not None
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Records below ``prefix``, in the order of their keys."""
+        return self.store.list(self.bucket, prefix)
+
+    def delete(self, key: str) -> None:
+        self.store.delete(self.bucket, key)
+
+    def due_timers(self, now: datetime) -> Iterator[tuple[str, Timer]]:
+        """(key, timer) of each timer due at ``now``. Keys sort by due minute, so only due ones are listed."""
+        end = f"{keys.TIMERS}{now:%Y%m%dT%H%M}/~"
+        for info in self.list(keys.TIMERS):
+            if info.key > end:
+                return
+            timer = self.find(info.key, Timer)
+            if timer is not None and timer.due <= now:
+                yield info.key, timer
+
+
+def _carrier(record: Record) -> dict[str, str]:
+    return {"traceparent": record.traceparent} if record.traceparent else {}
