@@ -189,7 +189,7 @@ class ViewingModel:
 def _one_sided(quaternions: Floats) -> Floats:
     """The same rotations with signs that let neighbours be mixed."""
     flips = np.sign(np.einsum("ij,ij->i", quaternions[1:], quaternions[:-1]))
-    signs = np.concatenate([[1.0], np.cumprod(np.where(flips < 0, -1.0, 1.0))])
+    signs: Floats = np.concatenate([[1.0], np.cumprod(np.where(flips < 0, -1.0, 1.0))])
     return quaternions * signs[:, None]
 
 
