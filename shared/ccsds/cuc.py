@@ -32,8 +32,8 @@ def decode_cuc(octets: bytes | memoryview) -> int:
 
 
 def gps_ns_to_utc(gps_ns: int) -> datetime:
-    """UTC, cut to microseconds."""
-    return GPS_EPOCH + timedelta(seconds=-GPS_MINUS_UTC_S, microseconds=gps_ns // 1000)
+    """UTC, to the nearest microsecond."""
+    return GPS_EPOCH + timedelta(seconds=-GPS_MINUS_UTC_S, microseconds=(gps_ns + 500) // 1000)
 
 
 def utc_to_gps_ns(when: datetime) -> int:

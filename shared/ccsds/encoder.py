@@ -15,11 +15,11 @@ from shared.ccsds.link import (
     FRAME_HEADER_OCTETS,
     IDLE_VCID,
     MPDU_HEADER_OCTETS,
-    NO_PACKET_START,
     ONLY_IDLE_DATA,
     SENTINEL2,
     LinkProfile,
 )
+from shared.ccsds.mpdu import first_header_pointers
 from shared.ccsds.randomiser import randomise
 from shared.ccsds.spacepackets import PRIMARY_OCTETS, idle_packet
 
@@ -76,7 +76,7 @@ class ChannelEncoder:
         full = len(stream) // zone
         zones = np.frombuffer(stream, np.uint8, full * zone).reshape(full, zone)
         channel.pending = stream[full * zone :]
-        cadus = self._frames(vcid, zones, _first_headers(np.array(starts, np.int64), full, zone))
+        cadus = self._frames(vcid, zones, first_header_pointers(np.array(starts, np.int64), full, zone))
         channel.starts = [start - full * zone for start in starts if start >= full * zone]
         return cadus
 
@@ -120,11 +120,3 @@ class ChannelEncoder:
         cadus[:, :ASM_OCTETS] = np.frombuffer(ASM.to_bytes(ASM_OCTETS, "big"), np.uint8)
         cadus[:, ASM_OCTETS:] = randomise(blocks) if profile.randomised else blocks
         return cadus.tobytes()
-
-
-def _first_headers(starts: NDArray[np.int64], frames: int, zone: int) -> NDArray[np.int64]:
-    """First header pointer of each frame: offset of the first packet that starts in it, 7FF where none does."""
-    begins = np.arange(frames) * zone
-    padded = np.append(starts, np.iinfo(np.int64).max)
-    first = padded[np.searchsorted(starts, begins)]
-    return np.where(first < begins + zone, first - begins, NO_PACKET_START)

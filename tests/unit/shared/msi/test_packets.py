@@ -1,0 +1,88 @@
+"""Packet layouts round-trip; octets from outside are refused with a reason."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ccsds.cuc import decode_cuc
+from shared.errors import BadInputError
+from shared.msi.packets import (
+    AttitudePoint,
+    DatatakeDescriptor,
+    GpsPoint,
+    ImageBlock,
+    image_apid,
+    image_source,
+)
+
+times = st.binary(min_size=7, max_size=7).map(decode_cuc)
+reals = st.floats(allow_nan=False)
+blocks = st.builds(
+    ImageBlock,
+    detector=st.integers(1, 12),
+    band=st.integers(0, 12),
+    scene=st.integers(1, 65535),
+    block=st.integers(0, 65535),
+    lines=st.integers(0, 255),
+    columns=st.integers(0, 65535),
+    compression=st.integers(0, 255),
+    payload=st.binary(max_size=40),
+)
+descriptors = st.builds(
+    DatatakeDescriptor,
+    satellite=st.sampled_from(["S2A", "S2B", "S2C", "S2D"]),
+    absolute_orbit=st.integers(0, 2**32 - 1),
+    relative_orbit=st.integers(0, 65535),
+    datatake_start_ns=times,
+    datatake_type=st.sampled_from(["INS-NOBS", "INS-DASC", "INS"]),
+    detectors=st.sets(st.integers(1, 12)).map(lambda chosen: tuple(sorted(chosen))),
+    scenes=st.integers(0, 65535),
+    first_line_ns=times,
+    gps_packets=st.integers(0, 2**32 - 1),
+    attitude_packets=st.integers(0, 2**32 - 1),
+    descriptor_packets=st.integers(0, 2**32 - 1),
+)
+
+
+@given(blocks)
+def test_image_blocks_round_trip(block: ImageBlock) -> None:
+    assert ImageBlock.decode(block.encode()) == block
+
+
+@given(st.builds(GpsPoint, times, st.tuples(reals, reals, reals), st.tuples(reals, reals, reals)))
+def test_gps_points_round_trip(point: GpsPoint) -> None:
+    assert GpsPoint.decode(point.encode()) == point
+
+
+@given(st.builds(AttitudePoint, times, st.tuples(reals, reals, reals, reals)))
+def test_attitudes_round_trip(point: AttitudePoint) -> None:
+    assert AttitudePoint.decode(point.encode()) == point
+
+
+@given(descriptors)
+def test_descriptors_round_trip(descriptor: DatatakeDescriptor) -> None:
+    assert DatatakeDescriptor.decode(descriptor.encode()) == descriptor
+
+
+@pytest.mark.parametrize("kind", [ImageBlock, GpsPoint, AttitudePoint, DatatakeDescriptor])
+@given(octets=st.binary(max_size=70))
+def test_other_octets_are_refused_or_read(kind: type[ImageBlock], octets: bytes) -> None:
+    try:
+        read = kind.decode(octets)
+    except BadInputError:
+        return
+    assert len(read.encode()) == len(octets)
+
+
+def test_apids_name_detector_and_band_and_nothing_else() -> None:
+    apids = {image_apid(d, b): (d, b) for d in range(1, 13) for b in range(13)}
+    assert len(apids) == 156
+    assert {apid: image_source(apid) for apid in range(2048)} == {apid: apids.get(apid) for apid in range(2048)}
+
+
+@pytest.mark.parametrize(("detector", "band"), [(0, 0), (13, 0), (1, 13), (1, -1)])
+def test_an_image_apid_off_the_instrument_is_refused(detector: int, band: int) -> None:
+    with pytest.raises(ValueError, match=r"detector 1\.\.12"):
+        image_apid(detector, band)
