@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 SIMPLIFICATIONS: Final = (
-    "Atmosphere: 6SV table at one view direction (zenith 5 deg, relative azimuth 90 deg), continental aerosol, sea level, "
-    "ozone 330 DU; Sentinel-2A spectral responses for every satellite.",
+    "Atmosphere: 6SV table at one view direction (zenith 5 deg, relative azimuth 90 deg), sea level, ozone 330 DU.",
+    "Atmosphere: continental aerosol everywhere; Sentinel-2A spectral responses for every satellite.",
     "Atmosphere: Lambertian ground, no adjacency effect, no terrain correction.",
 )
 """What the table leaves out; processors that use it add these to the product's notes."""

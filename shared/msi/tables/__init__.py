@@ -1,0 +1,1 @@
+"""Tables that the instrument and atmosphere models read, and the scripts that make them."""
