@@ -32,6 +32,13 @@ class Services:
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
 
+    @staticmethod
+    def trace(session: str) -> str:
+        """The trace context that records of ``session`` carry: the span under way, else the session's root."""
+        from shared.telemetry import current_traceparent, session_traceparent
+
+        return current_traceparent() or session_traceparent(session)
+
     @cached_property
     def store(self) -> ObjectStore:
         from shared.adapters.s3 import S3Store

@@ -1,7 +1,7 @@
 """Grammar of the names that cross the service's border: sessions, session files, PDIs, compact SAFE products.
 
-Every name comes from outside and is hostile until it has been parsed here: the grammars admit no separator, no dot-dot, no
-control character and no unbounded length. ``parse`` and ``str`` are inverse on every valid name.
+Every name comes from outside and is hostile until it has been parsed here: the grammars admit no separator, no dot-dot,
+no control character and no unbounded length. ``parse`` and ``str`` are inverse on every valid name.
 
 Sources: session and PDI examples of the Sentinel-2 PDGS (station trees, product inventories); the Sentinel-2 Products
 Specification Document (PSD 14) for PDI suffixes and the compact naming of user products.
@@ -130,8 +130,8 @@ class SessionFile:
 class PdiName:
     """A Product Data Item's name, e.g. ``S2B_OPER_MSI_L0__GR_CAPG_20211113T040313_S20211113T024031_D11_N03.01``.
 
-    ``suffixes`` holds (letter, value) pairs in the order of the name; letters as in the PSD: S sensing or validity start,
-    O orbit range, V validity range, D detector, A absolute orbit, R relative orbit, T tile, N baseline, B band,
+    ``suffixes`` holds (letter, value) pairs in the order of the name; letters as in the PSD: S sensing or validity
+    start, O orbit range, V validity range, D detector, A absolute orbit, R relative orbit, T tile, N baseline, B band,
     W completeness, L degradation.
     """
 
@@ -179,7 +179,7 @@ _HKTM: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class HktmName:
-    """Housekeeping telemetry, the one product without site and creation: ``S2A_OPER_PRD_HKTM___<start>_<stop>_0001``."""
+    """Housekeeping telemetry, without site and creation: ``S2A_OPER_PRD_HKTM___<start>_<stop>_0001``."""
 
     satellite: str
     file_class: str
@@ -196,7 +196,8 @@ class HktmName:
         return cls(match["sat"], match["cls"], start, stop, int(match["n"]))
 
     def __str__(self) -> str:
-        return f"{self.satellite}_{self.file_class}_PRD_HKTM___{format_stamp(self.start)}_{format_stamp(self.stop)}_{self.number:04d}"
+        span = f"{format_stamp(self.start)}_{format_stamp(self.stop)}"
+        return f"{self.satellite}_{self.file_class}_PRD_HKTM___{span}_{self.number:04d}"
 
 
 @dataclass(frozen=True, slots=True)

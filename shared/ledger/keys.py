@@ -99,7 +99,7 @@ _SESSION: Final = re.compile(r"sessions/([^/]+)/(.+)", re.ASCII)
 
 
 def parse_work(key: str) -> tuple[WorkKey, str] | None:
-    """(place, rest) of a key below a work item, e.g. rest ``order.json`` or ``attempts/1.ended.json``; None for other keys."""
+    """(place, rest) of a key below a work item, e.g. rest ``attempts/1.ended.json``; None for other keys."""
     match = _WORK.fullmatch(key)
     return None if match is None else (WorkKey(match[1], match[2], match[3], match[4]), match[5])
 

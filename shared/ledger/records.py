@@ -23,7 +23,7 @@ class Record(BaseModel):
     created: AwareDatetime
     traceparent: str = ""
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, _context: Any, /) -> None:
         expected = f"org.s2ps.{self.kind}/1"
         if self.schema_ not in {"", expected}:
             raise ValueError(f"schema: expected {expected}, found {self.schema_}")
@@ -57,7 +57,7 @@ class Seen(Record):
 
 
 class Receipt(Record):
-    """A file is in the store, whole, with these bytes. ``modified`` and ``size`` are those of the ``Seen`` it answers."""
+    """A file is in the store, whole. ``modified`` and ``size`` are those of the ``Seen`` it answers."""
 
     kind: ClassVar[str] = "receipt"
     session: str
@@ -133,7 +133,7 @@ class Artifact(BaseModel):
 
 
 class ArtifactRef(BaseModel):
-    """An input of a work item: an artifact of an earlier outcome, or the raw files of the session (``outcome`` is complete.json)."""
+    """An input of a work item: an artifact of an earlier outcome, or (complete.json) the session's raw files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     file_type: str

@@ -26,8 +26,8 @@ class _Model(BaseModel):
 class Step(_Model):
     """One step of the graph.
 
-    ``after`` names the step whose outcome readies it, or ``session``. ``over`` names the units of that outcome over which
-    it fans out; without it, the step runs on the unit of the step before.
+    ``after`` names the step whose outcome readies it, or ``session``. ``over`` names the units of that outcome over
+    which it fans out; without it, the step runs on the unit of the step before.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,15}$")]

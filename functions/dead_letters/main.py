@@ -1,0 +1,16 @@
+"""Entry point of dead letters: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.dead_letters.step import keep
+from shared.bootstrap import services
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST."""
+    return answer(request, "dead_letters", lambda event: keep(event, services()))

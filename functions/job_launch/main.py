@@ -1,0 +1,16 @@
+"""Entry point of job launch: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.job_launch.step import launch
+from shared.bootstrap import services
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST."""
+    return answer(request, "job_launch", lambda event: launch(event, services()))

@@ -1,0 +1,68 @@
+"""Job launch: an order that has no attempt under way gets one."""
+
+from __future__ import annotations
+
+from shared.bootstrap import Services
+from shared.domain.events import TIMER_DUE, Event
+from shared.errors import BadInputError
+from shared.ledger.attempts import Attempts, read_attempts
+from shared.ledger.keys import WorkKey, parse_work
+from shared.ledger.records import Attempt, Order
+from shared.ports import JobSpec
+
+OUT_OF_MEMORY = "OOMKilled"
+
+
+def launch(event: Event, services: Services) -> JobSpec | None:
+    """Start the attempt that is due, if any; launching it twice is a no-op."""
+    subject = str(event.data["subject"]) if event.type == TIMER_DUE else event.subject
+    place = parse_work(subject)
+    if place is None or place[1] != "order.json":
+        raise BadInputError("event, subject", "the key of an order.json", subject)
+    job = _launch(place[0], services)
+    if event.type == TIMER_DUE:
+        services.ledger.delete(str(event.data["key"]))
+    return job
+
+
+def _launch(place: WorkKey, services: Services) -> JobSpec | None:
+    ledger = services.ledger
+    if ledger.exists(place.outcome):
+        return None
+    order = ledger.read(place.order, Order)
+    attempts = read_attempts(ledger, place)
+    number = attempts.due(services.clock.now(), services.settings.max_attempts)
+    if number is None:
+        return None
+    job = _job(place, order, attempts, number, services)
+    attempt = Attempt(
+        created=services.clock.now(),
+        traceparent=job.traceparent,
+        number=number,
+        job=job.name,
+        cpus=job.cpus,
+        memory_mb=job.memory_mb,
+        time_limit_s=job.time_limit_s,
+    )
+    ledger.create(place.attempt(number), attempt)
+    services.launcher.launch(job)
+    return job
+
+
+def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services: Services) -> JobSpec:
+    processor = services.workflow.processors[order.step]
+    escalations = sum(ended.reason == OUT_OF_MEMORY for ended in attempts.ended.values())
+    return JobSpec(
+        name=place.job_name(number),
+        work=place.prefix,
+        attempt=number,
+        session=place.session,
+        step=place.step,
+        unit=place.unit,
+        cpus=processor.cpus,
+        memory_mb=processor.memory_mb * 2**escalations,
+        time_limit_s=processor.time_limit_s,
+        deadline=order.deadline,
+        priority=order.priority,
+        traceparent=services.trace(place.session),
+    )

@@ -1,0 +1,16 @@
+"""Entry point of job settlement: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.job_settlement.step import settle
+from shared.bootstrap import services
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST."""
+    return answer(request, "job_settlement", lambda event: settle(event, services()))

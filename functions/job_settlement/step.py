@@ -1,0 +1,113 @@
+"""Job settlement: an attempt that ended without an outcome is tried again, or ends the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from shared.bootstrap import Services
+from shared.domain.events import JOB_CHANGED, Event
+from shared.errors import BadInputError
+from shared.ledger.attempts import RETRYABLE, read_attempts
+from shared.ledger.keys import WorkKey, parse_work, timer
+from shared.ledger.records import Attempt, AttemptEnded, Outcome, timer_due
+
+WORK_LABEL = "s2ps.org/work"
+ATTEMPT_LABEL = "s2ps.org/attempt"
+RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """What a Job object says of its end."""
+
+    place: WorkKey
+    attempt: int
+    reason: str
+
+
+def settle(event: Event, services: Services) -> None:
+    """``attempts/<n>.ended.json`` was written, or a Job changed."""
+    if event.type.startswith(JOB_CHANGED.rsplit(".", 1)[0]):
+        end = job_end(event.data)
+        if end is not None:
+            _witness(end, services)
+        return
+    place = parse_work(event.subject)
+    if place is None or not place[1].endswith(".ended.json"):
+        raise BadInputError("event, subject", "the key of an attempt's end", event.subject)
+    _settle(place[0], services)
+
+
+def job_end(job: Any) -> JobEnd | None:
+    """The end that a Kubernetes Job object tells of; None while it is not over, or where it is none of ours."""
+    if not isinstance(job, Mapping):
+        raise BadInputError("event, data", "a Job object", type(job).__name__)
+    metadata, status = job.get("metadata") or {}, job.get("status") or {}
+    notes = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
+    if WORK_LABEL not in notes:
+        return None
+    place = parse_work(f"{notes[WORK_LABEL]}order.json")
+    number = str(notes.get(ATTEMPT_LABEL, ""))
+    if place is None or not number.isdigit():
+        raise BadInputError("Job, annotations", f"{WORK_LABEL} and {ATTEMPT_LABEL}", dict(notes))
+    for condition in status.get("conditions") or ():
+        if condition.get("status") == "True" and condition.get("type") in {"Failed", "Complete"}:
+            failed = condition["type"] == "Failed"
+            reason = str(condition.get("reason") or "unknown") if failed else "ended without an outcome"
+            return JobEnd(place[0], int(number), reason)
+    return None
+
+
+def _witness(end: JobEnd, services: Services) -> None:
+    """The Job is over: where its attempt wrote no end of its own, write one for it."""
+    ledger = services.ledger
+    if ledger.exists(end.place.outcome):
+        return
+    if not ledger.exists(end.place.ended(end.attempt)):
+        now = services.clock.now()
+        status = "retry" if end.reason == "DeadlineExceeded" else "infrastructure"
+        ended = AttemptEnded(
+            created=now,
+            traceparent=services.trace(end.place.session),
+            number=end.attempt,
+            status=status,
+            reason=end.reason,
+            retry_at=now + _delay(end.attempt, services),
+        )
+        ledger.create(end.place.ended(end.attempt), ended)
+    _settle(end.place, services)
+
+
+def _delay(number: int, services: Services) -> timedelta:
+    return timedelta(seconds=services.settings.retry_delay_s * 2 ** (number - 1))
+
+
+def _settle(place: WorkKey, services: Services) -> None:
+    ledger, now = services.ledger, services.clock.now()
+    attempts = read_attempts(ledger, place)
+    end = attempts.last_end
+    if end is None or ledger.exists(place.outcome):
+        return
+    trace = services.trace(place.session)
+    if end.status in RETRYABLE and attempts.started < services.settings.max_attempts:
+        due = end.retry_at or end.created + _delay(attempts.started, services)
+        record = timer_due(now, due, RETRY, place.session, place.order, trace)
+        ledger.create(timer(due, RETRY, place.job_name(attempts.started)), record)
+        return
+    tried = f" after {attempts.started} attempts" if attempts.started > 1 else ""
+    outcome = Outcome(
+        created=now,
+        traceparent=trace,
+        step=place.step,
+        unit=place.unit,
+        attempt=attempts.started,
+        status="failed",
+        exit_code=end.exit_code,
+        reason=f"{end.reason}{tried}",
+        started=ledger.read(place.attempt(attempts.started), Attempt).created,
+        finished=end.created,
+    )
+    ledger.create(place.outcome, outcome)

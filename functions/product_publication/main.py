@@ -1,0 +1,16 @@
+"""Entry point of product publication: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.product_publication.step import publish
+from shared.bootstrap import services
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST."""
+    return answer(request, "product_publication", lambda event: publish(event, services()))

@@ -1,0 +1,156 @@
+"""Session assembly: when every named chunk of both channels is here, the session is complete."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from functions.session_assembly.assess import assess, awaited
+from functions.session_assembly.dsib import MAX_SIZE, Dsib, parse_dsib
+from shared.bootstrap import Services
+from shared.domain.deadlines import t0
+from shared.domain.events import TIMER_DUE, Event
+from shared.domain.names import SessionFile
+from shared.errors import BadInputError
+from shared.ledger import keys
+from shared.ledger.records import Complete, OpenMarker, Receipt, Refusal, Seen, SessionChunk, timer_due
+from shared.workflow.accounting import parked_account
+
+TIMER = "session-incomplete"
+_RECEIPT = ".receipt.json"
+
+
+def assemble(event: Event, services: Services) -> None:
+    """A receipt was written, or the wait for a session is over."""
+    if event.type == TIMER_DUE:
+        _wait_over(event, services)
+        return
+    place = keys.parse_session(event.subject)
+    if place is None or not place[1].endswith(_RECEIPT):
+        raise BadInputError("event, subject", "the key of a receipt", event.subject)
+    session = place[0]
+    if services.ledger.exists(keys.complete(session)) or services.ledger.exists(keys.account(session)):
+        return
+    received = _received(session, services)
+    dsibs = _dsibs(session, received, services)
+    if awaited(dsibs, set(received)):
+        return
+    receipts, seen = _records(session, received, services)
+    found = assess(dsibs, receipts, seen)
+    for file, reason in found.refused:
+        _refuse(session, file, reason, services)
+    if found.whole:
+        _write_complete(session, dsibs, receipts, services)
+
+
+def _received(session: str, services: Services) -> dict[str, str]:
+    """File name to receipt key, of everything received."""
+    prefix = f"{keys.session(session)}received/"
+    return {i.key[len(prefix) : -len(_RECEIPT)]: i.key for i in services.ledger.list(prefix)}
+
+
+def _records(session: str, received: dict[str, str], services: Services) -> tuple[dict[str, Receipt], dict[str, Seen]]:
+    receipts = services.ledger.read_many(received.values(), Receipt)
+    seen = services.ledger.read_many([keys.seen(session, name) for name in received], Seen)
+    return {r.file: r for r in receipts}, {s.file: s for s in seen}
+
+
+def _dsibs(session: str, received: dict[str, str], services: Services) -> dict[int, Dsib]:
+    """The readable DSIBs by channel; one that is not readable is refused in the ledger, and awaited anew."""
+    found: dict[int, Dsib] = {}
+    for name, key in received.items():
+        file = SessionFile.parse(name)
+        if file.kind != "DSIB":
+            continue
+        receipt = services.ledger.read(key, Receipt)
+        try:
+            if receipt.size > MAX_SIZE:
+                raise BadInputError(name, f"at most {MAX_SIZE} bytes", receipt.size)
+            found[file.channel] = parse_dsib(
+                services.store.get(services.settings.bucket_sessions, receipt.key)[0], file
+            )
+        except BadInputError as error:
+            _refuse(session, name, str(error), services)
+    return found
+
+
+def _refuse(session: str, file: str, reason: str, services: Services) -> None:
+    record = Refusal(
+        created=services.clock.now(), traceparent=services.trace(session), session=session, file=file, reason=reason
+    )
+    services.ledger.create(keys.refusal(session, file), record)
+
+
+def _write_complete(
+    session: str,
+    dsibs: dict[int, Dsib],
+    receipts: dict[str, Receipt],
+    services: Services,
+    *,
+    missing: tuple[str, ...] = (),
+    reason: str = "",
+) -> None:
+    marker = services.ledger.read(keys.open_marker(session), OpenMarker)
+    named = {name for dsib in dsibs.values() for name in dsib.names}
+    files = {name: SessionFile.parse(name) for name in sorted(receipts)}
+    wanted = [name for name, file in files.items() if file.kind == "DSIB" or missing or name in named]
+    record = Complete(
+        created=services.clock.now(),
+        traceparent=services.trace(session),
+        session=session,
+        station=marker.station,
+        satellite=marker.satellite,
+        t0=t0(receipts[name].modified for name in wanted),
+        sensing_stop=max((dsib.time_stop for dsib in dsibs.values()), default=None),
+        files=tuple(
+            SessionChunk(
+                name=name,
+                key=receipts[name].key,
+                channel=files[name].channel,
+                size=receipts[name].size,
+                sha256=receipts[name].sha256,
+            )
+            for name in wanted
+        ),
+        missing=missing,
+        reason=reason,
+    )
+    services.ledger.create(keys.complete(session), record)
+
+
+def _wait_over(event: Event, services: Services) -> None:
+    """The configured decision about a session that is still not complete: go on with what is there, or park it."""
+    timer_key, session = str(event.data["key"]), str(event.data["session"])
+    if not (services.ledger.exists(keys.complete(session)) or services.ledger.exists(keys.account(session))):
+        wait = timedelta(seconds=services.settings.session_wait_s)
+        last = _last_activity(session, services)
+        now = services.clock.now()
+        if last is not None and last + wait > now:
+            due = last + wait
+            renewed = timer_due(now, due, TIMER, session, traceparent=services.trace(session))
+            services.ledger.create(keys.timer(due, TIMER, session), renewed)
+            if keys.timer(due, TIMER, session) == timer_key:
+                return
+        else:
+            _decide(session, services)
+    services.ledger.delete(timer_key)
+
+
+def _last_activity(session: str, services: Services) -> datetime | None:
+    return max((info.modified for info in services.ledger.list(f"{keys.session(session)}seen/")), default=None)
+
+
+def _decide(session: str, services: Services) -> None:
+    received = _received(session, services)
+    dsibs = _dsibs(session, received, services)
+    receipts, seen = _records(session, received, services)
+    found = assess(dsibs, receipts, seen)
+    missing = (*found.missing, *(f"{file}: {reason}" for file, reason in found.refused))
+    chunks = [name for name in receipts if SessionFile.parse(name).kind == "DSDB"]
+    reason = f"the wait of {services.settings.session_wait_s:.0f} s is over"
+    if services.settings.session_partial == "proceed" and chunks:
+        _write_complete(session, dsibs, receipts, services, missing=missing, reason=reason)
+        return
+    why = f"{reason}, missing: {'; '.join(missing[:5]) or 'every DSDB'}"
+    account = parked_account(services.workflow, session, why, services.clock.now(), services.trace(session))
+    services.ledger.create(keys.account(session), account)
+    services.ledger.delete(keys.open_marker(session))

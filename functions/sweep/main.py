@@ -1,0 +1,23 @@
+"""Entry point of the sweep: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.sweep.step import Sweep
+from shared.bootstrap import services
+
+
+@cache
+def _sweep() -> Sweep:
+    return Sweep(services())
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST: a tick of the PingSource."""
+    return answer(request, "sweep", lambda _event: _sweep().run())

@@ -1,0 +1,141 @@
+"""The sweep: rule 4's guarantee. What an open session lacks is found by listing, and its event is sent again.
+
+Its cost grows with what is in flight: closed sessions are never looked at, and within an open one an outcome whose
+consequences were once all seen is not read again by this instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from functions.sweep.lost import Story, lost_files, lost_work, tell
+from shared.bootstrap import Services
+from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
+from shared.errors import ObjectAbsentError
+from shared.ledger import keys
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import Complete, Outcome
+from shared.ports import JobState, ObjectInfo
+from shared.workflow.accounting import product_key, product_name, published_artifacts
+from shared.workflow.plan import Ready, Source, next_work
+from shared.workflow.sources import read_source
+
+
+class Sweep:
+    """Sweeps with the memory of one instance; losing the memory costs reads, nothing else."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._consequent: set[tuple[str, str]] = set()
+
+    def run(self) -> int:
+        """One sweep over all open sessions and due timers; returns how many events were sent again."""
+        sent = 0
+        for event in self._events():
+            self._services.sink.send(event)
+            sent += 1
+        return sent
+
+    def _events(self) -> Iterator[Event]:
+        yield from self._timers()
+        for marker in self._services.ledger.list(keys.OPEN):
+            session = marker.key.removeprefix(keys.OPEN)
+            try:
+                yield from self._session(session)
+            except ObjectAbsentError:
+                continue  # closed while we looked
+
+    def _timers(self) -> Iterator[Event]:
+        for key, timer in self._services.ledger.due_timers(self._services.clock.now()):
+            data = {"key": key, "session": timer.session, "subject": timer.subject, "due": timer.due.isoformat()}
+            extensions = {"traceparent": timer.traceparent} if timer.traceparent else {}
+            # The kind is the subject: triggers tell timers apart by it.
+            yield Event(
+                event_id(key, timer.due.isoformat()), "timers", TIMER_DUE, timer.timer, timer.due, data, extensions
+            )
+
+    def _session(self, session: str) -> Iterator[Event]:
+        services = self._services
+        now, grace = services.clock.now(), timedelta(seconds=services.settings.sweep_grace_s)
+        listing = {info.key: info for info in services.ledger.list(keys.session(session))}
+        story = tell(session, listing)
+        trace = services.trace(session)
+        if story.account is not None:
+            services.ledger.delete(keys.open_marker(session))
+            return
+        for info in lost_files(story, now, grace):
+            yield self._again(info, trace)
+        for work, lacks in lost_work(story, now, grace):
+            newest = max(work.attempts, default=0)
+            if lacks == "retry":
+                yield self._again(work.ended[newest], trace)
+            elif lacks == "attempt" and work.order is not None:
+                yield self._again(work.order, trace)
+            elif work.order is not None:
+                yield from self._attempt(work.place, newest, work.order, trace)
+        yield from self._consequences(story, listing, trace)
+
+    def _again(self, info: ObjectInfo, trace: str) -> Event:
+        bucket = self._services.settings.bucket_ledger
+        return object_created(bucket, info.key, info.etag, size=info.size, when=info.modified, traceparent=trace)
+
+    def _attempt(self, place: WorkKey, number: int, order: ObjectInfo, trace: str) -> Iterator[Event]:
+        """An attempt under way for long: is its Job alive? The Job's own word is the second witness."""
+        state = self._services.launcher.state(place.job_name(number))
+        if state is None:
+            yield self._again(order, trace)
+        elif state.phase in {"succeeded", "failed"}:
+            yield job_ended(place, number, state, trace)
+
+    def _consequences(self, story: Story, listing: dict[str, ObjectInfo], trace: str) -> Iterator[Event]:
+        """complete.json and outcomes from which not everything has followed yet."""
+        now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
+        sources = [story.complete, *(work.outcome for work in story.work.values())]
+        waiting = False
+        for info in sources:
+            if info is None or (info.key, info.etag) in self._consequent:
+                continue
+            if info.modified + grace > now:
+                waiting = True
+            elif self._followed(read_source(self._services.ledger, info.key), listing):
+                self._consequent.add((info.key, info.etag))
+            else:
+                waiting = True
+                yield self._again(info, trace)
+        outcomes = [work.outcome for work in story.work.values() if work.outcome is not None]
+        if story.settled and not waiting and outcomes:
+            yield self._again(max(outcomes, key=lambda info: info.modified), trace)  # wakes the account
+
+    def _followed(self, source: Source, listing: dict[str, ObjectInfo]) -> bool:
+        services = self._services
+        for item in next_work(services.workflow, source):
+            if isinstance(item, Ready) and item.key(source.session).order not in listing:
+                return False
+        if isinstance(source.record, Complete):
+            return True
+        return all(services.ledger.exists(key) for key in _shelf_keys(services, source.record))
+
+
+def _shelf_keys(services: Services, outcome: Outcome) -> Iterator[str]:
+    if outcome.status.startswith("succeeded"):
+        for output, artifact in published_artifacts(services.workflow, outcome):
+            yield product_key(str(output.publish), product_name(artifact), outcome.finished)
+
+
+def job_ended(place: WorkKey, number: int, state: JobState, trace: str) -> Event:
+    """The event that an ApiServerSource would send of this Job's end."""
+    name = place.job_name(number)
+    condition = {
+        "type": "Failed" if state.phase == "failed" else "Complete",
+        "status": "True",
+        "reason": state.reason or ("BackoffLimitExceeded" if state.phase == "failed" else "CompletionsReached"),
+    }
+    annotations = {"s2ps.org/work": place.prefix, "s2ps.org/attempt": str(number)}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "annotations": annotations},
+        "status": {"conditions": [condition]},
+    }
+    return Event(event_id("job", name, state.phase), "jobs", JOB_CHANGED, name, None, job, {"traceparent": trace})
