@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -154,7 +155,7 @@ class S3Store:
                     return
                 raise
             of = unquoted(answer["ETag"])
-            with answer["Body"] as body:
+            with closing(answer["Body"]) as body:
                 for chunk in body.iter_chunks(_CHUNK):
                     yield chunk, of
 
