@@ -1,6 +1,6 @@
 """CloudEvents 1.0 on HTTP: bytes and headers to ``Event`` and back. Pure; the standard library only.
 
-Source: CloudEvents 1.0.2 specification, its HTTP protocol binding (binary and structured content modes, percent-encoding
+Source: CloudEvents 1.0.2, its HTTP protocol binding (binary and structured content modes, percent-encoding
 of header values) and JSON event format. An attribute that the sender must give is never made up here: a receiver that
 invents an ``id`` turns every redelivery into a new event.
 """
