@@ -1,0 +1,61 @@
+# make run    the main job: a downlink session becomes L0, L1C and L2A products, on this machine
+# make test   all tests
+# make check  formatter, linter, types, import contracts
+# make lock   new lock files
+# Each makes its own .venv, the first time and again whenever the lock files change.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+ARGS   ?=
+
+.PHONY: run test unit check lock benchmark clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.run
+	$(BIN)/s2ps run $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(VENV)/.dev
+	@for file in tests/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# Debian has venv in a package of its own: it is installed where that is allowed, and asked for where it is not.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; } \
+	  || { echo 'Please install the package python3-venv'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run
+
+LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+  --python-version 3.11 --prerelease if-necessary-or-explicit pyproject.toml requirements/build.in
+lock: $(VENV)/.dev
+	$(BIN)/python -m pip install -q uv
+	$(LOCK) -o requirements/functions.txt
+	$(LOCK) --extra processors --extra local -o requirements/run.txt
+	$(LOCK) --all-extras --group dev -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs
