@@ -1,0 +1,217 @@
+"""A pick-up point on WebDAV (XBIP): ``<tree>/[<station>/]<satellite>/<session folder>/<channel folder>/<file>``.
+
+PROPFIND with Depth 1 only (RFC 4918): one folder at a time, and only the folders that are asked for. Redirects are not
+followed, and hrefs never lead out of the folder that was listed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Literal
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, SSLError
+from urllib3.util import Retry, Timeout, make_headers
+
+from shared.adapters.webdav_listing import MAX_ANSWER, REQUEST, Entry, members
+from shared.domain.names import SATELLITES
+from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
+from shared.ports import StationFile
+from shared.settings import StationSettings
+
+Tree = Literal["NOMINAL", "RETRANSFER"]
+TREES: Final[tuple[Tree, ...]] = ("NOMINAL", "RETRANSFER")
+
+_log: Final = logging.getLogger(__name__)
+_CHUNK: Final = 1 << 20
+_IGNORED: Final = re.compile(r"\..*|.*\.tmp|db.*|lost\+found", re.DOTALL)
+_CHANNEL: Final = re.compile(r"ch_?0?[12]", re.ASCII)
+_STATION: Final = re.compile(r"[A-Z0-9_]{4}", re.ASCII)
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)", re.ASCII)
+_RETRY: Final = Retry(
+    total=2,
+    connect=2,
+    read=1,
+    status=2,
+    redirect=False,
+    backoff_factor=0.2,
+    status_forcelist=(502, 503, 504),
+    allowed_methods=("GET", "PROPFIND"),
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
+
+
+@contextmanager
+def _finishing(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
+    """Give the connection back to the pool whatever happens: its places are counted."""
+    try:
+        yield
+    finally:
+        response.close()
+        response.release_conn()
+
+
+class WebDavStation:
+    """``shared.ports.Station`` over WebDAV. Thread-safe; at most ``settings.parallel`` connections at a time."""
+
+    def __init__(self, settings: StationSettings) -> None:
+        self._settings = settings
+        self._base = settings.url.rstrip("/") + "/"
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=settings.parallel,
+            block=True,
+            retries=_RETRY,
+            timeout=Timeout(connect=settings.timeout_s, read=settings.timeout_s),
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=None if settings.ca_file is None else str(settings.ca_file),
+        )
+        self._authorise = settings.preemptive
+        self._roots: dict[Tree, list[tuple[str, str]]] = {}
+
+    @property
+    def name(self) -> str:
+        return self._settings.name
+
+    def sessions(self) -> Iterator[tuple[Tree, str, str]]:
+        """See the port. A tree that is not there holds nothing."""
+        for tree in TREES:
+            self._roots[tree] = list(self._satellites(tree))
+            for satellite, path in self._roots[tree]:
+                for entry in self._list(path):
+                    if entry.folder and entry.plain and not _IGNORED.fullmatch(entry.name):
+                        yield tree, satellite, entry.name
+
+    def files(self, tree: Tree, satellite: str, folder: str) -> Iterator[StationFile]:
+        """See the port. Files stand in the session folder itself or in its channel folders."""
+        for of, path in self._roots.get(tree) or self._satellites(tree):
+            if of != satellite:
+                continue
+            session = f"{path}{folder}/"
+            for entry in self._list(session):
+                if not entry.folder:
+                    yield from self._file(entry, session, tree, satellite, folder)
+                elif _CHANNEL.fullmatch(entry.name):
+                    channel = f"{session}{entry.name}/"
+                    for file in self._list(channel):
+                        if not file.folder:
+                            yield from self._file(file, channel, tree, satellite, folder)
+
+    def _file(self, entry: Entry, below: str, tree: Tree, satellite: str, folder: str) -> Iterator[StationFile]:
+        if _IGNORED.fullmatch(entry.name) and entry.plain:
+            return
+        if entry.modified is None:
+            _log.warning("station %s: %r below %s has no getlastmodified, passed over", self.name, entry.name, below)
+            return
+        yield StationFile(f"{below}{entry.name}", entry.name, tree, satellite, folder, entry.size, entry.modified)
+
+    def _satellites(self, tree: Tree) -> Iterator[tuple[str, str]]:
+        """(satellite, path of its folder) in a tree, with or without a folder of the station above it."""
+        for entry in self._list(f"{tree}/"):
+            if not entry.folder:
+                continue
+            if entry.name in SATELLITES:
+                yield entry.name, f"{tree}/{entry.name}/"
+            elif _STATION.fullmatch(entry.name):
+                for below in self._list(f"{tree}/{entry.name}/"):
+                    if below.folder and below.name in SATELLITES:
+                        yield below.name, f"{tree}/{entry.name}/{below.name}/"
+
+    def _list(self, path: str) -> list[Entry]:
+        """The members of a folder (``path`` ends in ``/``); none where it is not there."""
+        headers = {"Depth": "1", "Content-Type": "application/xml; charset=utf-8"}
+        response = self._send("PROPFIND", path, headers, REQUEST)
+        with _finishing(response):
+            if response.status == 404:
+                response.drain_conn()
+                return []
+            if response.status != 207:
+                raise self._refused(response, path, "207 Multi-Status")
+            try:
+                document = response.read(MAX_ANSWER + 1)
+            except HTTPError as error:
+                raise self._unavailable(path, error) from error
+            response.release_conn()
+        if len(document) > MAX_ANSWER:
+            raise BadInputError(f"station {self.name}, listing of {path}", f"at most {MAX_ANSWER} bytes")
+        return list(members(document, self._url(path)))
+
+    def read(self, path: str, *, start: int = 0) -> Iterator[bytes]:
+        """See the port. Of a server that ignores the range, the bytes before ``start`` are read and dropped."""
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+        response = self._send("GET", path, headers)
+        with _finishing(response):
+            skip = self._bytes_to_skip(response, path, start)
+            if skip is None:
+                return
+            try:
+                while chunk := response.read(_CHUNK, decode_content=False):
+                    if len(chunk) > skip:
+                        yield chunk[skip:]
+                    skip = max(0, skip - len(chunk))
+            except HTTPError as error:
+                raise self._unavailable(path, error) from error
+            response.release_conn()
+
+    def _bytes_to_skip(self, response: urllib3.BaseHTTPResponse, path: str, start: int) -> int | None:
+        """Bytes before ``start`` in this answer; None where there is nothing from ``start`` on."""
+        if response.status == 404:
+            raise ObjectAbsentError(f"station {self.name}: no file {path}")
+        if response.status == 416 and start:
+            return None
+        if response.status == 200:
+            return start
+        if response.status != 206 or not start:
+            raise self._refused(response, path, "200, or 206 for a range")
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if found is None or int(found[1]) != start:
+            shown = response.headers.get("Content-Range")
+            raise BadInputError(f"station {self.name}, {path}, Content-Range", f"bytes {start}-", shown)
+        return 0
+
+    def _send(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        user, password = self._settings.user, self._settings.password.get_secret_value()
+        basic = make_headers(basic_auth=f"{user}:{password}") if user else {}
+        while True:
+            sent = headers | (basic if self._authorise else {})
+            try:
+                response = self._pool.request(
+                    method, self._url(path), headers=sent, body=body, preload_content=False, redirect=False
+                )
+            except SSLError as error:
+                raise ConfigurationError(f"station {self.name}: its certificate was not accepted: {error}") from error
+            except HTTPError as error:
+                raise self._unavailable(path, error) from error
+            challenge = response.headers.get("WWW-Authenticate", "")
+            if response.status != 401 or self._authorise or not basic or not challenge.lower().startswith("basic"):
+                return response
+            response.drain_conn()
+            self._authorise = True
+
+    def _url(self, path: str) -> str:
+        steps = path.split("/")
+        if any(step in {".", ".."} for step in steps):
+            raise BadInputError(f"station {self.name}, path", "no step that leads upwards", path)
+        return self._base + "/".join(quote(step, safe="") for step in steps)
+
+    def _unavailable(self, path: str, error: Exception) -> StationUnavailableError | ConfigurationError:
+        reason = getattr(error, "reason", None)
+        if isinstance(reason, SSLError):
+            return ConfigurationError(f"station {self.name}: its certificate was not accepted: {reason}")
+        host = urlsplit(self._base).netloc
+        return StationUnavailableError(f"station {self.name} ({host}), {path}: {type(error).__name__}: {error}")
+
+    def _refused(
+        self, response: urllib3.BaseHTTPResponse, path: str, expected: str
+    ) -> StationUnavailableError | ConfigurationError:
+        what = f"station {self.name}, {path}: expected {expected}, found {response.status}"
+        if response.status >= 500 or response.status in {408, 423, 425, 429}:
+            return StationUnavailableError(what)
+        return ConfigurationError(what)
