@@ -55,6 +55,25 @@ def image_source(apid: int) -> ImageSource | None:
     return None
 
 
+class ImagePlace(NamedTuple):
+    """Where an image packet belongs: scene from 1 within the datastrip, block from 0 within the scene."""
+
+    detector: int
+    band: int
+    scene: int
+    block: int
+
+
+def image_place(user_data: bytes | memoryview) -> ImagePlace:
+    """Read where an image packet belongs, without its payload; BadInputError as ``ImageBlock.decode``."""
+    if len(user_data) < _IMAGE.size:
+        raise BadInputError("image packet", f"at least {_IMAGE.size} octets of user data", len(user_data))
+    place = ImagePlace(*_IMAGE.unpack_from(user_data)[:4])
+    if not (1 <= place.detector <= DETECTORS and place.band < BAND_COUNT and place.scene):
+        raise BadInputError("image packet", "detector 1..12, band 0..12, scene from 1", tuple(place))
+    return place
+
+
 @dataclass(frozen=True, slots=True)
 class ImageBlock:
     """Lines of one band of one detector: ``lines`` x ``columns`` samples of 12 bit, compressed.
@@ -82,13 +101,10 @@ class ImageBlock:
     @classmethod
     def decode(cls, user_data: bytes | memoryview) -> Self:
         """Read user data; BadInputError where it is shorter than its header or its detector or band do not exist."""
-        if len(user_data) < _IMAGE.size:
-            raise BadInputError("image packet", f"at least {_IMAGE.size} octets of user data", len(user_data))
-        detector, band, scene, block, lines, columns, compression = _IMAGE.unpack_from(user_data)
-        if not (1 <= detector <= DETECTORS and band < BAND_COUNT and scene):
-            raise BadInputError("image packet", "detector 1..12, band 0..12, scene from 1", (detector, band, scene))
+        place = image_place(user_data)
+        lines, columns, compression = _IMAGE.unpack_from(user_data)[4:]
         payload = bytes(user_data[_IMAGE.size :])
-        return cls(detector, band, scene, block, lines, columns, compression, payload)
+        return cls(*place, lines, columns, compression, payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What a Job runs: the runner, and the open processors."""
