@@ -127,3 +127,13 @@ def own_buckets(s3_settings: Settings) -> Settings:
     for name in names.values():
         store.ensure_bucket(name)
     return s3_settings.model_copy(update=names)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real Sentinel-2 files: ``$S2PS_TEST_DATA``, else a folder ``shared/data`` beside the checkout."""
+    named = os.environ.get("S2PS_TEST_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "README.md").exists():
+        pytest.skip("no real Sentinel-2 data: set S2PS_TEST_DATA to the folder that holds them")
+    return folder
