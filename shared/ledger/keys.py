@@ -35,7 +35,7 @@ def receipt(session: str, file: str) -> str:
 
 
 def refusal(session: str, file: str) -> str:
-    return f"sessions/{session}/refused/{safe_name(file)}.json"
+    return f"sessions/{session}/refused/{safe_name(file)}.refusal.json"
 
 
 def complete(session: str) -> str:
