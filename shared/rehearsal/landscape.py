@@ -22,6 +22,7 @@ PERIOD_M: Final = 46_080
 SMOOTHING: Final = 1.5
 _PIXELS: Final = PERIOD_M // 10
 _COARSE: Final = _PIXELS // 4  # noise is made at 40 m
+_BLOCK: Final = 256
 _SCALE: Final = 5e-5
 
 CLASSES: Final = ("water", "wood", "meadow", "crop", "stubble", "soil", "town", "sand", "cloud")
@@ -102,9 +103,10 @@ class ProceduralLandscape:
         if pixels != _PIXELS:
             ground = np.asarray(cv2.resize(ground, (pixels, pixels), interpolation=cv2.INTER_AREA), dtype=np.float32)
         edge = 8
-        bordered = cv2.copyMakeBorder(ground, edge, edge, edge, edge, cv2.BORDER_WRAP)
-        smooth = np.asarray(cv2.GaussianBlur(bordered, (0, 0), SMOOTHING))[edge:-edge, edge:-edge]
-        values = np.ascontiguousarray(np.rint(smooth / _SCALE).astype(np.uint16))
+        bordered: Floats32 = np.asarray(cv2.copyMakeBorder(ground, edge, edge, edge, edge, cv2.BORDER_WRAP), np.float32)
+        cv2.GaussianBlur(bordered, (0, 0), SMOOTHING, dst=bordered)
+        bordered *= 1 / _SCALE
+        values = np.rint(bordered, out=bordered)[edge:-edge, edge:-edge].astype(np.uint16)
         return BandRaster(values, 0.0, 0.0, float(band.resolution), _SCALE, 0.0, mirrored=False)
 
 
@@ -154,10 +156,13 @@ def _fields(seed: int) -> NDArray[np.uint8]:
     across, down = 96, 144
     kinds = np.array([CLASSES.index(name) for name in ("crop", "meadow", "stubble", "soil")], np.uint8)
     parcels = kinds[random.choice(4, size=(down, across), p=(0.42, 0.26, 0.17, 0.15))]
+    shifts = random.random(down).astype(np.float32)
     bend = 0.9 * _noise(seed + 6, 24, 2)
     line = np.arange(_PIXELS, dtype=np.float32)
-    row = (line[:, None] * (down / _PIXELS) + bend).astype(np.float32)
-    which = np.floor(row).astype(np.int64)
-    shift = random.random(down).astype(np.float32)[which % down]
-    column = np.floor(line[None, :] * (across / _PIXELS) + shift + 0.5 * bend).astype(np.int64)
-    return parcels[which % down, column % across]
+    cover = np.empty((_PIXELS, _PIXELS), np.uint8)
+    for first in range(0, _PIXELS, _BLOCK):  # in blocks of rows: index arrays of the whole period would take a gigabyte
+        rows = slice(first, first + _BLOCK)
+        which = np.floor(line[rows, None] * (down / _PIXELS) + bend[rows]).astype(np.int16) % down
+        column = np.floor(line * (across / _PIXELS) + shifts[which] + 0.5 * bend[rows]).astype(np.int16) % across
+        cover[rows] = parcels[which, column]
+    return cover

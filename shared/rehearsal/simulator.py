@@ -1,0 +1,229 @@
+"""The session simulator: from a plan and a scene to the files of a downlink session, and the truth about them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from shared.ccsds.encoder import ChannelEncoder
+from shared.ccsds.spacepackets import SEQUENCE_MODULUS
+from shared.msi.earth import sun_angles
+from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS, Band
+from shared.msi.packets import image_apid
+from shared.rehearsal.faults import FaultPlan, LinkDisturber, describe_fault
+from shared.rehearsal.flight import Flight, fly
+from shared.rehearsal.imaging import SLICES, expose, image_packets, record
+from shared.rehearsal.plan import CHANNELS, SPACECRAFT_ID, Channel, Datatake, SessionPlan
+from shared.rehearsal.recording import ChannelRecorder, RecordedFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.rehearsal.scene import Scene
+
+ANCILLARY_VCID: Final = 2
+IMAGE_10M_VCID: Final = 4
+IMAGE_COARSE_VCID: Final = 5
+_WORKERS: Final = 2
+
+_Slices = list[list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a recording holds.
+
+    Attributes:
+        session: its id; ``folder`` where its files stand below the recording.
+        files: every file, chunks in order, DSIB last in each channel.
+        packets: packets that were sent, by APID.
+        frames: frames that were sent, by channel and virtual channel (63: idle).
+        datatakes: of each, the plan and the numbers that follow from it.
+        scene: what the scene is rebuilt from, with the atmosphere over it.
+        faults: those on the link.
+    """
+
+    session: str
+    satellite: str
+    folder: str
+    files: tuple[RecordedFile, ...]
+    packets: dict[int, int]
+    frames: dict[int, dict[int, int]]
+    datatakes: tuple[dict[str, Any], ...]
+    scene: dict[str, Any]
+    faults: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> str:
+        """The truth as JSON, keys sorted."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, default=str) + "\n"
+
+
+def simulate_session(
+    plan: SessionPlan,
+    out: Path,
+    *,
+    scene: Scene,
+    faults: FaultPlan | None = None,
+    channel_folder: str = "ch_{}",
+    truth_file: Path | None = None,
+) -> Truth:
+    """Write the session's files below ``out`` and return the truth about them; the same arguments give the same bytes.
+
+    Args:
+        plan: what the session holds.
+        out: the recording's root: files go to ``<satellite>/DCS_05_<session>_dat/ch_1/...``.
+        scene: the ground.
+        faults: those on the link are applied; delivery faults are the station's.
+        channel_folder: name of a channel's folder; stations also use ``ch{}`` and ``ch0{}``.
+        truth_file: where the truth is written as JSON; beside ``out`` as ``<out>.truth.json`` where not given.
+    """
+    return _Simulation(plan, out, scene, faults or FaultPlan(), channel_folder).run(truth_file)
+
+
+@dataclass
+class _Simulation:
+    plan: SessionPlan
+    out: Path
+    scene: Scene
+    faults: FaultPlan
+    channel_folder: str
+    sequences: dict[int, int] = field(default_factory=dict)
+    sent: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        spacecraft = SPACECRAFT_ID[plan.satellite]
+        self.encoders = {channel: ChannelEncoder(spacecraft, plan.profile) for channel in CHANNELS}
+        self.disturbers = {channel: LinkDisturber(plan.profile, channel, self.faults) for channel in CHANNELS}
+        self.recorders = {
+            channel: ChannelRecorder(plan, channel, self.out, f"{plan.folder}/{self.channel_folder.format(channel)}")
+            for channel in CHANNELS
+        }
+
+    def run(self, truth_file: Path | None) -> Truth:
+        flights = [fly(datatake, self.plan.satellite) for datatake in self.plan.datatakes]
+        self._idle()
+        with ThreadPoolExecutor(_WORKERS, "imaging") as pool:
+            for index, flight in enumerate(flights):
+                self._send_datatake(pool, index, flight)
+        self._flush()
+        self._idle()
+        for recorder in self.recorders.values():
+            recorder.close()
+        truth = self._truth(flights)
+        path = truth_file or self.out.with_name(self.out.name + ".truth.json")
+        path.write_text(truth.to_json(), encoding="utf-8")
+        return truth
+
+    def _send_datatake(self, pool: ThreadPoolExecutor, index: int, flight: Flight) -> None:
+        """Scene after scene; while one is sent, the next is being taken."""
+        ancillary = flight.ancillary_packets(self.sequences)
+        ahead = self._take_scene(pool, index, flight, 1)
+        for number in range(1, flight.datatake.scenes + 1):
+            current = ahead
+            if number < flight.datatake.scenes:
+                ahead = self._take_scene(pool, index, flight, number + 1)
+            for part in range(SLICES):
+                until = flight.model.first_line_time + SCENE_NS * (number - 1 + (part + 1) / SLICES)
+                due = [packet for time, packet in ancillary if time < until]
+                ancillary = ancillary[len(due) :]
+                self._send(1, ANCILLARY_VCID, due)
+                for channel in CHANNELS:
+                    self._send_images(channel, part, current)
+        self._send(1, ANCILLARY_VCID, [packet for _, packet in ancillary])
+
+    def _send_images(self, channel: Channel, part: int, taken: dict[tuple[int, Band], Future[_Slices]]) -> None:
+        fine: list[bytes] = []
+        coarse: list[bytes] = []
+        for (detector, band), slices in taken.items():
+            if channel_of(detector, band) == channel:
+                (fine if band.resolution == 10 else coarse).extend(slices.result()[part])
+        self._send(channel, IMAGE_10M_VCID, fine)
+        self._send(channel, IMAGE_COARSE_VCID, coarse)
+
+    def _take_scene(
+        self, pool: ThreadPoolExecutor, index: int, flight: Flight, number: int
+    ) -> dict[tuple[int, Band], Future[_Slices]]:
+        lon, lat = flight.datatake.position
+        zenith, _ = sun_angles(np.array(lon), np.array(lat), flight.model.centre_time(flight.datatake.scenes))
+        taken: dict[tuple[int, Band], Future[_Slices]] = {}
+        for band in BANDS:
+            for detector in flight.datatake.detectors:
+                apid = image_apid(detector, band.index)
+                first = self.sequences.get(apid, 0)
+                self.sequences[apid] = first + band.packets_per_scene
+                taken[detector, band] = pool.submit(
+                    self._take, index, flight, band, detector, number, first, float(zenith)
+                )
+        return taken
+
+    def _take(
+        self, index: int, flight: Flight, band: Band, detector: int, number: int, first: int, zenith: float
+    ) -> _Slices:
+        """One granule and band, as packets in slices."""
+        exposure = expose(flight, band, detector, number)
+        plan = self.plan
+        noise = None
+        if plan.noise_dn > 0:
+            noise = np.random.default_rng((plan.seed, index, number, detector, band.index))
+        slices: _Slices = []
+        block = 0
+        taken = record(exposure, self.scene, plan.air, sun_zenith_deg=zenith, noise=noise, noise_dn=plan.noise_dn)
+        for counts in taken:
+            slices.append(image_packets(counts, exposure, flight, block, (first + block) % SEQUENCE_MODULUS))
+            block += len(counts) // LINES_PER_PACKET
+        return slices
+
+    def _send(self, channel: Channel, vcid: int, packets: list[bytes]) -> None:
+        self.sent.update(int.from_bytes(packet[:2], "big") & 0x7FF for packet in packets)
+        self._transmit(channel, self.encoders[channel].add(vcid, packets))
+
+    def _flush(self) -> None:
+        for channel in CHANNELS:
+            for vcid in (ANCILLARY_VCID, IMAGE_10M_VCID, IMAGE_COARSE_VCID):
+                self._transmit(channel, self.encoders[channel].flush(vcid))
+
+    def _idle(self) -> None:
+        for channel in CHANNELS:
+            self._transmit(channel, self.encoders[channel].idle(self.plan.idle_frames))
+
+    def _transmit(self, channel: Channel, cadus: bytes) -> None:
+        self.recorders[channel].write(self.disturbers[channel](cadus))
+
+    def _truth(self, flights: list[Flight]) -> Truth:
+        plan = self.plan
+        return Truth(
+            session=str(plan.session),
+            satellite=plan.satellite,
+            folder=plan.folder,
+            files=tuple(entry for recorder in self.recorders.values() for entry in recorder.files),
+            packets=dict(sorted(self.sent.items())),
+            frames={channel: encoder.frames_sent for channel, encoder in self.encoders.items()},
+            datatakes=tuple(_datatake_truth(flight) for flight in flights),
+            scene=self.scene.describe() | {"air": asdict(plan.air), "noise_dn": plan.noise_dn},
+            faults=tuple(describe_fault(fault) for fault in self.faults.faults),
+        )
+
+
+def channel_of(detector: int, band: Band) -> Channel:
+    """The channel that carries a detector's band."""
+    return 1 if (detector + band.index) % 2 == 0 else 2
+
+
+def _datatake_truth(flight: Flight) -> dict[str, Any]:
+    datatake: Datatake = flight.datatake
+    return {
+        "start": datatake.start.isoformat(),
+        "scenes": datatake.scenes,
+        "detectors": list(datatake.detectors),
+        "position": list(datatake.position),
+        "absolute_orbit": datatake.absolute_orbit,
+        "relative_orbit": datatake.relative_orbit,
+        "first_line_ns": flight.model.first_line_time,
+        "epsg": flight.epsg,
+    }
