@@ -1,0 +1,217 @@
+"""The L1B working folder: images of a datastrip in the geometry of the instrument, and what L1C must know of them.
+
+::
+
+    datastrip.json                  the model ``Datastrip``
+    geolocation_D06_B02.npz         one ``Geolocation`` for each detector and band
+    image_D06_B02.tif               counts of TOA reflectance, uint16, ZSTD
+
+Counts are reflectance x 10000 + 1000, at least 1; 0 is no data. The folder lives between two steps, so its form is free
+to change with them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+
+from shared.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUANTIFICATION: Final = 10_000
+OFFSET: Final = 1_000
+DATASTRIP_FILE: Final = "datastrip.json"
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.uint16]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BandImage(_Model):
+    """One image: all lines of one band of one detector, and the account of its packets."""
+
+    detector: int = Field(ge=1, le=12)
+    band: str = Field(pattern=r"^B(0[1-9]|1[0-2]|8A)$")
+    lines: int = Field(gt=0)
+    columns: int = Field(gt=0)
+    packets_expected: int = Field(ge=0)
+    packets_received: int = Field(ge=0)
+
+    @property
+    def stem(self) -> str:
+        return f"D{self.detector:02d}_{self.band}"
+
+
+class GpsRecord(_Model):
+    """Position (m) and velocity (m/s), Earth-fixed."""
+
+    gps_ns: int
+    position: tuple[float, float, float]
+    velocity: tuple[float, float, float]
+
+
+class AttitudeRecord(_Model):
+    """Unit quaternion (x, y, z, w), body to Earth-fixed."""
+
+    gps_ns: int
+    quaternion: tuple[float, float, float, float]
+
+
+class Datastrip(_Model):
+    """What is known of a datastrip. Instants ending in ``_ns`` are GPS nanoseconds, the others UTC."""
+
+    satellite: str = Field(pattern=r"^S2[A-D]$")
+    absolute_orbit: int = Field(ge=0, le=999_999)
+    relative_orbit: int = Field(ge=0, le=999)
+    orbit_direction: str = Field(pattern=r"^(ASCENDING|DESCENDING)$")
+    datatake_type: str
+    datatake_start: datetime
+    sensing_start: datetime
+    sensing_stop: datetime
+    first_line_ns: int
+    centre_ns: int
+    scenes: int = Field(gt=0)
+    level0_datastrip: str
+    reception_station: str
+    downlink_orbit: int = Field(ge=0, le=999_999)
+    earth_sun_u: float = Field(gt=0.9, lt=1.1)
+    images: tuple[BandImage, ...]
+    gps_points: tuple[GpsRecord, ...]
+    attitudes: tuple[AttitudeRecord, ...]
+    footprint: tuple[tuple[float, float], ...]
+    simplifications: tuple[str, ...]
+
+    @property
+    def detectors(self) -> tuple[int, ...]:
+        return tuple(sorted({image.detector for image in self.images}))
+
+    @property
+    def degraded_percent(self) -> float:
+        """Share of image packets that are missing, percent."""
+        expected = sum(image.packets_expected for image in self.images)
+        received = sum(image.packets_received for image in self.images)
+        return 100.0 * (expected - received) / expected if expected else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Geolocation:
+    """Where an image looks, on a grid of its lines and columns, and whence it is seen.
+
+    ``lines`` (n,) and ``columns`` (m,) are continuous positions, 0.5 the centre of the first; the rest is (n, m),
+    degrees: longitude and latitude, zenith and azimuth of the satellite as seen from the ground.
+    """
+
+    lines: Floats
+    columns: Floats
+    lon: Floats
+    lat: Floats
+    view_zenith: Floats
+    view_azimuth: Floats
+
+    def save(self, path: Path) -> None:
+        """Write the grids as ``path`` (.npz)."""
+        np.savez(path, **{name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def load(cls, path: Path) -> Geolocation:
+        """Read the grids; BadInputError where one is missing or has a false shape."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                found = cls(**{name: np.asarray(archive[name], np.float64) for name in cls.__slots__})
+        except (OSError, KeyError, ValueError) as error:
+            raise BadInputError(path.name, "the six grids of a geolocation", str(error)) from None
+        shape = (found.lines.size, found.columns.size)
+        if any(getattr(found, name).shape != shape for name in ("lon", "lat", "view_zenith", "view_azimuth")):
+            raise BadInputError(path.name, f"grids of shape {shape}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingFolder:
+    """Access to one folder."""
+
+    root: Path
+
+    def datastrip(self) -> Datastrip:
+        """Read ``datastrip.json``; BadInputError naming the first field that is wrong."""
+        path = self.root / DATASTRIP_FILE
+        try:
+            return Datastrip.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise BadInputError(str(path), "a readable file", error.strerror) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInputError(f"{DATASTRIP_FILE}, {'.'.join(map(str, first['loc']))}", first["msg"]) from None
+
+    def write_datastrip(self, datastrip: Datastrip) -> None:
+        (self.root / DATASTRIP_FILE).write_text(datastrip.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def geolocation(self, image: BandImage) -> Geolocation:
+        return Geolocation.load(self.root / f"geolocation_{image.stem}.npz")
+
+    def write_geolocation(self, image: BandImage, grids: Geolocation) -> None:
+        grids.save(self.root / f"geolocation_{image.stem}.npz")
+
+    def write_image(self, image: BandImage, counts: Counts) -> None:
+        """Write the counts, shape (lines, columns)."""
+        with (
+            _quietly(),
+            rasterio.open(
+                self.root / f"image_{image.stem}.tif",
+                "w",
+                driver="GTiff",
+                width=image.columns,
+                height=image.lines,
+                count=1,
+                dtype="uint16",
+                tiled=True,
+                blockxsize=512,
+                blockysize=256,
+                compress="ZSTD",
+                zstd_level=1,
+                predictor=2,
+            ) as file,
+        ):
+            file.write(counts, 1)
+
+    def read_lines(self, image: BandImage, first: int, stop: int) -> Counts:
+        """Lines ``first`` to ``stop`` (exclusive), all columns."""
+        path = self.root / f"image_{image.stem}.tif"
+        try:
+            with _quietly(), rasterio.open(path) as file:
+                if (file.height, file.width) != (image.lines, image.columns):
+                    raise BadInputError(path.name, f"{image.lines} x {image.columns} pixels", (file.height, file.width))
+                found: Counts = np.asarray(file.read(1, window=Window(0, first, image.columns, stop - first)))
+        except rasterio.errors.RasterioIOError as error:
+            raise BadInputError(path.name, "a readable GeoTIFF", str(error)) from None
+        return found
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Images in instrument geometry have no georeference, and GDAL need not warn of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def to_counts(rho: NDArray[np.floating]) -> Counts:
+    """Counts of TOA reflectances, 1 to 65534; any shape."""
+    counts = np.rint(np.asarray(rho, np.float32) * np.float32(QUANTIFICATION) + np.float32(OFFSET))
+    return np.clip(counts, 1, 65_534).astype(np.uint16)
