@@ -103,6 +103,11 @@ class ChannelDecoder:
         return batches
 
     @property
+    def good_frames(self) -> int:
+        """Frames so far that decoded, idle ones included."""
+        return self._counts["data_frames"] + self._counts["idle_frames"]
+
+    @property
     def statistics(self) -> ChannelStatistics:
         """What was counted so far."""
         return ChannelStatistics(

@@ -1,0 +1,136 @@
+"""The L0U processor: from the raw files of a session to datatake folders and an account of its packets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from functions.ipf.common.identity import Production
+from functions.ipf.common.l0_metadata import Downlink
+from functions.ipf.common.processor import Exit, IpfLog, run_processor
+from functions.ipf.l0u.channels import Channel, find_channels
+from functions.ipf.l0u.datastrips import Datastrip, assemble
+from functions.ipf.l0u.report import losses, packet_account, session_report
+from functions.ipf.l0u.sorting import PacketSorter
+from functions.ipf.l0u.writer import DatatakeWriter, write_ancillary
+from shared.ccsds.cuc import gps_ns_to_utc
+from shared.ccsds.decoder import ChannelDecoder, ChannelStatistics
+from shared.ccsds.link import SENTINEL2
+from shared.domain.names import SessionId, format_stamp
+from shared.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.ccsds.link import LinkProfile
+    from shared.joborder import JobOrder
+
+NAME: Final = "S2PS_L0U"
+VERSION: Final = "00.01"
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_processor(NAME, VERSION, process, argv)
+
+
+def process(order: JobOrder, journal: IpfLog) -> int:
+    """Sort one session's packets. Inputs and outputs as the job order names them:
+
+    STO_CADU_S in (a folder with ``ch_1`` and ``ch_2``), DS_GR_FOLDER out (``DTnn`` and ``report.json``), SAD_FOLDER
+    out.
+    """
+    production = Production.of(order)
+    channels = find_channels(Path(order.input_files("STO_CADU_S")[0]))
+    root, telemetry = Path(order.output("DS_GR_FOLDER")), Path(order.output("SAD_FOLDER"))
+    spool = root / ".spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir(parents=True)
+    try:
+        return _process(order, journal, production, channels, PacketSorter(spool), root, telemetry)
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def _process(
+    order: JobOrder,
+    journal: IpfLog,
+    production: Production,
+    channels: tuple[Channel, ...],
+    sorter: PacketSorter,
+    root: Path,
+    telemetry: Path,
+) -> int:
+    statistics, empty = receive(channels, sorter, journal)
+    sorter.finish()
+    strips, homeless = assemble(sorter.ancillary, sorter.blocks)
+    if not strips:
+        raise BadInputError(f"session {channels[0].session}", "at least one datatake descriptor packet (APID 152)")
+    downlink = Downlink(order.acquisition_station or "XXX_", SessionId.parse(channels[0].session).orbit)
+    writer = DatatakeWriter(root, production, downlink, sorter)
+    folders = {writer.write(number, strip).name: strip for number, strip in enumerate(strips, 1)}
+    packets = packet_account(strips, sorter, homeless)
+    document = session_report(channels, statistics, empty, folders, sorter, packets)
+    (root / "report.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _telemetry(telemetry, production, strips)
+    troubles = [*_troubles(channels, empty), *losses(packets)]
+    for trouble in troubles:
+        journal.warning(trouble)
+    journal.info(f"{len(strips)} datastrip(s), {document['totals']['received']} packets")
+    return Exit.DEGRADED if troubles else Exit.OK
+
+
+def receive(
+    channels: Sequence[Channel], sorter: PacketSorter, journal: IpfLog, profile: LinkProfile = SENTINEL2
+) -> tuple[dict[int, ChannelStatistics], list[str]]:
+    """Decode all channels into ``sorter``; statistics by channel, and the names of files without any frame.
+
+    BadInputError naming the first file where no channel holds one frame that decodes.
+    """
+    statistics: dict[int, ChannelStatistics] = {}
+    empty: list[str] = []
+    for channel in channels:
+        decoder = ChannelDecoder(profile)
+        frames = dict.fromkeys((path.name for path in channel.files), 0)
+        for block in channel.blocks():
+            before = decoder.good_frames
+            for batch in decoder.feed(block.octets):
+                sorter.add(batch, channel.received(block.position))
+            frames[block.file] += decoder.good_frames - before
+        before = decoder.good_frames
+        for batch in decoder.finish():
+            sorter.add(batch, channel.received(1.0))
+        frames[channel.files[-1].name] += decoder.good_frames - before
+        statistics[channel.number] = decoder.statistics
+        # A file's last frame is told only by the next one's octets: one frame may be its predecessor's.
+        sizes = {path.name: path.stat().st_size // profile.cadu_octets for path in channel.files}
+        empty += [name for name, count in frames.items() if not count or count == 1 < sizes[name]]
+        counts = decoder.statistics
+        journal.progress(
+            f"channel {channel.number}: {counts.frames} frames, {counts.corrected_frames} corrected, "
+            f"{counts.uncorrectable_frames} uncorrectable, {counts.slips} slips"
+        )
+    if not any(counts.data_frames + counts.idle_frames for counts in statistics.values()):
+        raise BadInputError(channels[0].files[0].name, "CADUs of this link", "no frame that decodes")
+    return statistics, empty
+
+
+def _troubles(channels: Sequence[Channel], empty: Sequence[str]) -> list[str]:
+    found = [note for channel in channels for note in channel.notes]
+    found += [f"{name}: named in the DSIB, absent" for channel in channels for name in channel.missing]
+    found += [f"{name}: no frame that decodes" for name in empty]
+    present = {channel.number for channel in channels}
+    return found + [f"channel {number}: absent" for number in (1, 2) if number not in present]
+
+
+def _telemetry(folder: Path, production: Production, strips: Sequence[Datastrip]) -> None:
+    """The session's ancillary telemetry as a product of its own."""
+    packets = tuple(packet for strip in strips for packet in strip.ancillary)
+    first, last = min(packets, key=lambda p: p.gps_ns).gps_ns, max(packets, key=lambda p: p.gps_ns).gps_ns
+    descriptor = strips[0].account.descriptor
+    validity = "_".join(format_stamp(gps_ns_to_utc(time)) for time in (first, last))
+    suffixes = (("V", validity), ("A", f"{descriptor.absolute_orbit:06d}"))
+    name = production.pdi(descriptor.satellite, "AUX_SADATA", *suffixes, baseline=False)
+    write_ancillary(folder / name, production, descriptor.satellite, descriptor.absolute_orbit, packets)
