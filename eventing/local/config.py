@@ -1,0 +1,94 @@
+"""What a run is: its folder's layout, and its configuration, kept there so that a restart finds it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import ConfigurationError
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+"""Where this machine has what the function image has below ``/app``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """The layout of a run folder."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: Path) -> RunDir:
+        """Absolute, so that every process means the same."""
+        return cls(path.expanduser().resolve())
+
+    @property
+    def config(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def state(self) -> Path:
+        """Written by the runtime when it is ready, removed when it ends."""
+        return self.path / "runtime.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "runtime.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store"
+
+    @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    @property
+    def scratch(self) -> Path:
+        return self.path / "scratch"
+
+    @property
+    def traces(self) -> Path:
+        return self.path / "traces"
+
+
+class RunConfig(BaseModel):
+    """How a run is set up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifests: Annotated[Path, Field(description="Folder of kustomization.yaml and what it names")] = (
+        ROOT / "knative" / "base"
+    )
+    root: Annotated[Path, Field(description="What the function image has below /app")] = ROOT
+    cpus: Annotated[float, Field(gt=0, description="Processor cores for Jobs")] = float(os.cpu_count() or 1)
+    memory_mb: Annotated[int, Field(gt=0, description="Memory for Jobs, MiB")] = 1 << 20
+    idle_s: Annotated[float, Field(gt=0, description="A function without events for this long is stopped")] = 60.0
+    job_command: Annotated[tuple[str, ...], Field(description="What runs a Job; empty: the job runner")] = ()
+    environment: Annotated[dict[str, str], Field(description="Settings of functions and Jobs: S2PS_ variables")] = {}
+    store: Annotated[bool, Field(description="Start the embedded store; else the environment names one")] = True
+
+
+def load_config(run: RunDir) -> RunConfig:
+    """The configuration of a run; the defaults where it has none yet. ConfigurationError names file and field."""
+    try:
+        return RunConfig.model_validate_json(run.config.read_bytes())
+    except FileNotFoundError:
+        return RunConfig()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{run.config}, {field}: {first['msg']}") from None
+
+
+def memory_mb() -> int:
+    """Physical memory of this machine, MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20

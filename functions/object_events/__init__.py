@@ -1,0 +1,1 @@
+"""Store notifications in, CloudEvents out."""
