@@ -1,8 +1,8 @@
 """PROPFIND answers (RFC 4918, section 9.1) as entries: a pure reading of hostile XML.
 
 Servers differ: hrefs absolute or relative, percent-encoded with either case of hex digits, with or without a closing
-slash; properties split over several ``propstat``; ``getcontentlength`` absent or empty on collections. wsgidav and Apache
-mod_dav are both read by tests.
+slash; properties split over several ``propstat``; ``getcontentlength`` absent or empty on collections. wsgidav and
+Apache mod_dav are both read by tests.
 """
 
 from __future__ import annotations

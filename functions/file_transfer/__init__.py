@@ -1,0 +1,1 @@
+"""File transfer: one session file from its station into the store."""

@@ -1,0 +1,16 @@
+"""Entry point of the file transfer: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.file_transfer.step import transfer
+from shared.bootstrap import services
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST."""
+    return answer(request, "file_transfer", lambda event: transfer(event, services()))

@@ -1,0 +1,1 @@
+"""Station poll: what is new at the pick-up points."""

@@ -1,0 +1,23 @@
+"""Entry point of the station poll: parse the event, call the step, answer."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import functions_framework
+from flask import Request
+
+from eventing.http import Answer, answer
+from functions.station_poll.step import StationPoll
+from shared.bootstrap import services
+
+
+@cache
+def _poll() -> StationPoll:
+    return StationPoll(services())
+
+
+@functions_framework.http
+def main(request: Request) -> Answer:
+    """One CloudEvent by POST: a tick of the PingSource."""
+    return answer(request, "station_poll", lambda _event: _poll().run())
