@@ -1,0 +1,73 @@
+"""``python -m shared.rehearsal <folder>``: record a session there, from the bundled landscape or an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from shared.errors import S2psError
+from shared.rehearsal.faults import FaultPlan, parse_fault
+from shared.rehearsal.plan import DEMO_POSITION, DEMO_START, Datatake, SessionPlan
+from shared.rehearsal.scenes import scene_for
+from shared.rehearsal.simulator import simulate_session
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--satellite", default="S2A", show_default=True)
+@click.option("--start", default=DEMO_START.isoformat(), show_default=True, help="First line, ISO 8601 with its zone")
+@click.option("--scenes", default=2, show_default=True, help="3.608 s each")
+@click.option("--detectors", default="6,7", show_default=True)
+@click.option("--position", help="Longitude,latitude of the centre; by default the image's, or the demo's")
+@click.option("--orbit", default=57_405, show_default=True, help="Absolute orbit")
+@click.option("--relative-orbit", default=65, show_default=True)
+@click.option("--scene", "image", type=click.Path(path_type=Path, exists=True), help="L1C or L2A SAFE, or GeoTIFF")
+@click.option("--seed", default=1, show_default=True, help="Of the landscape, the noise and the faults")
+@click.option("--noise", default=0.0, show_default=True, help="Standard deviation, counts")
+@click.option("--chunk-mib", default=16, show_default=True)
+@click.option("--fault", "faults", multiple=True, help="e.g. corrupt:channel=1,frame=120,symbols=9; may be repeated")
+def main(
+    folder: Path,
+    satellite: str,
+    start: str,
+    scenes: int,
+    detectors: str,
+    position: str | None,
+    orbit: int,
+    relative_orbit: int,
+    image: Path | None,
+    seed: int,
+    noise: float,
+    chunk_mib: int,
+    faults: tuple[str, ...],
+) -> None:
+    """Record a downlink session in FOLDER, and the truth about it in FOLDER.truth.json."""
+    try:
+        place = _pair(position) if position else None
+        scene = scene_for(image, place or DEMO_POSITION, seed=seed)
+        datatake = Datatake(
+            start=datetime.fromisoformat(start),
+            scenes=scenes,
+            detectors=tuple(int(text) for text in detectors.split(",")),
+            position=place or scene.centre() or DEMO_POSITION,
+            absolute_orbit=orbit,
+            relative_orbit=relative_orbit,
+        )
+        plan = replace(SessionPlan(satellite, (datatake,)), chunk_bytes=chunk_mib << 20, noise_dn=noise, seed=seed)
+        chosen = FaultPlan(tuple(parse_fault(text) for text in faults), seed)
+        truth = simulate_session(plan, folder, scene=scene, faults=chosen)
+    except (S2psError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{truth.folder}: {len(truth.files)} files, {sum(truth.packets.values())} packets")
+
+
+def _pair(text: str) -> tuple[float, float]:
+    lon, _, lat = text.partition(",")
+    return float(lon), float(lat)
+
+
+if __name__ == "__main__":
+    main()
