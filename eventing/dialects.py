@@ -1,8 +1,8 @@
 """Store notifications to events: four dialects, one event. Pure.
 
-Sources: SeaweedFS webhook (filer ``EventNotification`` as JSON); S3 event message structure 2.x (``Records``) as AWS, Ceph RGW
-and MinIO send it; CloudEvents adapter for AWS S3 for type, subject and source. An event's id follows from bucket, key and
-etag, so a notification that comes twice, and the sweep's own, are known as one.
+Sources: SeaweedFS webhook (filer ``EventNotification`` as JSON); S3 event message structure 2.x (``Records``) as AWS,
+Ceph RGW and MinIO send it; CloudEvents adapter for AWS S3 for type, subject and source. An event's id follows from
+bucket, key and etag, so a notification that comes twice, and the sweep's own, are known as one.
 """
 
 from __future__ import annotations

@@ -54,7 +54,13 @@ def answer(request: Request, name: str, step: Step) -> Answer:
 
 
 def perform(event: Event, name: str, step: Step) -> Answer:
-    """Run ``step`` on an event inside its consumer span; the answers are those of ``answer``."""
+    """Run ``step`` on an event inside its consumer span; the answers are those of ``answer``.
+
+    An event that belongs to no trace (a tick) gets no span: what its step does for a session joins that session's.
+    """
+    parent = parent_of(event)
+    if parent is None:
+        return _run(event, name, step)
     attributes = {
         "cloudevents.event_id": event.id,
         "cloudevents.event_source": event.source,
@@ -62,7 +68,7 @@ def perform(event: Event, name: str, step: Step) -> Answer:
         "cloudevents.event_subject": event.subject,
         "faas.name": name,
     }
-    with span(name, traceparent=parent_of(event), kind="consumer", attributes=attributes) as current:
+    with span(name, traceparent=parent, kind="consumer", attributes=attributes) as current:
         answered = _run(event, name, step)
         current.set("http.response.status_code", answered[1])
         if answered[1] >= 400:

@@ -172,6 +172,13 @@ class FunctionProcess:
             self._stop()
             return True
 
+    def terminate(self) -> None:
+        """Ask the process to end, and start it no more. ``close`` waits for it."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            send_group(process.pid, signal.SIGTERM)
+
     def close(self) -> None:
         """Stop the process for good; what is in flight may end within the grace time."""
         with self._lock:
@@ -182,8 +189,7 @@ class FunctionProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+        send_group(process.pid, signal.SIGTERM)
         try:
             process.wait(self._grace_s)
         except subprocess.TimeoutExpired:

@@ -71,6 +71,7 @@ class Runtime:
             for each in manifests
             if isinstance(each, Service)
         }
+        self._stack.callback(lambda: [each.terminate() for each in self._functions.values()])
         broker = self._broker = LocalBroker(manifests, self._functions)
         self._stack.callback(lambda: broker.close(_STOP_S))
         command = config.job_command or (sys.executable, "-m", "functions.ipf.runner")
