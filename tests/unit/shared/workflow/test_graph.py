@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.errors import ConfigurationError
+from shared.workflow.graph import load_workflow
+
+OPEN = Path(__file__).resolve().parents[4] / "shared" / "workflow" / "processors" / "open.yaml"
+
+
+def written(folder: Path, **changes: Any) -> str:
+    document = yaml.safe_load(OPEN.read_text()) | changes
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+def test_the_open_set_binds_every_step_of_the_graph() -> None:
+    workflow = load_workflow("open")
+    assert [step.name for step in workflow.steps] == ["l0u", "l0c", "l1b", "l1c", "l2a"]
+    assert [step.name for step in workflow.downstream("l1b")] == ["l1b", "l1c", "l2a"]
+    assert {o.publish for s in workflow.steps for o in workflow.publishes(s.name)} == {"SAD", "L0", "L1C", "L2A"}
+
+
+def test_a_set_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    assert load_workflow(written(tmp_path, site="MINE")).site == "MINE"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"site": "too long"}, "site"),
+        ({"baseline": "4"}, "baseline"),
+        ({"processors": {}}, "none for step l0u"),
+        ({"stepz": []}, "stepz"),
+        ({"steps": [{"name": "l0u", "level": "L7", "after": "session"}]}, "level"),
+        ({"steps": [{"name": "l0c", "level": "L0", "after": "l0u"}]}, "no step l0u stands before it"),
+    ],
+)
+def test_a_wrong_set_is_refused_with_the_field_named(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_workflow(written(tmp_path, **change))
+
+
+def test_an_input_that_nobody_makes_is_refused(tmp_path: Path) -> None:
+    processors = yaml.safe_load(OPEN.read_text())["processors"]
+    processors["l1c"]["inputs"] = [{"file_type": "MSI_L9", "source": "l1b"}]
+    with pytest.raises(ConfigurationError, match="l1b makes no MSI_L9"):
+        load_workflow(written(tmp_path, processors=processors))
+
+
+def test_a_set_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        load_workflow("nowhere")
