@@ -48,6 +48,14 @@ class Flight:
         lon, lat = self.datatake.position
         return utm_epsg(zone_of(lon, lat), south=lat < 0)
 
+    @property
+    def sun_zenith_deg(self) -> float:
+        """Sun zenith at the place aimed at, mid-datatake: the one under which a surface scene is lifted to TOA."""
+        lon, lat = self.datatake.position
+        return float(
+            self.model.sun_angles(np.array(lon), np.array(lat), self.model.centre_time(self.datatake.scenes))[0]
+        )
+
     def ancillary_packets(self, sequences: dict[int, int]) -> list[tuple[int, bytes]]:
         """(GPS nanoseconds, packet) in the order of time; ``sequences`` holds each APID's next count and is moved
         on.

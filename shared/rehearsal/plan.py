@@ -9,7 +9,7 @@ from typing import Final, Literal
 from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.domain.names import SessionFile, SessionId
 from shared.errors import ConfigurationError
-from shared.msi.instrument import DETECTORS
+from shared.msi.instrument import BANDS, DETECTORS, Band
 from shared.rehearsal.scene import Atmosphere
 
 DEMO_START: Final = datetime(2026, 6, 21, 10, 20, 0, tzinfo=UTC)
@@ -69,6 +69,7 @@ class SessionPlan:
         seed: of the noise.
         air: the atmosphere over a surface scene.
         idle_frames: idle frames at both ends of each channel.
+        bands: those that are sent; the instrument sends all.
     """
 
     satellite: str = "S2A"
@@ -82,6 +83,7 @@ class SessionPlan:
     seed: int = 1
     air: Atmosphere = field(default_factory=Atmosphere)
     idle_frames: int = 32
+    bands: tuple[Band, ...] = BANDS
 
     def __post_init__(self) -> None:
         if self.satellite not in SPACECRAFT_ID or not self.datatakes:

@@ -12,8 +12,7 @@ import numpy as np
 
 from shared.ccsds.encoder import ChannelEncoder
 from shared.ccsds.spacepackets import SEQUENCE_MODULUS
-from shared.msi.earth import sun_angles
-from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS, Band
+from shared.msi.instrument import LINES_PER_PACKET, SCENE_NS, Band
 from shared.msi.packets import image_apid
 from shared.rehearsal.faults import FaultPlan, LinkDisturber, describe_fault
 from shared.rehearsal.flight import Flight, fly
@@ -149,16 +148,14 @@ class _Simulation:
     def _take_scene(
         self, pool: ThreadPoolExecutor, index: int, flight: Flight, number: int
     ) -> dict[tuple[int, Band], Future[_Slices]]:
-        lon, lat = flight.datatake.position
-        zenith, _ = sun_angles(np.array(lon), np.array(lat), flight.model.centre_time(flight.datatake.scenes))
         taken: dict[tuple[int, Band], Future[_Slices]] = {}
-        for band in BANDS:
+        for band in self.plan.bands:
             for detector in flight.datatake.detectors:
                 apid = image_apid(detector, band.index)
                 first = self.sequences.get(apid, 0)
                 self.sequences[apid] = first + band.packets_per_scene
                 taken[detector, band] = pool.submit(
-                    self._take, index, flight, band, detector, number, first, float(zenith)
+                    self._take, index, flight, band, detector, number, first, flight.sun_zenith_deg
                 )
         return taken
 
@@ -226,4 +223,5 @@ def _datatake_truth(flight: Flight) -> dict[str, Any]:
         "relative_orbit": datatake.relative_orbit,
         "first_line_ns": flight.model.first_line_time,
         "epsg": flight.epsg,
+        "sun_zenith_deg": flight.sun_zenith_deg,
     }
