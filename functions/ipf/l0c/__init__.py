@@ -1,0 +1,1 @@
+"""L0C: one unconsolidated datastrip becomes Level-0 products, datastrip and granules, with their metadata."""
