@@ -58,13 +58,13 @@ def decompress(payload: bytes | memoryview, compression: int, lines: int, column
 
 def _decode(payload: bytes, count: int) -> NDArray[np.uint16]:
     unset = np.iinfo(np.uint16).max  # no 12-bit sample: what keeps it, the stream did not reach
-    samples = np.full(count, unset, np.uint16)
+    samples = np.full(-(-count // _BLOCK) * _BLOCK, unset, np.uint16)  # the decoder ends with whole blocks
     try:
         imagecodecs.aec_decode(
             payload, bitspersample=_BITS, flags=_FLAGS, blocksize=_BLOCK, rsi=_REFERENCE_INTERVAL, out=samples
         )
     except (imagecodecs.AecError, ValueError) as error:
         raise BadInputError("image block, payload", "a CCSDS 121 bit stream", str(error)) from None
-    if samples[-1] == unset:
+    if samples[count - 1] == unset:
         raise BadInputError("image block, payload", f"a bit stream of {count} samples", "an earlier end")
-    return samples
+    return samples[:count]
