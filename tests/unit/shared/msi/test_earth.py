@@ -13,20 +13,20 @@ from pyproj import Transformer
 from shared.msi import earth
 
 
-@given(st.datetimes(datetime(2017, 1, 2), datetime(2060, 1, 1)))
-def test_gps_time_and_utc_are_inverse_to_the_microsecond(when: datetime):
-    utc = when.replace(tzinfo=UTC)
+@given(st.timedeltas(timedelta(0), timedelta(days=15_000)))
+def test_gps_time_and_utc_are_inverse_to_the_microsecond(since: timedelta):
+    utc = datetime(2017, 1, 2, tzinfo=UTC) + since
     assert earth.utc_from_gps_ns(earth.gps_ns_from_utc(utc)) == utc
 
 
 def test_gps_time_is_ahead_of_utc_by_18_s():
-    assert earth.gps_ns_from_utc(datetime(2022, 10, 11, 6, 39, 59, tzinfo=UTC)) == (
-        (datetime(2022, 10, 11, 6, 40, 17) - datetime(1980, 1, 6)) // timedelta(microseconds=1) * 1000
-    )
+    elapsed = datetime(2022, 10, 11, 6, 40, 17, tzinfo=UTC) - datetime(1980, 1, 6, tzinfo=UTC)
+    utc = datetime(2022, 10, 11, 6, 39, 59, tzinfo=UTC)
+    assert earth.gps_ns_from_utc(utc) == elapsed // timedelta(microseconds=1) * 1000
 
 
 def test_sun_angles_agree_with_the_published_example():
-    # Reda and Andreas, NREL/TP-560-34302, appendix A.5: Golden, Colorado; elevation before refraction 39.872046 degrees.
+    # Reda and Andreas, NREL/TP-560-34302, appendix A.5: Golden, Colorado; elevation before refraction 39.872046 deg.
     when = datetime(2003, 10, 17, 12, 30, 30, tzinfo=timezone(timedelta(hours=-7)))
     gps = earth.gps_ns_from_utc(when)
     zenith, azimuth = earth.sun_angles(np.array(-105.1786), np.array(39.742476), gps)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.msi.instrument import BANDS, MAX_DN, band_named
+from shared.msi.instrument import BANDS, MAX_DN, Band, band_named
 from shared.msi.radiometry import (
     DARK_DN,
     column_pattern,
@@ -20,7 +20,7 @@ ZENITH = st.floats(0, 75)
 
 
 @given(BAND, DETECTOR, ZENITH, st.floats(0.96, 1.04), st.integers(0, 2**32))
-def test_reflectance_comes_back_within_half_a_count(band, detector, zenith, u, seed):
+def test_reflectance_comes_back_within_half_a_count(band: Band, detector: int, zenith: float, u: float, seed: int):
     rho = np.random.default_rng(seed).uniform(0, 0.9, (2, band.width)).astype(np.float32)
     counts = reflectance_to_dn(rho, band, detector, zenith, u)
     back = dn_to_reflectance(counts, band, detector, zenith, u)
@@ -29,7 +29,7 @@ def test_reflectance_comes_back_within_half_a_count(band, detector, zenith, u, s
 
 
 @given(BAND, DETECTOR, ZENITH)
-def test_darkness_gives_the_dark_level(band, detector, zenith):
+def test_darkness_gives_the_dark_level(band: Band, detector: int, zenith: float):
     counts = reflectance_to_dn(np.zeros((1, band.width), np.float32), band, detector, zenith, 1.0)
     assert np.abs(counts.astype(float) - DARK_DN).max() <= 3
 
@@ -45,7 +45,7 @@ def test_white_ground_under_a_high_sun_does_not_saturate():
         if band.name == "B10":
             continue  # made for faint cirrus
         counts = reflectance_to_dn(np.ones((1, band.width), np.float32), band, 3, 25.0, 1.0)
-        assert 0.25 * MAX_DN < counts.min()
+        assert counts.min() > 0.25 * MAX_DN
         assert counts.max() < MAX_DN
 
 
