@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +12,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import ConfigurationError
+from shared.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """Where this machine has what the function image has below ``/app``."""
@@ -60,6 +63,11 @@ class RunDir:
         return self.path / "traces"
 
 
+def physical_memory_mb() -> int:
+    """Physical memory of this machine, MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+
+
 class RunConfig(BaseModel):
     """How a run is set up."""
 
@@ -70,7 +78,9 @@ class RunConfig(BaseModel):
     )
     root: Annotated[Path, Field(description="What the function image has below /app")] = ROOT
     cpus: Annotated[float, Field(gt=0, description="Processor cores for Jobs")] = float(os.cpu_count() or 1)
-    memory_mb: Annotated[int, Field(gt=0, description="Memory for Jobs, MiB")] = 1 << 20
+    memory_mb: Annotated[int, Field(gt=0, description="Memory for Jobs, MiB")] = Field(
+        default_factory=physical_memory_mb
+    )
     idle_s: Annotated[float, Field(gt=0, description="A function without events for this long is stopped")] = 60.0
     job_command: Annotated[tuple[str, ...], Field(description="What runs a Job; empty: the job runner")] = ()
     environment: Annotated[dict[str, str], Field(description="Settings of functions and Jobs: S2PS_ variables")] = {}
@@ -89,6 +99,19 @@ def load_config(run: RunDir) -> RunConfig:
         raise ConfigurationError(f"{run.config}, {field}: {first['msg']}") from None
 
 
-def memory_mb() -> int:
-    """Physical memory of this machine, MiB."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """The settings that these variables make, for a process which does not have them in its own environment.
+
+    ConfigurationError names the variable that is wrong.
+    """
+    fields: dict[str, object] = {}
+    for name in Settings.model_fields:
+        value = environment.get(f"S2PS_{name.upper()}")
+        if value is not None:
+            fields[name] = json.loads(value) if name == "stations" else value
+    try:
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"S2PS_{field.upper()}: {first['msg']}") from None

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eventing.local.broker import LocalBroker
-from eventing.local.config import RunConfig, RunDir, load_config
+from eventing.local.config import RunConfig, RunDir, load_config, settings_from
 from eventing.local.functions import FunctionProcess, FunctionSpec
 from eventing.local.job_host import JobHost
 from eventing.local.processes import MARK, end_family, free_port, is_free
@@ -32,7 +32,6 @@ from eventing.local.spool import Capacity
 from eventing.manifests import Manifest, Service, SinkBinding, load_manifests
 from shared.adapters.local_jobs import write_whole
 from shared.errors import ConfigurationError, S2psError
-from shared.settings import Settings
 
 _LOG: Final = logging.getLogger("s2ps.runtime")
 _CHECK_S: Final = 0.5
@@ -71,11 +70,11 @@ class Runtime:
             for each in manifests
             if isinstance(each, Service)
         }
-        self._stack.callback(lambda: [each.terminate() for each in self._functions.values()])
+        self._stack.callback(self._ask_functions_to_end)
         broker = self._broker = LocalBroker(manifests, self._functions)
         self._stack.callback(lambda: broker.close(_STOP_S))
         command = config.job_command or (sys.executable, "-m", "functions.ipf.runner")
-        capacity = Capacity(config.cpus, min(config.memory_mb, 1 << 24))
+        capacity = Capacity(config.cpus, config.memory_mb)
         self._jobs = JobHost(run.jobs, command, settings, capacity, broker.accept)
         self._stack.callback(self._jobs.close)
         front = Front(self._port, broker, self._functions, self.status)
@@ -132,6 +131,11 @@ class Runtime:
         self._stack.callback(function.close)
         return function
 
+    def _ask_functions_to_end(self) -> None:
+        """All at once; each is waited for on its own."""
+        for function in self._functions.values():
+            function.terminate()
+
     def check(self) -> None:
         """What a platform does all the time: stop what is idle, start again what died."""
         for function in self._functions.values():
@@ -174,13 +178,7 @@ def _is_bound(service: Service, manifests: Sequence[Manifest]) -> bool:
 def _ensure_buckets(environment: Mapping[str, str]) -> None:
     from shared.adapters.s3 import S3Store
 
-    fields = {name.removeprefix("S2PS_").lower(): value for name, value in environment.items()}
-    chosen = {
-        name: fields[name]
-        for name in Settings.model_fields
-        if name in fields and name.startswith(("store_", "bucket_"))
-    }
-    settings = Settings.model_validate(chosen)
+    settings = settings_from(environment)
     store = S3Store.from_settings(settings)
     for name in ("sessions", "auxiliary", "work", "products", "ledger"):
         store.ensure_bucket(getattr(settings, f"bucket_{name}"))

@@ -1,0 +1,124 @@
+"""Bringing a run up and down from outside its runtime."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from eventing.local.config import RunConfig, RunDir
+from eventing.local.processes import MARK, end_family, family
+from shared.adapters.local_jobs import write_whole
+from shared.errors import RetryableError
+
+_POLL_S: Final = 0.02
+_LOG_TAIL: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A runtime that serves: its address, and the settings that its functions have."""
+
+    pid: int
+    url: str
+    started: str
+    settings: Mapping[str, str]
+
+
+def state(run: RunDir) -> RunState | None:
+    """The runtime of this run, or None where none serves."""
+    if not is_served(run):
+        return None
+    try:
+        found = json.loads(run.state.read_bytes())
+    except FileNotFoundError:
+        return None
+    return RunState(found["pid"], found["url"], found["started"], found["settings"])
+
+
+def is_served(run: RunDir) -> bool:
+    """Whether a runtime holds this run folder, ready or not."""
+    try:
+        with run.lock.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def start(run: RunDir, config: RunConfig | None = None, *, timeout_s: float = 90.0) -> RunState:
+    """Bring a run up and wait until it serves; one that serves already is left as it is.
+
+    Args:
+        run: its folder.
+        config: how it is set up; what the folder remembers where not given.
+        timeout_s: how long to wait.
+
+    Raises:
+        RetryableError: it did not start; the message ends with the end of its log.
+    """
+    found = state(run)
+    if found is not None:
+        return found
+    run.logs.mkdir(parents=True, exist_ok=True)
+    if config is not None:
+        write_whole(run.config, config.model_dump_json(indent=1).encode())
+        run.config.chmod(0o600)  # it may hold a station's password
+    log_path = run.logs / "runtime.log"
+    root = str(Path(__file__).resolve().parents[2])
+    env = {**os.environ, MARK: str(run.path)}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eventing.local.runtime", "--run-dir", str(run.path)],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = state(run)
+        if found is not None:
+            return found
+        if process.poll() is not None:
+            break
+        time.sleep(_POLL_S)
+    end_family(run.path)
+    tail = log_path.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
+    raise RetryableError(f"run {run.path}: the runtime did not start; its log ends with:\n{tail}")
+
+
+def stop(run: RunDir, *, timeout_s: float = 30.0) -> int:
+    """Bring a run down, and whatever an earlier one left; returns how many processes were ended.
+
+    The runtime is asked first, so that functions and store end in order; RuntimeError where something survives.
+    """
+    members = set(family(run.path))
+    found = state(run)
+    if found is not None:
+        _ask(found.pid)
+        deadline = time.monotonic() + timeout_s
+        while is_served(run) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+    end_family(run.path)
+    run.state.unlink(missing_ok=True)
+    return len(members)
+
+
+def _ask(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return

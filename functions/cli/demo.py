@@ -1,0 +1,217 @@
+"""``s2ps run``: everything once, from a simulated pass to products, watched to the end of the session's account."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from pydantic import SecretStr
+from rich.console import Console
+
+from eventing.local import control
+from eventing.local.config import RunConfig, RunDir, settings_from
+from functions.cli.main import stations_json, told
+from functions.cli.output import account_table
+from functions.cli.progress import Watch
+from shared.bootstrap import Services
+from shared.errors import ConfigurationError
+from shared.ledger import keys
+from shared.ledger.records import Account
+from shared.settings import StationSettings
+
+if TYPE_CHECKING:
+    from shared.rehearsal.playing import Pass
+    from shared.rehearsal.station import WebDavServer
+
+DEFAULT_RUN: Final = Path("runs/demo")
+_STATION: Final = "SGS_"
+_POLL_S: Final = 0.5
+_OURS: Final = frozenset(
+    "run.json runtime.json runtime.lock front.json logs store jobs scratch traces recording recording.truth.json "
+    "truth.json station station.incoming products quicklook.png".split()
+)
+# A demonstration is in a hurry; the service's own defaults are in shared/settings.py.
+_HURRIED: Final = {"S2PS_RETRY_DELAY_S": "3", "S2PS_SWEEP_GRACE_S": "10", "S2PS_SESSION_WAIT_S": "180"}
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What to run, and where."""
+
+    run: RunDir
+    scenes: int
+    detectors: tuple[int, ...]
+    image: Path | None
+    seed: int
+    chunk_mib: int
+    rate: float
+    timeout_s: float
+
+    @property
+    def recording(self) -> Path:
+        return self.run.path / "recording"
+
+    @property
+    def served(self) -> Path:
+        return self.run.path / "station"
+
+    @property
+    def products(self) -> Path:
+        return self.run.path / "products"
+
+
+@click.command()
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_RUN, show_default=True,
+    help="Folder of the run; what an earlier `s2ps run` left in it is removed, unless --resume.",
+)  # fmt: skip
+@click.option("--scenes", default=2, show_default=True, help="Scenes to acquire, 3.608 s each.")
+@click.option("--detectors", default="6,7", show_default=True, help="Detectors that take images, 1 to 12.")
+@click.option("--scene", "image", type=click.Path(path_type=Path, exists=True), help="L1C or L2A SAFE, or GeoTIFF.")
+@click.option("--seed", default=1, show_default=True, help="Of the bundled landscape.")
+@click.option("--chunk-mib", default=16, show_default=True, help="Size of the session's files.")
+@click.option("--rate", default=40.0, show_default=True, help="Megabytes in a second that appear at the station.")
+@click.option("--timeout", "timeout_s", default=900.0, show_default=True, help="Seconds until it gives up.")
+@click.option("--keep", is_flag=True, help="Leave the run up; `s2ps down` ends it.")
+@click.option("--resume", is_flag=True, help="Go on with the session that this folder holds, after a crash.")
+@told
+def run(
+    run_dir: Path,
+    scenes: int,
+    detectors: str,
+    image: Path | None,
+    seed: int,
+    chunk_mib: int,
+    rate: float,
+    timeout_s: float,
+    keep: bool,
+    resume: bool,
+) -> None:
+    """Play a simulated pass through the whole service, and show the session's account.
+
+    A session is simulated and served by a WebDAV station, file after file, as during a pass. The service fetches it,
+    processes it to L0, L1C and L2A and puts the products on the shelf. Exit code 0: every product was produced.
+    """
+    try:
+        chosen = tuple(int(text) for text in detectors.split(","))
+    except ValueError:
+        raise click.BadParameter("expected numbers, e.g. 6,7", param_hint="--detectors") from None
+    demo = Demo(RunDir.at(run_dir), scenes, chosen, image, seed, chunk_mib, rate, timeout_s)
+    console = Console()
+    try:
+        account = perform(demo, console, resume=resume)
+    finally:
+        if not keep:
+            control.stop(demo.run)
+    if keep:
+        console.print(f"The run is still up: s2ps status {account.session} --run-dir {run_dir}, s2ps down ends it.")
+    if account.produced < len(account.entries) or not account.entries:
+        raise click.exceptions.Exit(1)
+
+
+def perform(demo: Demo, console: Console, *, resume: bool) -> Account:
+    """The demonstration from begin to end; ConfigurationError where its folder is not one, or time is up."""
+    from shared.rehearsal.station import WebDavServer
+
+    began = time.monotonic()
+    control.stop(demo.run)
+    if not resume:
+        clear(demo.run)
+    with WebDavServer(demo.served) as station:
+        found = control.start(demo.run, _config(station))
+        services = Services(settings_from(found.settings))
+        session, player = _recording(demo, console)
+        playing = threading.Thread(target=play, args=(player, demo.rate * 1e6), name="pass", daemon=True)
+        playing.start()
+        with Watch(console, session) as watch:
+            account = _await_account(demo, services, session, began, watch)
+        player.stop()
+        playing.join()
+    console.print(account_table(account))
+    _take_home(demo, services, session, console)
+    console.print(f"{time.monotonic() - began:.0f} s in all.")
+    return account
+
+
+def clear(run: RunDir) -> None:
+    """Remove what an earlier run left. ConfigurationError where the folder holds something else."""
+    if not run.path.exists() or not any(run.path.iterdir()):
+        return
+    if not {entry.name for entry in run.path.iterdir()} <= _OURS:
+        raise ConfigurationError(f"{run.path}: expected an empty folder or one of an earlier run")
+    shutil.rmtree(run.path)
+
+
+def play(player: Pass, bytes_s: float) -> None:
+    """Let the files appear at a rate; those that are there already, from before a crash, stay as they are."""
+    pause = threading.Event()
+    for delivery in player.deliveries:
+        if (player.served / delivery.tree / delivery.path).exists():
+            continue
+        size = player.deliver(delivery)
+        if pause.wait(size / bytes_s if bytes_s > 0 else 0):
+            return
+
+
+def _config(station: WebDavServer) -> RunConfig:
+    pickup = StationSettings(
+        name=_STATION, url=station.url, user=station.user, password=SecretStr(station.password), timeout_s=20.0
+    )
+    return RunConfig(environment={**_HURRIED, "S2PS_STATIONS": stations_json([pickup])})
+
+
+def _recording(demo: Demo, console: Console) -> tuple[str, Pass]:
+    """The session's id and its pass; recorded now, unless it was before."""
+    from shared.rehearsal.plan import DEMO_POSITION, Datatake, SessionPlan
+    from shared.rehearsal.playing import Pass
+    from shared.rehearsal.scenes import scene_for
+    from shared.rehearsal.simulator import simulate_session
+
+    truth = demo.run.path / "truth.json"
+    if not truth.exists():
+        shutil.rmtree(demo.recording, ignore_errors=True)
+        with console.status("simulating a downlink session"):
+            began = time.monotonic()
+            scene = scene_for(demo.image, DEMO_POSITION, seed=demo.seed)
+            position = scene.centre() or DEMO_POSITION
+            datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors, position=position)
+            plan = replace(SessionPlan("S2A", (datatake,)), chunk_bytes=demo.chunk_mib << 20, seed=demo.seed)
+            made = simulate_session(plan, demo.recording, scene=scene, truth_file=truth)
+        files, packets = len(made.files), sum(made.packets.values())
+        seconds = time.monotonic() - began
+        console.print(f"Session {made.session}: {files} files, {packets} packets, simulated in {seconds:.0f} s.")
+    session = str(json.loads(truth.read_bytes())["session"])
+    return session, Pass(demo.recording, demo.served)
+
+
+def _await_account(demo: Demo, services: Services, session: str, began: float, watch: Watch) -> Account:
+    while True:
+        listing = {info.key: info.modified for info in services.ledger.list(keys.session(session))}
+        watch.update(listing)
+        if keys.account(session) in listing:
+            return services.ledger.read(keys.account(session), Account)
+        if time.monotonic() - began > demo.timeout_s:
+            raise ConfigurationError(
+                f"session {session}: no account within {demo.timeout_s:.0f} s; the logs are in {demo.run.logs}, "
+                f"those of Jobs in {demo.run.jobs}"
+            )
+        time.sleep(_POLL_S)
+
+
+def _take_home(demo: Demo, services: Services, session: str, console: Console) -> None:
+    from functions.cli.quicklook import make_quicklook
+    from functions.cli.shelf import fetch
+    from functions.cli.views import products
+
+    with console.status("fetching the products"):
+        folders = fetch(services, products(services, session=session), demo.products)
+        picture = make_quicklook(folders, demo.run.path / "quicklook.png")
+    console.print(f"Products:   {demo.products}")
+    console.print(f"Quicklook:  {picture or 'none, there is no L1C or L2A product'}")
+    console.print(f"Trace:      {demo.run.traces}, s2ps trace {session} --run-dir {demo.run.path}")

@@ -1,0 +1,84 @@
+"""How the console prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from functions.cli.views import jsonable
+from shared.ledger.records import Account
+
+_ENDED = {"produced": "green", "absent": "yellow", "parked": "red"}
+
+
+def emit_json(value: Any) -> None:
+    """JSON on standard output."""
+    click.echo(json.dumps(jsonable(value), indent=2))
+
+
+def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
+    """A plain table; a line that says so where there is nothing."""
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title or None, title_justify="left")
+    for name in columns:
+        table.add_column(name.upper(), overflow="fold", no_wrap=name in {"product", "session"})
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("nothing")
+
+
+def instant(when: datetime | None) -> str:
+    """UTC to the second."""
+    return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def since(t0: datetime | None, when: datetime | None) -> str:
+    """``T0+mm:ss``; hours go into the minutes, as budgets are in minutes."""
+    if t0 is None or when is None:
+        return ""
+    seconds = round((when - t0).total_seconds())
+    return f"T0{'-' if seconds < 0 else '+'}{abs(seconds) // 60:02d}:{abs(seconds) % 60:02d}"
+
+
+def minutes(seconds: float | None) -> str:
+    """``mm:ss``, with its sign where it is negative."""
+    if seconds is None:
+        return ""
+    whole = round(abs(seconds))
+    return f"{'-' if seconds < 0 else ''}{whole // 60:02d}:{whole % 60:02d}"
+
+
+def account_table(account: Account) -> Table:
+    """The account of a session: each expected product, how it ended, when, and with how much slack."""
+    total = len(account.entries)
+    table = Table(
+        title=f"Account of {account.session}: {account.produced} of {total} produced, "
+        f"{account.absent} absent, {account.parked} parked",
+        title_justify="left",
+        padding=(0, 1),
+    )
+    table.add_column("level")
+    table.add_column("product", overflow="fold")
+    table.add_column("ended")
+    table.add_column("when", justify="right")
+    table.add_column("slack", justify="right")
+    table.add_column("remark", overflow="fold")
+    for entry in sorted(account.entries, key=lambda each: (each.level, each.unit, each.product)):
+        table.add_row(
+            entry.level,
+            entry.product or f"{entry.step} {entry.unit}",
+            f"[{_ENDED[entry.ended]}]{entry.ended}[/]",
+            since(account.t0, entry.at),
+            minutes(entry.slack_s),
+            entry.reason or entry.warning,
+        )
+    return table
