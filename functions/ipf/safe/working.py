@@ -12,28 +12,24 @@ to change with them.
 
 from __future__ import annotations
 
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from shared.errors import BadInputError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 QUANTIFICATION: Final = 10_000
 OFFSET: Final = 1_000
 DATASTRIP_FILE: Final = "datastrip.json"
+_LINES_DOWN: Final = from_origin(0.0, 0.0, 1.0, 1.0)  # there is no georeference; readers warn where nothing is said
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint16]
@@ -170,48 +166,38 @@ class WorkingFolder:
 
     def write_image(self, image: BandImage, counts: Counts) -> None:
         """Write the counts, shape (lines, columns)."""
-        with (
-            _quietly(),
-            rasterio.open(
-                self.root / f"image_{image.stem}.tif",
-                "w",
-                driver="GTiff",
-                width=image.columns,
-                height=image.lines,
-                count=1,
-                dtype="uint16",
-                tiled=True,
-                blockxsize=512,
-                blockysize=256,
-                compress="ZSTD",
-                zstd_level=1,
-                predictor=2,
-            ) as file,
-        ):
+        with rasterio.open(
+            self.root / f"image_{image.stem}.tif",
+            "w",
+            driver="GTiff",
+            width=image.columns,
+            height=image.lines,
+            count=1,
+            dtype="uint16",
+            tiled=True,
+            blockxsize=512,
+            blockysize=256,
+            compress="ZSTD",
+            zstd_level=1,
+            predictor=2,
+            transform=_LINES_DOWN,
+        ) as file:
             file.write(counts, 1)
 
     def read_lines(self, image: BandImage, first: int, stop: int) -> Counts:
         """Lines ``first`` to ``stop`` (exclusive), all columns."""
         path = self.root / f"image_{image.stem}.tif"
         try:
-            with _quietly(), rasterio.open(path) as file:
+            with rasterio.open(path) as file:
                 if (file.height, file.width) != (image.lines, image.columns):
                     raise BadInputError(path.name, f"{image.lines} x {image.columns} pixels", (file.height, file.width))
-                found: Counts = np.asarray(file.read(1, window=Window(0, first, image.columns, stop - first)))
+                found: Counts = file.read(1, window=Window(0, first, image.columns, stop - first))
         except rasterio.errors.RasterioIOError as error:
             raise BadInputError(path.name, "a readable GeoTIFF", str(error)) from None
         return found
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Images in instrument geometry have no georeference, and GDAL need not warn of it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
-
-
 def to_counts(rho: NDArray[np.floating]) -> Counts:
     """Counts of TOA reflectances, 1 to 65534; any shape."""
     counts = np.rint(np.asarray(rho, np.float32) * np.float32(QUANTIFICATION) + np.float32(OFFSET))
-    return np.clip(counts, 1, 65_534).astype(np.uint16)
+    return np.asarray(np.clip(counts, 1, 65_534), np.uint16)

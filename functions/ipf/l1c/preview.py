@@ -1,0 +1,46 @@
+"""The true colour image and the preview of a tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent
+from functions.ipf.safe.working import OFFSET, QUANTIFICATION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WHITE: Final = 0.3558
+"""Reflectance that true colour images show as 255, as in Sentinel-2 products."""
+
+_STEP: Final = PREVIEW_RESOLUTION // 10
+
+
+def display(counts: NDArray[np.uint16], offset: int = OFFSET) -> NDArray[np.uint8]:
+    """Counts of reflectance as 8 bit: 1 to 255 linear from reflectance 0 to 0.3558, 0 where there is no data."""
+    table = np.arange(65_536, dtype=np.float32)
+    rho = (table - offset) / QUANTIFICATION
+    shades = np.clip(np.rint(1 + rho / WHITE * 254), 1, 255).astype(np.uint8)
+    shades[0] = 0
+    return shades[counts]
+
+
+def preview(colours: NDArray[np.uint8], at: Extent, size: int) -> tuple[NDArray[np.uint8], Extent]:
+    """The preview's part that holds data, by area means of 32 x 32 pixels of 10 m.
+
+    Args:
+        colours: (3, rows, columns), the block at ``at`` of the 10 m image.
+        at: its place.
+        size: rows and columns of the preview image.
+    """
+    left, top = at.column // _STEP, at.row // _STEP
+    right, bottom = min(-(-at.column_stop // _STEP), size), min(-(-at.row_stop // _STEP), size)
+    padded = np.zeros((bottom * _STEP - top * _STEP, right * _STEP - left * _STEP, 3), np.uint8)
+    row, column = at.row - top * _STEP, at.column - left * _STEP
+    rows, columns = min(at.shape[0], padded.shape[0] - row), min(at.shape[1], padded.shape[1] - column)
+    padded[row : row + rows, column : column + columns] = np.moveaxis(colours, 0, 2)[:rows, :columns]
+    small = cv2.resize(padded, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(np.moveaxis(np.asarray(small, np.uint8), 2, 0)), Extent(top, left, bottom, right)

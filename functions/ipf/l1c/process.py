@@ -1,0 +1,126 @@
+"""The step L1C: one tile of an L1B working folder to a compact SAFE."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from functions.ipf.common import xml
+from functions.ipf.common.identity import Production
+from functions.ipf.common.processor import Exit
+from functions.ipf.l1c import metadata
+from functions.ipf.l1c.angles import tile_angles
+from functions.ipf.l1c.bands import CLASS_BANDS, COLOUR_BANDS, BandResult, BandTask, ColourTask, make_band, make_colours
+from functions.ipf.l1c.classes import classify
+from functions.ipf.safe import elements
+from functions.ipf.safe.footprint import clip_to_tile
+from functions.ipf.safe.jp2 import Extent, write_jp2
+from functions.ipf.safe.manifest import FILE, manifest
+from functions.ipf.safe.names import Acquisition, ProductNames
+from functions.ipf.safe.parallel import threads_of, workers
+from functions.ipf.safe.working import WorkingFolder
+from shared.errors import PermanentError
+from shared.msi.instrument import BANDS
+from shared.msi.tiling import Tile, tile
+
+if TYPE_CHECKING:
+    from functions.ipf.common.processor import IpfLog
+    from functions.ipf.safe.working import Datastrip
+    from shared.joborder import JobOrder
+
+NAME: Final = "S2PS-L1C"
+VERSION: Final = "0.1.0"
+SIMPLIFICATIONS: Final = (
+    "L1C: no terrain model: pixels lie on the WGS 84 ellipsoid.",
+    "L1C: bicubic resampling with positions to 1/32 pixel; kernel a = -0.75.",
+    "L1C: masks MSK_DETFOO and MSK_CLASSI only, the latter by fixed thresholds; no MSK_QUALIT.",
+    "L1C: the tile's sensing time is the datastrip's centre.",
+    "Metadata: no GIPP, DEM, GRI or IERS file was used, so none is named; the datastrip's hold what telemetry gave.",
+)
+# The widest first, so that no process is left with a long one at the end.
+_ORDER: Final = sorted(BANDS, key=lambda band: (band.resolution, band.name not in COLOUR_BANDS))
+
+
+def process(order: JobOrder, journal: IpfLog) -> int:
+    """Run the step as a job order asks."""
+    working = WorkingFolder(Path(order.input_files("L1B_WORKING")[0]))
+    datastrip = working.datastrip()
+    target = tile(order.parameter("TILE"))
+    names = ProductNames(_acquisition(datastrip), "L1C", target.name, Production.of(order))
+    safe = Path(order.output("MSI_L1C_TL")) / names.safe
+    journal.info(f"{names.safe}: detectors {datastrip.detectors}, {datastrip.scenes} scenes")
+    for folder in ("IMG_DATA", "QI_DATA", "AUX_DATA"):
+        (safe / names.granule_folder / folder).mkdir(parents=True, exist_ok=True)
+
+    with tempfile.TemporaryDirectory(prefix="s2ps-l1c-") as scratch:
+        results = _images(working.root, safe, names, Path(scratch), threads_of(order))
+        if not any(result.valid for result in results.values()):
+            raise PermanentError(f"tile {target.name}: expected pixels of the datastrip, found none")
+        content = _classes(datastrip, safe, names, target, Path(scratch))
+    residual = max(result.residual for result in results.values())
+    journal.info(f"images written; inverse location within {residual:.4f} px of the viewing model")
+
+    footprint = clip_to_tile(datastrip.footprint, target)
+    angles = tile_angles(working, datastrip, target)
+    xml.write(safe / names.product_metadata, metadata.product(names, datastrip, footprint, content))
+    xml.write(safe / names.granule_folder / "MTD_TL.xml", metadata.tile_document(names, target, angles, content))
+    xml.write(safe / names.datastrip_folder / "MTD_DS.xml", metadata.datastrip_document(names, datastrip))
+    notes = (*datastrip.simplifications, *SIMPLIFICATIONS)
+    xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, datastrip.level0_datastrip))
+    xml.write(safe / FILE, manifest(safe, names, footprint))
+    if content.degraded:
+        journal.warning(f"{content.degraded:.3f} % of the datastrip's image packets are missing")
+        return Exit.DEGRADED
+    return Exit.OK
+
+
+def _acquisition(datastrip: Datastrip) -> Acquisition:
+    middle = datastrip.sensing_start + (datastrip.sensing_stop - datastrip.sensing_start) / 2
+    return Acquisition(
+        satellite=datastrip.satellite,
+        datatake_start=datastrip.datatake_start,
+        datatake_type=datastrip.datatake_type,
+        absolute_orbit=datastrip.absolute_orbit,
+        relative_orbit=datastrip.relative_orbit,
+        orbit_direction=datastrip.orbit_direction,
+        sensing_start=datastrip.sensing_start,
+        tile_sensing=middle,
+    )
+
+
+def _images(root: Path, safe: Path, names: ProductNames, scratch: Path, threads: int) -> dict[str, BandResult]:
+    """All bands, then the true colour image and the preview; by band name."""
+    with workers(threads) as pool:
+        pending: dict[str, Future[BandResult]] = {}
+        for band in _ORDER:
+            task = BandTask(
+                root,
+                band.name,
+                names.tile,
+                safe / names.image(band.name),
+                safe / names.mask(f"DETFOO_{band.name}"),
+                scratch,
+            )
+            pending[band.name] = pool.submit(make_band, task)
+        red, green, blue = (pending[name].result().at for name in COLOUR_BANDS)
+        colours = pool.submit(
+            make_colours,
+            ColourTask(names.tile, scratch, (red, green, blue), safe / names.image("TCI"), safe / names.preview),
+        )
+        results = {name: future.result() for name, future in pending.items()}
+        colours.result()
+    return results
+
+
+def _classes(datastrip: Datastrip, safe: Path, names: ProductNames, target: Tile, scratch: Path) -> metadata.Content:
+    blue, green, cirrus, swir = (np.load(scratch / f"{name}_60m.npy") for name in CLASS_BANDS)
+    masks = classify(blue, green, cirrus, swir)
+    size = target.size(60)
+    write_jp2(safe / names.mask("CLASSI_B00"), masks, target, 60, Extent(0, 0, size, size))
+    valid = max(int(np.count_nonzero(blue)), 1)
+    opaque, thin, snow = (100.0 * int(mask.sum()) / valid for mask in masks)
+    return metadata.Content(datastrip.degraded_percent, opaque + thin, snow)

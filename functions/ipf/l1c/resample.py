@@ -1,0 +1,144 @@
+"""Resampling of one band to the tile grid, and the mosaic of its detectors.
+
+Bicubic (OpenCV, kernel a = -0.75, positions to 1/32 pixel). The block that holds data is worked off in strips of rows,
+each reading only the lines it needs. Where detectors overlap, the one whose centre is nearer gives the pixel. A pixel
+has data when the nearest sample has: lost lines are filled from their neighbours only so that the kernel does not ring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+
+from functions.ipf.l1c.inverse import InverseModel, block_of, dense, fit_inverse
+from functions.ipf.safe.jp2 import Extent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from functions.ipf.safe.working import BandImage, WorkingFolder
+    from shared.msi.tiling import Tile
+
+_STRIP_ROWS: Final = 512
+_KERNEL_MARGIN: Final = 4
+_FAR: Final = np.float32(np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """One band of a tile: counts and detector numbers (0 none) of the block at ``at``."""
+
+    counts: NDArray[np.uint16]
+    detectors: NDArray[np.uint8]
+    at: Extent
+    residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    image: BandImage
+    model: InverseModel
+    rows: range
+    columns: range
+
+
+def resample(working: WorkingFolder, images: Sequence[BandImage], tile: Tile, resolution: int) -> Resampled:
+    """One band from the images of its detectors; an empty extent where none meets the tile."""
+    sources = []
+    for image in images:
+        model = fit_inverse(working.geolocation(image), tile)
+        if model is not None:
+            rows, columns = block_of(model, tile, resolution)
+            if len(rows) and len(columns):
+                sources.append(_Source(image, model, rows, columns))
+    if not sources:
+        return Resampled(np.zeros((0, 0), np.uint16), np.zeros((0, 0), np.uint8), Extent(0, 0, 0, 0), 0.0)
+    at = _common(sources, tile, resolution)
+    counts = np.zeros(at.shape, np.uint16)
+    detectors = np.zeros(at.shape, np.uint8)
+    for first in range(at.row, at.row_stop, _STRIP_ROWS):
+        rows = range(first, min(first + _STRIP_ROWS, at.row_stop))
+        strip = slice(rows.start - at.row, rows.stop - at.row)
+        _strip(working, sources, tile, resolution, rows, at.column, counts[strip], detectors[strip])
+    return Resampled(counts, detectors, at, max(source.model.residual for source in sources))
+
+
+def _common(sources: Sequence[_Source], tile: Tile, resolution: int) -> Extent:
+    """The block around all sources, its edges on multiples of 60 m so that the three resolutions have the same one."""
+    step = 60 // resolution
+    size = tile.size(resolution)
+    return Extent(
+        min(s.rows.start for s in sources) // step * step,
+        min(s.columns.start for s in sources) // step * step,
+        min(-(-max(s.rows.stop for s in sources) // step) * step, size),
+        min(-(-max(s.columns.stop for s in sources) // step) * step, size),
+    )
+
+
+def _strip(
+    working: WorkingFolder,
+    sources: Sequence[_Source],
+    tile: Tile,
+    resolution: int,
+    rows: range,
+    left: int,
+    counts: NDArray[np.uint16],
+    detectors: NDArray[np.uint8],
+) -> None:
+    nearest = np.full(counts.shape, _FAR, np.float32)
+    for source in sources:
+        if rows.stop <= source.rows.start or rows.start >= source.rows.stop:
+            continue
+        line, column = dense(source.model, tile, resolution, rows, source.columns)
+        image = source.image
+        seen = (line >= 0) & (line < image.lines) & (column >= 0) & (column < image.columns)
+        if not seen.any():
+            continue
+        values, present = _sample(working, image, line, column, seen)
+        distance = np.where(present, np.abs(column - image.columns / 2) / image.columns, np.inf).astype(np.float32)
+        window = slice(source.columns.start - left, source.columns.stop - left)
+        better = distance < nearest[:, window]
+        nearest[:, window][better] = distance[better]
+        counts[:, window][better] = values[better]
+        detectors[:, window][better] = image.detector
+
+
+def _sample(
+    working: WorkingFolder, image: BandImage, line: NDArray[Any], column: NDArray[Any], seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+    """Counts at continuous positions, and where they have data."""
+    reached = line[seen]
+    first = max(int(reached.min()) - _KERNEL_MARGIN, 0)
+    stop = min(int(reached.max()) + _KERNEL_MARGIN + 1, image.lines)
+    lines = working.read_lines(image, first, stop)
+    present = seen
+    lost = lines[:, 0] == 0
+    if lost.any():
+        at = np.clip(line - first, 0, len(lines) - 1).astype(np.intp)
+        present = seen & ~lost[at]
+        lines = _filled(lines, lost)
+    values = cv2.remap(
+        lines,
+        (column - 0.5).astype(np.float32),
+        (line - 0.5 - first).astype(np.float32),
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.maximum(np.asarray(values, np.uint16), 1), present
+
+
+def _filled(lines: NDArray[np.uint16], lost: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Lost lines replaced by the nearest one that is there; all as they were where none is."""
+    kept = np.flatnonzero(~lost)
+    if not kept.size:
+        return lines
+    wanted = np.arange(len(lines))
+    after = np.clip(np.searchsorted(kept, wanted), 0, kept.size - 1)
+    before = np.maximum(after - 1, 0)
+    closer = np.abs(kept[before] - wanted) <= np.abs(kept[after] - wanted)
+    return lines[np.where(closer, kept[before], kept[after])]

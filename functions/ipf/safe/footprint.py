@@ -1,0 +1,56 @@
+"""The part of a tile that a datastrip covers, as a polygon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyproj import Transformer
+
+from shared.msi.tiling import to_utm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.msi.tiling import Tile
+
+Point = tuple[float, float]
+
+
+def clip_to_tile(ring: Sequence[Point], tile: Tile) -> list[Point]:
+    """A ring of (longitude, latitude), cut to the tile and closed; empty where they are apart.
+
+    The method is that of Sutherland and Hodgman (1974), doi 10.1145/360767.360802.
+    """
+    lon, lat = np.array(ring, np.float64).T
+    x, y = to_utm(tile.epsg).transform(lon, lat)
+    polygon = list(zip(np.asarray(x).tolist(), np.asarray(y).tolist(), strict=True))
+    if polygon[0] == polygon[-1]:
+        polygon.pop()
+    left, bottom, right, top = tile.bounds
+    for axis, limit, sign in ((0, left, 1.0), (0, right, -1.0), (1, bottom, 1.0), (1, top, -1.0)):
+        polygon = _cut(polygon, axis, float(limit), sign)
+        if not polygon:
+            return []
+    back = Transformer.from_crs(tile.epsg, 4326, always_xy=True)
+    corners = [a for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True) if a != b]
+    found = [back.transform(*point) for point in corners]
+    return [*found, found[0]]
+
+
+def _cut(polygon: list[Point], axis: int, limit: float, sign: float) -> list[Point]:
+    """What lies on the side of ``limit`` that ``sign`` points to."""
+    kept: list[Point] = []
+    for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        da, db = sign * (a[axis] - limit), sign * (b[axis] - limit)
+        if da >= 0:
+            kept.append(a)
+        if (da < 0) != (db < 0):
+            part = da / (da - db)
+            kept.append((a[0] + part * (b[0] - a[0]), a[1] + part * (b[1] - a[1])))
+    return kept
+
+
+def position_list(ring: Sequence[Point]) -> str:
+    """Latitude and longitude in turn, as footprints in metadata have them."""
+    return " ".join(f"{lat:.9f} {lon:.9f}" for lon, lat in ring)
