@@ -1,0 +1,221 @@
+"""L0U: every packet that was sent is received in its place, or lost and counted, whatever happened on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.ipf.common.annotated import read_annotated
+from functions.ipf.common.processor import Exit
+from shared.errors import BadInputError
+from shared.msi.instrument import BANDS
+from shared.msi.packets import image_source
+
+CADU = 2044
+
+Packets = Callable[[Path], Counter[bytes]]
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+def _report(run: Any) -> Any:
+    return json.loads((run.root / "DS_GR_FOLDER" / "report.json").read_text())
+
+
+def _sent(session: Any) -> Counter[bytes]:
+    return Counter(packet for packets in session.packets.values() for packet in packets)
+
+
+def _closes(session: Any, report: Any) -> None:
+    assert set(report["packets"]) == {str(apid) for apid in session.packets}
+    for apid, packets in session.packets.items():
+        count = report["packets"][str(apid)]
+        assert count["expected"] == len(packets), apid
+        assert count["received"] + count["lost"] == len(packets), apid
+        assert count["unexpected"] == 0, apid
+
+
+def test_all_packets_arrive_and_the_account_closes(bench: Any, two_by_two: Any, packets_under: Packets) -> None:
+    run = bench.l0u(two_by_two)
+    report = _report(run)
+    _closes(two_by_two, report)
+    assert run.code == Exit.OK
+    assert report["totals"]["lost"] == 0
+    assert packets_under(run.root / "DS_GR_FOLDER") == _sent(two_by_two)
+    assert not (run.root / "DS_GR_FOLDER" / ".spool").exists()
+
+
+def test_each_file_holds_its_band_of_its_granule_in_order(bench: Any, two_by_two: Any) -> None:
+    run = bench.l0u(two_by_two)
+    files = sorted((run.root / "DS_GR_FOLDER").glob("DT01/GR/DB1/*/IMG_DATA/*.bin"))
+    assert len(files) == 2 * 2 * 13
+    by_apid = {apid: iter(packets) for apid, packets in two_by_two.packets.items()}
+    for path in files:
+        band = next(band for band in BANDS if path.stem.endswith(f"_{band.name}"))
+        detector = int(path.stem.split("_D")[1][:2])
+        for _, octets in read_annotated(path):
+            apid = int.from_bytes(octets[:2], "big") & 0x7FF
+            assert image_source(apid) == (detector, band.index)
+            assert octets == next(by_apid[apid])
+
+
+def test_names_follow_the_grammar(bench: Any, one_granule: Any, tree: Tree) -> None:
+    names = tree(bench.l0u(one_granule).root)
+    stamp = "S2PS_20260621T110000_S20260621T102000"
+    assert f"DS_GR_FOLDER/DT01/DS/S2A_TEST_MSI_L0U_DS_{stamp}_N00.01/S2A_TEST_MTD_L0U_DS_{stamp}.xml" in names
+    granule = f"DS_GR_FOLDER/DT01/GR/DB1/S2A_TEST_MSI_L0U_GR_{stamp}_D06_N00.01"
+    assert f"{granule}/S2A_TEST_MTD_L0U_GR_{stamp}_D06.xml" in names
+    assert f"{granule}/IMG_DATA/S2A_TEST_MSI_L0U_GR_{stamp}_D06_B8A.bin" in names
+    assert any(name.startswith("SAD_FOLDER/S2A_TEST_AUX_SADATA_S2PS_") for name in names)
+
+
+def test_the_same_order_gives_the_same_bytes(bench: Any, one_granule: Any, tree: Tree) -> None:
+    assert tree(bench.l0u(one_granule).root) == tree(bench.l0u(one_granule).root)
+
+
+def test_reception_lies_within_the_pass(bench: Any, one_granule: Any) -> None:
+    run = bench.l0u(one_granule)
+    times = [note.received for path in run.root.rglob("*.bin") for note, _ in read_annotated(path)]
+    assert min(times).isoformat() >= "2026-06-21T10:45:00"
+    assert max(times).isoformat() <= "2026-06-21T10:50:00+00:00"
+
+
+def _cut(begin: int, end: int) -> Callable[[bytes], bytes]:
+    return lambda stream: stream[: begin * CADU] + stream[end * CADU :]
+
+
+def _slip(at: int, octets: int) -> Callable[[bytes], bytes]:
+    return lambda stream: stream[:at] + stream[at + octets :]
+
+
+def _burst(frame: int) -> Callable[[bytes], bytes]:
+    def damage(stream: bytes) -> bytes:
+        at = frame * CADU + 4
+        return stream[:at] + bytes(octet ^ 0x5A for octet in stream[at : at + 300]) + stream[at + 300 :]
+
+    return damage
+
+
+@pytest.mark.parametrize("channel", [1, 2])
+@pytest.mark.parametrize(
+    "damage",
+    [_cut(5, 8), _cut(0, 20), _cut(20, 10_000), _slip(30_000, 1), _slip(31_234, 4321), _burst(9), _burst(0)],
+    ids=["frames lost", "head lost", "tail lost", "octet lost", "part lost", "burst", "burst in idle frame"],
+)
+def test_damage_is_accounted_packet_by_packet(
+    bench: Any, two_by_two: Any, channel: int, damage: Callable[[bytes], bytes], packets_under: Packets
+) -> None:
+    streams = {**two_by_two.streams, channel: damage(two_by_two.streams[channel])}
+    run = bench.l0u(replace(two_by_two, streams=streams))
+    report = _report(run)
+    _closes(two_by_two, report)
+    stored = packets_under(run.root / "DS_GR_FOLDER")
+    assert not stored - _sent(two_by_two)
+    assert stored.total() == report["totals"]["received"]
+    assert (run.code == Exit.OK) == (report["totals"]["lost"] == 0)
+
+
+def test_the_granule_s_metadata_names_what_it_lost(bench: Any, two_by_two: Any) -> None:
+    streams = {**two_by_two.streams, 2: _cut(20, 26)(two_by_two.streams[2])}
+    run = bench.l0u(replace(two_by_two, streams=streams))
+    documents = [path.read_text() for path in run.root.rglob("*MTD_L0U_GR*.xml")]
+    named = sum(int(part.split("<")[0]) for text in documents for part in text.split("<NUMBER_OF_SP_ERROR>")[1:])
+    assert named == _report(run)["totals"]["lost"] > 0
+    assert "W] APID" in run.log
+
+
+def test_a_missing_channel_is_degraded_and_named(bench: Any, two_by_two: Any) -> None:
+    run = bench.l0u(replace(two_by_two, streams={1: two_by_two.streams[1]}))
+    assert run.code == Exit.DEGRADED
+    assert "channel 2: absent" in run.log
+    _closes(two_by_two, _report(run))
+
+
+def test_granules_of_which_nothing_came_are_named(bench: Any, two_by_two: Any) -> None:
+    stream = two_by_two.streams[1]
+    ancillary_only = replace(two_by_two, streams={1: stream[: 40 * CADU]})
+    report = _report(bench.l0u(ancillary_only))
+    _closes(two_by_two, report)
+    assert report["datastrips"]["DT01"]["granules_missing"] == ["D06 scene 2", "D07 scene 2"]
+
+
+def test_a_missing_and_a_foreign_chunk_are_named(bench: Any, two_by_two: Any, tmp_path: Path) -> None:
+    folder = replace(two_by_two, chunk=20 * CADU).store(tmp_path / "session")
+    first, second, third = (two_by_two.name(2, number) for number in (1, 2, 3))
+    (folder / "ch_2" / second).unlink()
+    (folder / "ch_2" / third).write_bytes(b"no frames in here" * 3000)
+    (folder / "ch_2" / ".hidden.tmp").write_bytes(b"")
+    run = bench.l0u(folder)
+    assert run.code == Exit.DEGRADED
+    assert f"{second}: named in the DSIB, absent" in run.log
+    assert f"{third}: no frame that decodes" in run.log
+    assert first not in run.log
+    _closes(two_by_two, _report(run))
+
+
+def test_chunks_of_any_length_make_the_same_products(bench: Any, one_granule: Any, packets_under: Packets) -> None:
+    run = bench.l0u(replace(one_granule, chunk=12_345))
+    assert run.code == Exit.OK
+    assert packets_under(run.root / "DS_GR_FOLDER") == _sent(one_granule)
+
+
+def test_a_stretch_sent_twice_is_taken_once(bench: Any, one_granule: Any, packets_under: Packets) -> None:
+    stream = one_granule.streams[1]
+    twice = stream[: 25 * CADU] + stream[10 * CADU :]
+    run = bench.l0u(replace(one_granule, streams={**one_granule.streams, 1: twice}))
+    report = _report(run)
+    _closes(one_granule, report)
+    assert report["totals"]["duplicates"] > 0
+    assert packets_under(run.root / "DS_GR_FOLDER") == _sent(one_granule)
+
+
+def test_two_datatakes_are_two_folders(bench: Any, two_datatakes: Any, packets_under: Packets) -> None:
+    run = bench.l0u(two_datatakes)
+    assert run.code == Exit.OK
+    _closes(two_datatakes, _report(run))
+    root = run.root / "DS_GR_FOLDER"
+    assert sorted(path.name for path in root.iterdir()) == ["DT01", "DT02", "report.json"]
+    assert len(list(root.glob("DT01/GR/DB1/*"))) == 1
+    assert len(list(root.glob("DT02/GR/DB1/*_D05_*"))) == 2
+    assert packets_under(root) == _sent(two_datatakes)
+
+
+def test_what_is_no_downlink_is_refused_by_its_name(bench: Any, one_granule: Any) -> None:
+    noise = replace(one_granule, streams={1: b"\x1a\xcf\xfc\x1d" * 5000, 2: bytes(50_000)})
+    with pytest.raises(BadInputError, match=f"{one_granule.name(1, 1)}.*CADU"):
+        bench.l0u(noise)
+
+
+def test_a_session_without_files_is_refused(bench: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty" / "ch_1").mkdir(parents=True)
+    with pytest.raises(BadInputError, match="DSDB files"):
+        bench.l0u(tmp_path / "empty")
+
+
+def test_a_session_without_descriptor_is_refused(bench: Any, one_granule: Any) -> None:
+    with pytest.raises(BadInputError, match="descriptor"):
+        bench.l0u(replace(one_granule, streams={2: one_granule.streams[2]}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no xml at all",
+        '<!DOCTYPE a [<!ENTITY b "c">]><DCSU_Session_Information_Block>&b;</DCSU_Session_Information_Block>',
+        "<Other/>",
+    ],
+)
+def test_a_broken_dsib_is_noted_and_the_packets_are_kept(
+    bench: Any, one_granule: Any, tmp_path: Path, text: str, packets_under: Packets
+) -> None:
+    folder = one_granule.store(tmp_path / "session")
+    (folder / "ch_1" / one_granule.name(1)).write_text(text)
+    run = bench.l0u(folder)
+    assert run.code == Exit.DEGRADED
+    assert one_granule.name(1) in run.log
+    assert packets_under(run.root / "DS_GR_FOLDER") == _sent(one_granule)
