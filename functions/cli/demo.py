@@ -18,6 +18,7 @@ from eventing.local import control
 from eventing.local.config import RunConfig, RunDir, settings_from
 from functions.cli.main import stations_json, told
 from functions.cli.output import account_table
+from functions.cli.output import console as make_console
 from functions.cli.progress import Watch
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError
@@ -33,8 +34,8 @@ DEFAULT_RUN: Final = Path("runs/demo")
 _STATION: Final = "SGS_"
 _POLL_S: Final = 0.5
 _OURS: Final = frozenset(
-    "run.json runtime.json runtime.lock front.json logs store jobs scratch traces recording recording.truth.json "
-    "truth.json station station.incoming products quicklook.png".split()
+    {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "traces", "products"}
+    | {"recording", "recording.truth.json", "truth.json", "station", "station.incoming", "quicklook.png"}
 )
 # A demonstration is in a hurry; the service's own defaults are in shared/settings.py.
 _HURRIED: Final = {"S2PS_RETRY_DELAY_S": "3", "S2PS_SWEEP_GRACE_S": "10", "S2PS_SESSION_WAIT_S": "180"}
@@ -103,7 +104,7 @@ def run(
     except ValueError:
         raise click.BadParameter("expected numbers, e.g. 6,7", param_hint="--detectors") from None
     demo = Demo(RunDir.at(run_dir), scenes, chosen, image, seed, chunk_mib, rate, timeout_s)
-    console = Console()
+    console = make_console()
     try:
         account = perform(demo, console, resume=resume)
     finally:

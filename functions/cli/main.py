@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -143,7 +142,7 @@ def down(run_dir: Path) -> None:
 @told
 def status(session: str, run_dir: Path, output: str) -> None:
     """How SESSION stands: files, work items, account."""
-    from functions.cli.output import account_table, emit_json, emit_table, instant
+    from functions.cli.output import account_table, console, emit_json, emit_table, instant
     from functions.cli.views import status as read_status
 
     found = read_status(services_of(run_dir), session)
@@ -157,9 +156,7 @@ def status(session: str, run_dir: Path, output: str) -> None:
         rows = [(each.step, each.unit, each.stands, str(each.attempts), instant(each.since)) for each in found.work]
         emit_table(("step", "unit", "stands", "attempts", "since"), rows)
     if found.account is not None:
-        from rich.console import Console
-
-        Console().print(account_table(found.account))
+        console().print(account_table(found.account))
 
 
 @main.command()
@@ -217,7 +214,7 @@ def trace(session: str, run_dir: Path, width: int | None, output: str) -> None:
     """
     from rich.console import Console
 
-    from functions.cli.output import emit_json
+    from functions.cli.output import console, emit_json
     from functions.cli.traces import read_spans, tree
     from functions.cli.waterfall import waterfall
     from shared.telemetry import session_context
@@ -229,9 +226,8 @@ def trace(session: str, run_dir: Path, width: int | None, output: str) -> None:
     if output == "json":
         emit_json(spans)
         return
-    # Where output goes to a file there is no terminal to fit into.
-    console = Console(width=width) if width else Console() if sys.stdout.isatty() else Console(width=160)
-    console.print(waterfall(tree(spans, [root.span_id]), console.width))
+    terminal = Console(width=width) if width else console()
+    terminal.print(waterfall(tree(spans, [root.span_id]), terminal.width))
 
 
 def services_of(run_dir: Path) -> Services:

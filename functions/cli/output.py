@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,11 @@ from shared.ledger.records import Account
 _ENDED = {"produced": "green", "absent": "yellow", "parked": "red"}
 
 
+def console() -> Console:
+    """The terminal; where output goes to a file there is none to fit into, and lines are long."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
 def emit_json(value: Any) -> None:
     """JSON on standard output."""
     click.echo(json.dumps(jsonable(value), indent=2))
@@ -29,11 +35,7 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: 
         table.add_column(name.upper(), overflow="fold", no_wrap=name in {"product", "session"})
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    if table.row_count:
-        console.print(table)
-    else:
-        console.print("nothing")
+    console().print(table if table.row_count else "nothing")
 
 
 def instant(when: datetime | None) -> str:
@@ -67,7 +69,7 @@ def account_table(account: Account) -> Table:
         padding=(0, 1),
     )
     table.add_column("level")
-    table.add_column("product", overflow="fold")
+    table.add_column("product", overflow="fold", min_width=44)
     table.add_column("ended")
     table.add_column("when", justify="right")
     table.add_column("slack", justify="right")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
@@ -56,7 +56,9 @@ def readable(span: Span, service: str) -> ReadableSpan:
 
 @cache
 def _resource(service: str, pid: int) -> Resource:
-    return Resource.create({"service.name": service, "service.instance.id": f"{socket.gethostname()}-{pid}"})
+    # Not Resource.create: it runs its detectors in a thread pool, and none can be had while a process ends.
+    own = Resource({"service.name": service, "service.instance.id": f"{socket.gethostname()}-{pid}"})
+    return OTELResourceDetector().detect().merge(own)
 
 
 def _context(context: TraceContext, *, remote: bool) -> SpanContext:
