@@ -1,0 +1,127 @@
+"""The runner's command line: ``run``, or ``stage-in``, ``execute``, ``stage-out`` for a Job of three containers.
+
+Exit code 0: the attempt's end is in the ledger (whatever it was), or another attempt has settled the work. 1: nothing
+could be written; the Job's own end tells of it. 143: stopped by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from functions.ipf.runner.execute import execute, tail
+from functions.ipf.runner.job import Execution, Job, Staged
+from functions.ipf.runner.stage_in import stage_in
+from functions.ipf.runner.stage_out import give_up, stage_out
+from shared.bootstrap import Services, services
+from shared.errors import ConfigurationError, S2psError
+from shared.telemetry import configure, configure_logging, span
+
+STAGES: Final = ("stage-in", "execute", "stage-out")
+_log: Final = logging.getLogger("s2ps.runner")
+
+
+class Stopped(BaseException):
+    """SIGTERM came: kill what runs, clear the scratch space, go."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and do it."""
+    parser = argparse.ArgumentParser(prog="python -m functions.ipf.runner", description=__doc__)
+    parser.add_argument("stage", choices=("run", *STAGES), help="run does all three, and clears the scratch folder")
+    parser.add_argument("--work", required=True, help="ledger prefix of the work item")
+    parser.add_argument("--attempt", required=True, type=int, help="number of the attempt, from 1")
+    parser.add_argument("--scratch", type=Path, help="the folder that the stages share (run: default, a new one)")
+    given = parser.parse_args(argv)
+    if given.stage != "run" and given.scratch is None:
+        parser.error(f"{given.stage} needs --scratch")
+    configure_logging()
+    configure("ipf-runner")
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return perform(given.stage, given.work, given.attempt, given.scratch, services())
+    except Stopped:
+        return 143
+    except S2psError as error:
+        _log.error("attempt %d at %s: %s", given.attempt, given.work, error)
+        return 1
+
+
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    raise Stopped
+
+
+def perform(stage: str, work: str, attempt: int, scratch: Path | None, services: Services) -> int:
+    """Do one stage, or all of them, of an attempt; returns the exit code."""
+    folder = scratch or services.settings.scratch_dir / f"{work.split('/')[-2][:16]}-{attempt}-{secrets.token_hex(4)}"
+    job = Job.open(services, work, attempt, folder)
+    if job.over:
+        _log.info("%s: attempt %d has nothing left to do", job.place.prefix, attempt)
+        return 0
+    attributes: dict[str, str | int] = {
+        "s2ps.session": job.place.session,
+        "s2ps.step": job.place.step,
+        "s2ps.unit": job.place.unit,
+        "s2ps.attempt": attempt,
+    }
+    parent = os.environ.get("TRACEPARENT") or job.order.traceparent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with span(f"job {job.place.step}", traceparent=parent, attributes=attributes):
+            for name in STAGES if stage == "run" else (stage,):
+                with span(name, attributes=attributes) as here:
+                    _DO[name](job, here.traceparent)
+    except (S2psError, OSError) as error:
+        _log.exception("%s: attempt %d: %s", job.place.prefix, attempt, stage)
+        give_up(job, "infrastructure", f"{type(error).__name__}: {error}")
+    finally:
+        if stage == "run":
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _stage_in(job: Job, _trace: str) -> None:
+    staged = stage_in(job)
+    _log.info("%s: %d input files, %d bytes in %.1f s", job.place.step, staged.files, staged.size, staged.seconds)
+
+
+def _execute(job: Job, trace: str) -> None:
+    try:
+        result = execute(job, trace)
+    finally:
+        for line in tail(job.scratch.log):
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    _log.info(
+        "%s: exit code %d after %.1f s, %.1f CPU s, at most %.0f MB",
+        job.place.step,
+        result.exit_code,
+        result.seconds,
+        result.cpu_seconds,
+        result.peak_rss_mb,
+    )
+
+
+def _stage_out(job: Job, _trace: str) -> None:
+    try:
+        staged = Staged.model_validate_json(job.scratch.staged.read_bytes())
+        execution = Execution.model_validate_json(job.scratch.execution.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{job.scratch.root}: expected the notes of the stages before: {error}") from None
+    status = stage_out(job, staged, execution)
+    _log.info("%s: %s: %s", job.place.step, job.place.unit, status)
+
+
+_DO: Final[dict[str, Callable[[Job, str], None]]] = {
+    "stage-in": _stage_in,
+    "execute": _execute,
+    "stage-out": _stage_out,
+}

@@ -1,0 +1,114 @@
+"""One attempt at one work item, and where things stand in its scratch folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.bootstrap import Services
+from shared.errors import BadInputError, ConfigurationError
+from shared.ledger.keys import WorkKey, parse_work
+from shared.ledger.records import Attempt, Order
+from shared.workflow.graph import Processor
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The layout of a scratch folder; the three containers of a Job share it."""
+
+    root: Path
+
+    @property
+    def job_order(self) -> Path:
+        return self.root / "joborder.xml"
+
+    @property
+    def inputs(self) -> Path:
+        return self.root / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log.txt"
+
+    @property
+    def staged(self) -> Path:
+        """``Staged``, once stage-in is done."""
+        return self.root / "staged.json"
+
+    @property
+    def execution(self) -> Path:
+        """``Execution``, once the IPF has ended."""
+        return self.root / "execution.json"
+
+
+class Staged(BaseModel):
+    """What stage-in did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    started: AwareDatetime
+    seconds: float
+    files: int
+    size: int
+
+
+class Execution(BaseModel):
+    """How the IPF ended. ``signal`` is the one that ended it, if one did; ``timed_out``: this runner stopped it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    exit_code: int
+    signal: int | None = None
+    timed_out: bool = False
+    out_of_memory: bool = False
+    seconds: float
+    cpu_seconds: float
+    peak_rss_mb: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the runner works on."""
+
+    services: Services
+    place: WorkKey
+    number: int
+    order: Order
+    processor: Processor
+    scratch: Scratch
+
+    @classmethod
+    def open(cls, services: Services, work: str, number: int, scratch: Path) -> Self:
+        """Read the order at ledger prefix ``work``. ConfigurationError where its processor is not of this set."""
+        found = parse_work(f"{work.rstrip('/')}/order.json")
+        if found is None:
+            raise BadInputError("--work", "sessions/<session>/work/<step>/<unit>/<digest>/", work)
+        place = found[0]
+        order = services.ledger.read(place.order, Order)
+        processor = services.workflow.processors.get(order.step)
+        if processor is None or (processor.name, processor.version) != (order.processor, order.version):
+            raise ConfigurationError(
+                f"{place.order}: expected processor {order.processor} {order.version} for step {order.step}, "
+                f"found {processor and (processor.name, processor.version)} in set {services.workflow.set_name}"
+            )
+        return cls(services, place, number, order, processor, Scratch(scratch.absolute()))
+
+    @property
+    def over(self) -> bool:
+        """Whether another attempt has settled the work, or this one was given up."""
+        ledger = self.services.ledger
+        return ledger.exists(self.place.outcome) or ledger.exists(self.place.ended(self.number))
+
+    @property
+    def time_limit_s(self) -> float:
+        attempt = self.services.ledger.find(self.place.attempt(self.number), Attempt)
+        return float(self.processor.time_limit_s if attempt is None else attempt.time_limit_s)
+
+    def now(self) -> datetime:
+        return self.services.clock.now()

@@ -1,0 +1,155 @@
+"""Stage-out: judge the run, bring its outputs to the store, and write how the attempt ended, in this order.
+
+Files go below a prefix of this attempt alone: nobody sees them before ``outcome.json`` names them, and a crash anywhere
+leaves nothing that could be taken for a product.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final
+
+from functions.ipf.runner.execute import tail
+from functions.ipf.runner.harvest import Found, Harvested, harvest
+from functions.ipf.runner.job import Execution, Job, Staged
+from functions.ipf.runner.verdict import Verdict, judge
+from shared.errors import BadInputError, IntegrityError
+from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
+from shared.telemetry import current_traceparent
+from shared.workflow.plan import tree_digest
+
+PART: Final = 16 << 20
+LOG_NAME: Final = "log.txt"
+_THREADS: Final = 4
+_log: Final = logging.getLogger(__name__)
+
+
+def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
+    """Write the attempt's outputs, log and end; returns its status class. Losing the race to the outcome is success."""
+    began = time.monotonic()
+    log = tail(job.scratch.log)
+    prefix = f"{job.place.session}/{job.place.step}/{job.place.unit}/{job.place.digest}/"
+    prefix += f"{job.number}-{secrets.token_hex(4)}/"
+    found = Harvested((), {}, ())
+    try:
+        found = harvest(job.scratch.outputs, job.processor.outputs)
+        verdict = judge(job.processor, execution, found.made, log)
+    except BadInputError as error:
+        verdict = Verdict("failed", f"its outputs are not valid: {error}")
+    for problem in found.problems:
+        _log.warning("%s: %s", job.place.prefix, problem)
+    if log:
+        text = "\n".join(log).encode()
+        job.services.store.put(
+            job.services.settings.bucket_work, prefix + LOG_NAME, text, content_type="text/plain; charset=utf-8"
+        )
+    if verdict.status in {"retry", "infrastructure"}:
+        give_up(job, verdict.status, verdict.reason, execution.exit_code)
+        return verdict.status
+    finished = verdict.status in FINISHED
+    outputs = _upload_all(job, found, prefix) if finished else ()
+    now = job.now()
+    outcome = Outcome(
+        created=now,
+        traceparent=current_traceparent() or job.order.traceparent,
+        step=job.place.step,
+        unit=job.place.unit,
+        attempt=job.number,
+        status=verdict.status,
+        exit_code=execution.exit_code,
+        reason=verdict.reason,
+        started=staged.started,
+        finished=now,
+        outputs=outputs,
+        units=found.units if finished else {},
+        warnings=(*verdict.warnings, *found.problems[:20]),
+        figures={
+            "stage_in_s": staged.seconds,
+            "execute_s": execution.seconds,
+            "stage_out_s": round(time.monotonic() - began, 3),
+            "cpu_s": execution.cpu_seconds,
+            "peak_rss_mb": execution.peak_rss_mb,
+            "input_bytes": staged.size,
+            "output_bytes": sum(artifact.size for artifact in outputs),
+        },
+    )
+    if not job.services.ledger.create(job.place.outcome, outcome):
+        _log.info("%s: another attempt wrote its outcome first", job.place.prefix)
+    return verdict.status
+
+
+def give_up(job: Job, status: StatusClass, reason: str, exit_code: int | None = None) -> None:
+    """Write the end of an attempt that leaves the work to the next one."""
+    now = job.now()
+    delay = timedelta(seconds=job.services.settings.retry_delay_s * 2 ** (job.number - 1))
+    ended = AttemptEnded(
+        created=now,
+        traceparent=current_traceparent() or job.order.traceparent,
+        number=job.number,
+        status=status,
+        exit_code=exit_code,
+        reason=reason[:1000],
+        retry_at=now + delay,
+    )
+    job.services.ledger.create(job.place.ended(job.number), ended)
+
+
+def _upload_all(job: Job, found: Harvested, prefix: str) -> tuple[Artifact, ...]:
+    """All files of all artifacts, several at a time, the largest first."""
+    places = [(item, f"{prefix}{item.output.file_type}/{_below(item)}") for item in found.found]
+    tasks = [(item, place, path, size) for item, place in places for path, size in item.files]
+    tasks.sort(key=lambda task: -task[3])
+    with ThreadPoolExecutor(_THREADS) as pool:
+        entries = list(pool.map(lambda task: _upload(job, *task), tasks))
+    files: dict[str, list[FileEntry]] = {place: [] for _, place in places}
+    for (_, place, _, _), entry in zip(tasks, entries, strict=True):
+        files[place].append(entry)
+    return tuple(_artifact(job, item, place, files[place]) for item, place in places)
+
+
+def _below(item: Found) -> str:
+    return "" if item.attributes.get("form") == "file" else f"{item.name}/"
+
+
+def _artifact(job: Job, item: Found, prefix: str, files: list[FileEntry]) -> Artifact:
+    names = {path for path, _ in item.files}
+    mine = sorted((entry for entry in files if entry.path in names), key=lambda entry: entry.path)
+    return Artifact(
+        file_type=item.output.artifact,
+        name=item.name,
+        bucket=job.services.settings.bucket_work,
+        prefix=prefix,
+        digest=tree_digest([(entry.path, entry.size, entry.sha256) for entry in mine]),
+        size=sum(entry.size for entry in mine),
+        unit=item.unit,
+        files=tuple(mine),
+        attributes=item.attributes,
+    )
+
+
+def _upload(job: Job, item: Found, prefix: str, path: str, size: int) -> FileEntry:
+    """One file, hashed in the pass that sends it. IntegrityError where it changes its size meanwhile."""
+    store, bucket, key = job.services.store, job.services.settings.bucket_work, prefix + path
+    digest, sent = hashlib.sha256(), 0
+    metadata = {"traceparent": job.order.traceparent} if job.order.traceparent else {}
+    with (item.root / path).open("rb") as file:
+        if size <= PART:
+            body = file.read(size + 1)
+            digest.update(body)
+            sent = len(body)
+            store.put(bucket, key, body, metadata=metadata, content_type="application/octet-stream")
+        else:
+            upload, number = store.multipart(bucket, key, metadata=metadata), 0
+            while body := file.read(PART):
+                number, sent = number + 1, sent + len(body)
+                digest.update(body)
+                upload.put_part(number, body)
+            upload.complete()
+    if sent != size:
+        raise IntegrityError(f"output {path}: expected {size} bytes, the file changed while it was sent ({sent})")
+    return FileEntry(path=path, size=size, sha256=digest.hexdigest())

@@ -1,0 +1,69 @@
+"""What an attempt came to: the status class, from exit code and outputs. Pure.
+
+An exit code alone proves nothing: an IPF may say 0 and have made half of its outputs. Source of the codes: the generic
+interface of the PDGS IPFs (0 good, 1 to 127 product made with warnings, 128 and above error).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from functions.ipf.runner.job import Execution
+from shared.ledger.records import StatusClass
+from shared.workflow.graph import Processor
+
+_LINE: Final = re.compile(r"\[\d+\]: \[(?P<kind>[DIPWE])\] (?P<text>.*)")
+_MOST: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reason`` says why there is no product, ``warnings`` what is to be known of the one that is there."""
+
+    status: StatusClass
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def judge(processor: Processor, execution: Execution, made: Sequence[str], log: Sequence[str]) -> Verdict:
+    """The verdict on an IPF's run; ``made`` holds the file types of which at least one output is there and valid."""
+    code = execution.exit_code
+    if execution.timed_out:
+        return Verdict("retry", f"DeadlineExceeded: stopped after {execution.seconds:.0f} s")
+    if execution.out_of_memory:
+        return Verdict("infrastructure", "OOMKilled")
+    if execution.signal in {9, 15}:
+        return Verdict("infrastructure", f"stopped from outside by signal {execution.signal}")
+    if code in processor.retry_exits:
+        return Verdict("retry", f"exit code {code}{_because(log)}")
+    first, last = processor.warning_exits
+    warned = first <= code <= last
+    if code != 0 and not warned:
+        how = f"ended by signal {execution.signal}" if execution.signal else f"exit code {code}"
+        return Verdict("failed", f"{how}{_because(log)}")
+    if warned and not made:
+        return Verdict("no-product", f"exit code {code}, nothing was made{_because(log)}")
+    absent = [o.file_type for o in processor.outputs if o.mandatory and o.file_type not in made]
+    if absent:
+        return Verdict("failed", f"exit code {code}, but mandatory outputs are absent: {', '.join(absent)}")
+    warnings = said(log, "W")
+    if warned:
+        return Verdict("succeeded-with-warnings", warnings=(f"exit code {code}", *warnings))
+    return Verdict("succeeded", warnings=warnings)
+
+
+def said(log: Sequence[str], kinds: str) -> tuple[str, ...]:
+    """The texts of the log's lines of these kinds (``W``, ``E``), each once, the last 20."""
+    texts = [match["text"][:300] for line in log if (match := _LINE.search(line)) and match["kind"] in kinds]
+    return tuple(dict.fromkeys(texts))[-_MOST:]
+
+
+def _because(log: Sequence[str]) -> str:
+    """The last error that the IPF logged, else its last warning, else its last line."""
+    for found in (said(log, "E"), said(log, "W"), tuple(line for line in log if line.strip())[-1:]):
+        if found:
+            return f": {found[-1][:300]}"
+    return ""
