@@ -12,9 +12,10 @@ change what the station shows of a recorded session, and when. Each can be writt
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.errors import ConfigurationError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from shared.ccsds.link import LinkProfile
 
+ChannelNumber = Annotated[int, Field(ge=1, le=2)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
 DsibHow = Literal["first", "corrected-later", "not-xml", "entity-bomb", "absent"]
 
 
@@ -36,43 +40,43 @@ class CorruptFrame:
         symbols: how many octets.
     """
 
-    channel: int
-    frame: int
-    symbols: int = 3
+    channel: ChannelNumber
+    frame: Count
+    symbols: Positive = 3
 
 
 @dataclass(frozen=True, slots=True)
 class BitNoise:
     """Every bit of a channel (sync markers too) flips with a probability."""
 
-    channel: int
-    rate: float = 1e-6
+    channel: ChannelNumber
+    rate: Annotated[float, Field(ge=0, le=1)] = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class DropFrames:
     """CADUs that never arrive: ``frames`` of them from index ``frame`` on."""
 
-    channel: int
-    frame: int
-    frames: int = 1
+    channel: ChannelNumber
+    frame: Count
+    frames: Positive = 1
 
 
 @dataclass(frozen=True, slots=True)
 class TruncateChunk:
     """The station shows only a chunk's first ``keep`` octets, for good."""
 
-    channel: int
-    number: int
-    keep: int = 1000
+    channel: ChannelNumber
+    number: Positive
+    keep: Count = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class LateChunk:
     """A chunk appears after everything else, DSIBs included."""
 
-    channel: int
-    number: int
+    channel: ChannelNumber
+    number: Positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,8 @@ class RetransferChunk:
     ``tree`` says where the second one appears.
     """
 
-    channel: int
-    number: int
+    channel: ChannelNumber
+    number: Positive
     tree: Literal["NOMINAL", "RETRANSFER"] = "NOMINAL"
 
 
@@ -91,7 +95,7 @@ class RetransferChunk:
 class DsibFault:
     """A channel's DSIB before all chunks, first wrong then corrected, not XML, with an entity bomb, or never there."""
 
-    channel: int
+    channel: ChannelNumber
     how: DsibHow = "not-xml"
 
 
@@ -148,22 +152,17 @@ def parse_fault(text: str) -> Fault:
     kind = _BY_NAME.get(name)
     if kind is None:
         raise ConfigurationError(f"fault {text!r}: expected one of {', '.join(_BY_NAME)}")
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for entry in filter(None, rest.split(",")):
-        key, _, value = entry.partition("=")
-        if key not in hints:
-            raise ConfigurationError(f"fault {text!r}: expected the keys {', '.join(hints)}, found {key!r}")
-        convert = hints[key] if hints[key] in (int, float) else str
-        try:
-            values[key] = convert(value)
-        except ValueError:
-            raise ConfigurationError(f"fault {text!r}, {key}: expected a number, found {value!r}") from None
+    pairs = [entry.partition("=") for entry in rest.split(",") if entry]
+    known = {entry.name for entry in fields(kind)}
+    for key, _, _ in pairs:
+        if key not in known:
+            raise ConfigurationError(f"fault {text!r}: expected no {key!r}, but any of {', '.join(sorted(known))}")
+    adapter: TypeAdapter[Fault] = TypeAdapter(kind)
     try:
-        return kind(**values)
-    except TypeError:
-        needed = ", ".join(entry.name for entry in fields(kind))
-        raise ConfigurationError(f"fault {text!r}: expected values for {needed}") from None
+        return adapter.validate_python({key: value for key, _, value in pairs})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors())
+        raise ConfigurationError(f"fault {text!r}: {wrong}") from None
 
 
 def describe_fault(fault: Fault) -> dict[str, Any]:
@@ -183,7 +182,7 @@ class LinkDisturber:
     """
 
     profile: LinkProfile
-    channel: int
+    channel: ChannelNumber
     plan: FaultPlan
     frames: int = 0
     _random: np.random.Generator = field(init=False)
