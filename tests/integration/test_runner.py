@@ -1,0 +1,355 @@
+"""The runner as a process, against a real store, with small processors that behave and misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.bootstrap import Services
+from shared.joborder import format_job_order
+from shared.ledger import keys
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import AttemptEnded, Complete, Outcome, SessionChunk
+from shared.settings import Settings
+from shared.workflow import graph
+from shared.workflow.plan import Ready, Source, make_job_order, make_order, next_work
+
+SESSION = "S2A_20261122100000000123"
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+RAW = {f"DCS_05_{SESSION}_ch{c}_DSDB_00001.raw": bytes([c]) * 100_000 for c in (1, 2)}
+PREAMBLE = """
+import os, sys, time, pathlib
+root = pathlib.Path(sys.argv[1]).parent
+out = root / "outputs"
+raw = sorted((root / "inputs/STO_CADU_S").rglob("*.raw"))
+def strip(name, xml="<a><EXT_POS_LIST>1 2 3 4</EXT_POS_LIST></a>", size=10):
+    folder = out / "DS_GR_FOLDER" / name
+    (folder / "DS").mkdir(parents=True)
+    (folder / "MTD.xml").write_text(xml)
+    (folder / "DS/data.bin").write_bytes(bytes(size))
+def log(kind, text):
+    print(f"2026-11-22T10:00:00.000000 host S2PS_L0U 00.01 [{os.getpid():010d}]: [{kind}] {text}", flush=True)
+"""
+
+
+@dataclass
+class Bench:
+    """A complete session with its first work item claimed, and a processor for it."""
+
+    services: Services
+    place: WorkKey
+    folder: Path
+
+    def run(self, attempt: int = 1, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(attempt), env=self.env(**env), capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def command(self, attempt: int = 1) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "functions.ipf.runner",
+            "run",
+            "--work",
+            self.place.prefix,
+            "--attempt",
+            f"{attempt}",
+        ]
+
+    def env(self, **more: str) -> dict[str, str]:
+        settings = self.services.settings
+        return {
+            **os.environ,
+            "S2PS_STORE_ENDPOINT": settings.store_endpoint,
+            "S2PS_STORE_ACCESS_KEY": settings.store_access_key.get_secret_value(),
+            "S2PS_STORE_SECRET_KEY": settings.store_secret_key.get_secret_value(),
+            "S2PS_BUCKET_SESSIONS": settings.bucket_sessions,
+            "S2PS_BUCKET_WORK": settings.bucket_work,
+            "S2PS_BUCKET_LEDGER": settings.bucket_ledger,
+            "S2PS_PROCESSOR_SET": settings.processor_set,
+            "S2PS_SCRATCH_DIR": str(self.folder / "scratch"),
+            "S2PS_TRACE_DIR": str(self.folder / "trace"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+            **more,
+        }
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return self.services.ledger.find(self.place.outcome, Outcome)
+
+    def ended(self, attempt: int = 1) -> AttemptEnded | None:
+        return self.services.ledger.find(self.place.ended(attempt), AttemptEnded)
+
+    def uploaded(self) -> dict[str, int]:
+        bucket = self.services.settings.bucket_work
+        return {info.key: info.size for info in self.services.store.list(bucket)}
+
+    def scratch(self) -> list[Path]:
+        return list((self.folder / "scratch").glob("*"))
+
+
+def processor_set(folder: Path, script: str, **changes: Any) -> Path:
+    document = yaml.safe_load((Path(graph.__file__).parent / "processors/open.yaml").read_text())
+    (folder / "ipf.py").write_text(PREAMBLE + script)
+    document["processors"]["l0u"] |= {"command": ["python", str(folder / "ipf.py"), "{joborder}"], **changes}
+    path = folder / "set.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.fixture
+def bench(own_buckets: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+    script, changes = request.param if isinstance(request.param, tuple) else (request.param, {})
+    path = processor_set(tmp_path, script, **changes)
+    services = Services(own_buckets.model_copy(update={"processor_set": str(path)}))
+    chunks = []
+    for name, body in RAW.items():
+        key = f"SGS_/S2A/{SESSION}/ch_{1 if '_ch1_' in name else 2}/{name}"
+        services.store.put(own_buckets.bucket_sessions, key, body)
+        digest = hashlib.sha256(body).hexdigest()
+        channel = 1 if "_ch1_" in name else 2
+        chunks.append(SessionChunk(name=name, key=key, channel=channel, size=len(body), sha256=digest))
+    complete = Complete(created=NOW, session=SESSION, station="SGS_", satellite="S2A", t0=NOW, files=tuple(chunks))
+    services.ledger.create(keys.complete(SESSION), complete)
+    return claim(services, Source(keys.complete(SESSION), complete, SESSION), complete, tmp_path)
+
+
+def claim(services: Services, source: Source, complete: Complete, folder: Path) -> Bench:
+    ready = next(item for item in next_work(services.workflow, source) if isinstance(item, Ready))
+    order = make_order(services.workflow, source, ready, complete, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    place = ready.key(SESSION)
+    document = format_job_order(make_job_order(services.workflow, order, "SGS_"))
+    services.store.put(services.ledger.bucket, place.job_order, document)
+    services.ledger.create(place.order, order)
+    return Bench(services, place, folder)
+
+
+GOOD = """
+assert [p.read_bytes()[0] for p in raw] == [1, 2] and [p.parent.name for p in raw] == ["ch_1", "ch_2"]
+assert "S2PS_STORE_SECRET_KEY" not in os.environ and os.environ["TRACEPARENT"].startswith("00-aaaa")
+strip("DT01"); strip("DT02", size=20 << 20)
+log("I", "made")
+"""
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_inputs_in_process_run_outputs_named_by_the_outcome(bench: Bench) -> None:
+    done = bench.run()
+    assert done.returncode == 0, done.stderr
+    outcome = bench.outcome
+    assert outcome is not None, done.stdout + done.stderr
+    assert (outcome.status, outcome.exit_code, outcome.warnings) == ("succeeded", 0, ()), outcome.reason
+    assert [(a.file_type, a.name, a.unit) for a in outcome.outputs] == [
+        ("PDI_L0U", "DT01", "DT01"),
+        ("PDI_L0U", "DT02", "DT02"),
+    ]
+    assert outcome.units == {"datastrip": ("DT01", "DT02")}
+    assert outcome.outputs[0].attributes == {"footprint": "1 2 3 4"}
+    for artifact in outcome.outputs:
+        for file in artifact.files:
+            body, info = bench.services.store.get(artifact.bucket, artifact.prefix + file.path)
+            assert (len(body), hashlib.sha256(body).hexdigest()) == (file.size, file.sha256)
+            assert info.metadata["traceparent"].startswith("00-aaaa")
+    assert outcome.figures["input_bytes"] == 200_000
+    assert outcome.figures["peak_rss_mb"] > 1
+    assert bench.scratch() == []
+    assert bench.ended() is None
+    spans = [
+        json.loads(line) for path in (bench.folder / "trace").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
+    assert {"stage-in", "execute", "stage-out", "job l0u"} <= {s["name"] for s in _spans(spans)}
+
+
+def _spans(lines: list[Any]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        for resource in line["resourceSpans"]:
+            for scope in resource["scopeSpans"]:
+                yield from scope["spans"]
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_what_one_step_made_the_next_one_reads(bench: Bench) -> None:
+    assert bench.run().returncode == 0
+    assert bench.outcome is not None
+    script = """
+names = sorted(p.relative_to(root).as_posix() for p in (root / "inputs").rglob("*") if p.is_file())
+assert names == ["inputs/PDI_L0U/DT01/DS/data.bin", "inputs/PDI_L0U/DT01/MTD.xml"], names
+for kind in ("DS", "GR"):
+    folder = out / {"DS": "PDI_DS", "GR": "PDI_DS_GR_LIST"}[kind] / f"S2A_TEST_MSI_L0__{kind}_S2PS_X"
+    folder.mkdir(); (folder / "a.bin").write_bytes(b"x")
+"""
+    document = yaml.safe_load(Path(bench.services.settings.processor_set).read_text())
+    (bench.folder / "l0c.py").write_text(PREAMBLE + script)
+    document["processors"]["l0c"]["command"] = ["python", str(bench.folder / "l0c.py"), "{joborder}"]
+    path = bench.folder / "both.yaml"
+    path.write_text(yaml.safe_dump(document))
+    services = Services(bench.services.settings.model_copy(update={"processor_set": str(path)}))
+    complete = services.ledger.read(keys.complete(SESSION), Complete)
+    after = claim(services, Source(bench.place.outcome, bench.outcome, SESSION), complete, bench.folder)
+    done = after.run()
+    assert after.outcome is not None, done.stderr
+    assert (after.outcome.status, after.place.step) == ("succeeded", "l0c"), after.outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("bench", "status", "reason"),
+    [
+        ('strip("DT01"); log("W", "3 packets lost"); sys.exit(3)', "succeeded-with-warnings", ""),
+        ('log("W", "no image packets"); sys.exit(1)', "no-product", "no image packets"),
+        ("", "failed", "DS_GR_FOLDER"),
+        ('strip("DT01"); log("E", "frame 7 is odd"); sys.exit(128)', "failed", "frame 7 is odd"),
+        ('strip("DT01", xml="<broken")', "failed", "DS_GR_FOLDER"),
+        ('strip("DT01", xml="<!DOCTYPE a [<!ENTITY b \\"c\\">]><a>&b;</a>")', "failed", "DS_GR_FOLDER"),
+        ('os.symlink("/etc", out / "DS_GR_FOLDER/DT01")', "failed", "DS_GR_FOLDER"),
+        ('strip("DT01"); (out / "DS_GR_FOLDER/DT01/a\\nb").write_text("x")', "failed", "path"),
+        ("os.kill(os.getpid(), 11)", "failed", "signal 11"),
+    ],
+    indirect=["bench"],
+)
+def test_how_runs_end(bench: Bench, status: str, reason: str) -> None:
+    done = bench.run()
+    assert done.returncode == 0, done.stderr
+    outcome = bench.outcome
+    assert outcome is not None, done.stderr
+    assert outcome.status == status
+    assert reason in outcome.reason
+    if status == "succeeded-with-warnings":
+        assert outcome.warnings == ("exit code 3", "3 packets lost")
+    else:
+        assert outcome.outputs == ()
+        assert all(key.endswith("/log.txt") for key in bench.uploaded()), "nothing but the log is left"
+
+
+LINK = """
+strip("DT01")
+os.symlink("/etc/passwd", out / "DS_GR_FOLDER/DT01/link")
+os.symlink("/etc", out / "DS_GR_FOLDER/DT01/folder")
+"""
+
+
+@pytest.mark.parametrize("bench", [LINK], indirect=True)
+def test_links_are_not_followed(bench: Bench) -> None:
+    bench.run()
+    assert bench.outcome is not None
+    assert {file.path for file in bench.outcome.outputs[0].files} == {"MTD.xml", "DS/data.bin"}
+    assert any("link" in warning for warning in bench.outcome.warnings)
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [
+        ('strip("DT01"); sys.exit(130)', {"retry_exits": [130]}),
+        ("import subprocess; subprocess.Popen(['sleep', '300']); time.sleep(300)", {"time_limit_s": 1}),
+        "os.kill(os.getpid(), 9)",
+    ],
+    indirect=True,
+)
+def test_attempts_that_leave_the_work_to_the_next(bench: Bench) -> None:
+    done = bench.run()
+    assert done.returncode == 0, done.stderr
+    assert bench.outcome is None
+    ended = bench.ended()
+    assert ended is not None
+    assert ended.retry_at is not None
+    assert ended.status in {"retry", "infrastructure"}
+    assert bench.scratch() == []
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_an_input_with_other_bytes_is_noticed(bench: Bench) -> None:
+    complete = bench.services.ledger.read(keys.complete(SESSION), Complete)
+    bench.services.store.put(bench.services.settings.bucket_sessions, complete.files[1].key, b"\x02" * 99_999 + b"!")
+    assert bench.run().returncode == 0
+    ended = bench.ended()
+    assert ended is not None
+    assert ended.status == "infrastructure"
+    assert "SHA-256" in ended.reason
+    assert bench.uploaded() == {}
+
+
+WAITS = """
+strip("DT01")
+(root.parent.parent / "waiting").touch()
+while not (root.parent.parent / "go").exists():
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize("bench", [WAITS], indirect=True)
+def test_two_attempts_at_once_give_one_outcome(bench: Bench) -> None:
+    runs = [subprocess.Popen(bench.command(n), env=bench.env()) for n in (1, 2)]
+    _until(lambda: (bench.folder / "waiting").exists() and len(bench.scratch()) == 2)
+    (bench.folder / "go").touch()
+    assert [run.wait(60) for run in runs] == [0, 0]
+    outcome = bench.outcome
+    assert outcome is not None
+    assert all(f"/{outcome.attempt}-" in artifact.prefix for artifact in outcome.outputs)
+    assert bench.run(attempt=3).returncode == 0
+    assert bench.outcome == outcome
+
+
+@pytest.mark.parametrize("bench", [WAITS], indirect=True)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_runner_leaves_no_ipf_and_nothing_visible(bench: Bench, how: signal.Signals) -> None:
+    run = subprocess.Popen(bench.command(), env=bench.env(), start_new_session=True)
+    _until((bench.folder / "waiting").exists)
+    os.kill(run.pid, how)
+    assert run.wait(30) != 0
+    if how == signal.SIGKILL:
+        os.killpg(run.pid, signal.SIGKILL)  # what a Job host does with what is left
+    _until(lambda: not _alive(run.pid))
+    assert bench.outcome is None
+    assert bench.uploaded() == {}
+    if how == signal.SIGTERM:
+        assert bench.scratch() == []
+    (bench.folder / "go").touch()
+    assert bench.run(attempt=2).returncode == 0
+    assert bench.outcome is not None
+    assert bench.outcome.status == "succeeded"
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_three_containers_over_one_volume(bench: Bench) -> None:
+    shared = bench.folder / "volume"
+    for stage in ("stage-in", "execute", "stage-out"):
+        command = [*bench.command(), "--scratch", str(shared)]
+        command[3] = stage
+        done = subprocess.run(command, env=bench.env(), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+    assert bench.outcome is not None
+    assert bench.outcome.status == "succeeded"
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_a_store_that_is_down_fails_the_job(bench: Bench) -> None:
+    assert bench.run(S2PS_STORE_ENDPOINT="http://127.0.0.1:9").returncode == 1
+    assert bench.outcome is None
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _until(true: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
