@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from shared.joborder import JobOrder
 
-NAME: Final = "S2PS_L0C"
-VERSION: Final = "00.01"
+NAME: Final = "S2PS-L0C"
+VERSION: Final = "0.1.0"
 _OVERHEAD: Final = ANNOTATION_OCTETS + OVERHEAD_OCTETS + IMAGE_HEADER_OCTETS
 
 _Place = tuple[int, int, int]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from shared.ccsds.link import LinkProfile
     from shared.joborder import JobOrder
 
-NAME: Final = "S2PS_L0U"
-VERSION: Final = "00.01"
+NAME: Final = "S2PS-L0U"
+VERSION: Final = "0.1.0"
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -182,7 +182,7 @@ def test_a_damaged_packet_names_its_apid() -> None:
     octets = bytearray(SpacePacket(150, 7, 10**18, b"payload").encode())
     octets[-4] ^= 1
     with pytest.raises(BadInputError, match="APID 150"):
-        SpacePacket.decode(octets)
+        SpacePacket.decode(bytes(octets))
 
 
 def test_a_packet_too_long_is_refused_at_the_sender() -> None:

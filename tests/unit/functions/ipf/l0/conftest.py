@@ -44,7 +44,7 @@ class Session:
         for channel, stream in self.streams.items():
             place = folder / f"ch_{channel}"
             place.mkdir(parents=True)
-            names = []
+            names: list[str] = []
             for at in range(0, len(stream), self.chunk):
                 names.append(self.name(channel, len(names) + 1))
                 (place / names[-1]).write_bytes(stream[at : at + self.chunk])

@@ -22,7 +22,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6} \S+ PROC 00\.01 \[\d{1
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-annotations = st.builds(
+stored = st.builds(
     Annotation,
     received=st.integers(0, 2**52).map(lambda us: EPOCH + timedelta(microseconds=us)),
     length=st.integers(0, 65535),
@@ -73,7 +73,7 @@ def test_a_wrong_call_is_bad_input(arguments: list[str], capsys: pytest.CaptureF
     assert "[E]" in capsys.readouterr().out
 
 
-@given(annotations)
+@given(stored)
 def test_annotations_round_trip(annotation: Annotation) -> None:
     assert Annotation.decode(annotation.encode()) == annotation
 
