@@ -42,7 +42,7 @@ class WebDavServer:
         password: likewise.
         host: address to listen on.
         port: 0 for a free one.
-        faults: a ``Traversal`` among them adds its address to the listings of channel folders.
+        faults: a ``Traversal`` among them adds its address to the NOMINAL listings of channels.
         log: called with method, path and status of every request.
 
     Use it as a context manager, or ``start`` and ``close`` it.
@@ -58,6 +58,9 @@ class WebDavServer:
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("wsgidav").setLevel(
+            logging.CRITICAL
+        )  # it warns of what is meant here; requests go to ``log``
         application: _Wsgi = WsgiDAVApp(_configuration(self.root, self.user, self.password))
         names = [fault.name for fault in self.faults.delivery if isinstance(fault, Traversal)]
         application = _Observed(_Hostile(application, names) if names else application, self.log)
@@ -94,7 +97,7 @@ class WebDavServer:
 def _configuration(root: Path, user: str, password: str) -> dict[str, Any]:
     """Read-only, without directory pages, locks or property store: what a pick-up point is."""
     return {
-        "provider_mapping": {"/": FilesystemProvider(str(root), readonly=True)},
+        "provider_mapping": {"/": FilesystemProvider(str(root), readonly=True, fs_opts={})},
         "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
         "simple_dc": {"user_mapping": {"*": {user: {"password": password}}}},
         "dir_browser": {"enable": False},
@@ -124,7 +127,7 @@ class _Observed:
 
 
 class _Hostile:
-    """Adds a file to the listings of channel folders, under an address that climbs out of them."""
+    """Adds a file to the listings of NOMINAL channel folders, under an address that climbs out of them."""
 
     def __init__(self, application: _Wsgi, names: list[str]) -> None:
         self._application = application
@@ -132,7 +135,8 @@ class _Hostile:
 
     def __call__(self, environ: dict[str, Any], start_response: _Wsgi) -> Iterable[bytes]:
         path = environ["PATH_INFO"].rstrip("/")
-        if environ["REQUEST_METHOD"] != "PROPFIND" or not path.rpartition("/")[2].startswith("ch"):
+        listed = environ["REQUEST_METHOD"] == "PROPFIND" and path.startswith("/NOMINAL/")
+        if not listed or not path.rpartition("/")[2].startswith("ch"):
             plain: Iterable[bytes] = self._application(environ, start_response)
             return plain
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -179,7 +183,6 @@ def main(
     served: Path, recording: Path | None, port: int, user: str, password: str, rate: float, faults: tuple[str, ...]
 ) -> None:
     """Serve the folder SERVED by WebDAV, and play RECORDING into it; the first line printed is the address."""
-    logging.getLogger("wsgidav").setLevel(logging.WARNING)
     stopped = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
