@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from functions.ipf.l1c.preview import display, preview
 from functions.ipf.l1c.resample import resample
 from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, write_jp2
+from functions.ipf.safe.preview import display, preview
 from functions.ipf.safe.working import WorkingFolder
 from shared.msi.instrument import band_named
 from shared.msi.tiling import tile

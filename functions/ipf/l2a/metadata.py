@@ -1,0 +1,216 @@
+"""The metadata of an L2A product: user product, tile, datastrip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from functions.ipf.common.xml import node
+from functions.ipf.l2a.classification import CLOUDS, SceneClass
+from functions.ipf.l2a.images import resolutions
+from functions.ipf.safe import elements
+from functions.ipf.safe.elements import utc
+from shared.msi.instrument import BANDS
+
+if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
+    from collections.abc import Mapping
+
+    from functions.ipf.l2a.source import Level1C
+    from functions.ipf.safe.names import ProductNames
+
+_SHARES = (
+    ("SATURATED_DEFECTIVE_PIXEL_PERCENTAGE", SceneClass.SATURATED_DEFECTIVE),
+    ("DARK_FEATURES_PERCENTAGE", SceneClass.DARK_FEATURE_SHADOW),
+    ("CLOUD_SHADOW_PERCENTAGE", SceneClass.CLOUD_SHADOW),
+    ("VEGETATION_PERCENTAGE", SceneClass.VEGETATION),
+    ("NOT_VEGETATED_PERCENTAGE", SceneClass.NOT_VEGETATED),
+    ("WATER_PERCENTAGE", SceneClass.WATER),
+    ("UNCLASSIFIED_PERCENTAGE", SceneClass.UNCLASSIFIED),
+    ("MEDIUM_PROBA_CLOUDS_PERCENTAGE", SceneClass.CLOUD_MEDIUM_PROBA),
+    ("HIGH_PROBA_CLOUDS_PERCENTAGE", SceneClass.CLOUD_HIGH_PROBA),
+    ("THIN_CIRRUS_PERCENTAGE", SceneClass.THIN_CIRRUS),
+    ("SNOW_ICE_PERCENTAGE", SceneClass.SNOW_ICE),
+)
+# The schema knows three ways of finding the aerosol; dark vegetation is called after the program that first had it.
+_AOT_METHODS = {"DDV": "SEN2COR_DDV", "DEFAULT": "DEFAULT"}
+PROBABILITIES = (("CLDPRB", 20), ("SNWPRB", 20), ("CLDPRB", 60), ("SNWPRB", 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the images hold: pixels of each class at 20 m, of how many; means of aerosol and water vapour."""
+
+    classes: Mapping[SceneClass, int]
+    pixels: int
+    aot: float
+    aot_method: str
+    water_cm: float
+    degraded: float
+
+    @property
+    def valid(self) -> int:
+        return max(sum(n for kind, n in self.classes.items() if kind is not SceneClass.NODATA), 1)
+
+    def share(self, kind: SceneClass) -> float:
+        """Percent of the pixels that have data."""
+        return 100.0 * self.classes.get(kind, 0) / self.valid
+
+    @property
+    def cloudy(self) -> float:
+        return sum(self.share(kind) for kind in CLOUDS)
+
+    @property
+    def cloudy_over_land(self) -> float:
+        land = self.valid - self.classes.get(SceneClass.WATER, 0)
+        return 100.0 * sum(self.classes.get(kind, 0) for kind in CLOUDS) / max(land, 1)
+
+    @property
+    def nodata(self) -> float:
+        """Percent of the tile without data."""
+        return 100.0 * self.classes.get(SceneClass.NODATA, 0) / self.pixels
+
+
+def image_paths(names: ProductNames) -> list[str]:
+    """Every image of the product, 10 m first."""
+    extra = {10: ("TCI", "AOT", "WVP"), 20: ("TCI", "AOT", "WVP", "SCL"), 60: ("TCI", "AOT", "WVP", "SCL")}
+    return [
+        names.image(what, resolution)
+        for resolution in (10, 20, 60)
+        for what in (*(band.name for band in BANDS if resolution in resolutions(band.name)), *extra[resolution])
+    ]
+
+
+def product(names: ProductNames, source: Level1C, content: Content) -> ET.Element:
+    """``MTD_MSIL2A.xml``."""
+    classes = (
+        node(
+            "Scene_Classification_ID",
+            node("SCENE_CLASSIFICATION_TEXT", f"SC_{kind.name}"),
+            node("SCENE_CLASSIFICATION_INDEX", str(int(kind))),
+        )
+        for kind in SceneClass
+    )
+    general = node(
+        "General_Info",
+        elements.product_info(names, image_paths(names)),
+        node(
+            "Product_Image_Characteristics",
+            *elements.special_values(),
+            elements.display_order(),
+            node(
+                "QUANTIFICATION_VALUES_LIST",
+                node("BOA_QUANTIFICATION_VALUE", elements.quantification(), unit="none"),
+                node("AOT_QUANTIFICATION_VALUE", "1000.0", unit="none"),
+                node("WVP_QUANTIFICATION_VALUE", "1000.0", unit="cm"),
+            ),
+            elements.offsets("BOA_ADD_OFFSET_VALUES_LIST", "BOA_ADD_OFFSET"),
+            elements.reflectance_conversion(source.earth_sun_u),
+            *elements.physical_gains(),
+            node("REFERENCE_BAND", "3"),
+            node("Scene_Classification_List", *classes),
+        ),
+    )
+    auxiliary = node(
+        "Auxiliary_Data_Info",
+        node("GIPP_List"),
+        node("PRODUCTION_DEM_TYPE", "None"),
+        node("IERS_BULLETIN_FILENAME", "None"),
+        node("GRI_List"),
+        node("LUT_List", node("LUT_FILENAME", "atmosphere_s2a.json")),
+        node("SNOW_CLIMATOLOGY_MAP", "None"),
+        node("ESACCI_WaterBodies_Map", "None"),
+        node("ESACCI_LandCover_Map", "None"),
+        node("ESACCI_SnowCondition_Map_Dir", "None"),
+    )
+    quality = node(
+        "Quality_Indicators_Info",
+        node("Cloud_Coverage_Assessment", f"{content.cloudy:.6f}"),
+        elements.technical_quality(content.degraded),
+        elements.no_control_checks(),
+        node(
+            "Image_Content_QI",
+            node("CLOUDY_PIXEL_OVER_LAND_PERCENTAGE", f"{content.cloudy_over_land:.6f}"),
+            *_content(content),
+        ),
+    )
+    footprint = elements.geometric_info(source.footprint)
+    return elements.root("Level-2A_User_Product", "User_Product_Level-2A.xsd", general, footprint, auxiliary, quality)
+
+
+def _content(content: Content) -> list[ET.Element]:
+    """From no data to ozone, as both documents have it. Accuracies are 0 where none is estimated."""
+    return [
+        node("NODATA_PIXEL_PERCENTAGE", f"{content.nodata:.6f}"),
+        *(node(tag, f"{content.share(kind):.6f}") for tag, kind in _SHARES),
+        node("RADIATIVE_TRANSFER_ACCURACY", "0.0"),
+        node("WATER_VAPOUR_RETRIEVAL_ACCURACY", "0.0"),
+        node("AOT_RETRIEVAL_ACCURACY", "0.0"),
+        node("AOT_RETRIEVAL_METHOD", _AOT_METHODS[content.aot_method]),
+        node("GRANULE_MEAN_AOT", f"{content.aot:.6f}"),
+        node("GRANULE_MEAN_WV", f"{content.water_cm:.6f}"),
+        node("OZONE_SOURCE", "CONFIG"),
+        node("OZONE_VALUE", "330.0"),
+    ]
+
+
+def tile_document(names: ProductNames, source: Level1C, content: Content) -> ET.Element:
+    """``MTD_TL.xml``."""
+    general = node(
+        "General_Info",
+        node("L1C_TILE_ID", source.granule, metadataLevel="Brief"),
+        node("TILE_ID", names.granule, metadataLevel="Brief"),
+        node("DATASTRIP_ID", names.datastrip, metadataLevel="Standard"),
+        node("DOWNLINK_PRIORITY", "NOMINAL", metadataLevel="Standard"),
+        node("SENSING_TIME", utc(names.acquisition.tile_sensing), metadataLevel="Standard"),
+        elements.archiving(names),
+    )
+    geometric = node("Geometric_Info", elements.geocoding(source.tile), elements.tile_angles(source.angles))
+    masks = (
+        node("MASK_FILENAME", names.mask(f"{kind}_{resolution}m"), type=f"MSK_{kind}")
+        for kind, resolution in PROBABILITIES
+    )
+    quality = node(
+        "Quality_Indicators_Info",
+        node(
+            "Image_Content_QI",
+            node("CLOUDY_PIXEL_PERCENTAGE", f"{content.cloudy:.6f}"),
+            node("CLOUDY_PIXEL_OVER_LAND_PERCENTAGE", f"{content.cloudy_over_land:.6f}"),
+            node("DEGRADED_MSI_DATA_PERCENTAGE", f"{content.degraded:.6f}"),
+            *_content(content),
+        ),
+        node("Pixel_Level_QI", *masks, geometry="FULL_RESOLUTION"),
+        node("PVI_FILENAME", names.preview),
+        metadataLevel="Standard",
+    )
+    return elements.root("Level-2A_Tile_ID", "S2_PDI_Level-2A_Tile_Metadata.xsd", general, geometric, quality)
+
+
+def datastrip_document(names: ProductNames, source: Level1C) -> ET.Element:
+    """``MTD_DS.xml``: times and production; what the L1C product says of the datastrip stands there."""
+    general = node(
+        "General_Info",
+        node("Datatake_Info", *elements.datatake(names), datatakeIdentifier=names.datatake, metadataLevel="Brief"),
+        node(
+            "Datastrip_Time_Info",
+            node("DATASTRIP_SENSING_START", utc(source.acquisition.sensing_start)),
+            node("DATASTRIP_SENSING_STOP", utc(source.acquisition.tile_sensing)),
+            metadataLevel="Brief",
+        ),
+        node(
+            "Processing_Info",
+            node("PROCESSING_BASELINE", names.production.baseline),
+            node("PRODUCT_DOI", elements.NOT_APPLICABLE),
+            node("PROCESSING_CENTER", names.production.centre),
+            node("UTC_DATE_TIME", utc(names.production.creation)),
+            metadataLevel="Expertise",
+        ),
+        elements.archiving(names),
+    )
+    tiles = node("Tiles_Information", node("Tile_List", node("Tile", tileId=names.granule)), metadataLevel="Standard")
+    return elements.root(
+        "Level-2A_DataStrip_ID",
+        "S2_PDI_Level-2A_Datastrip_Metadata.xsd",
+        general,
+        node("Image_Data_Info", tiles),
+    )

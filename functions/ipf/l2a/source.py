@@ -1,0 +1,179 @@
+"""Reading an L1C product: any compact SAFE of one tile (PSD 14 and newer; without radiometric offset before 04.00).
+
+Its documents are parsed as hostile: no entities, and no path from them is followed; images are looked up by their names
+in the granule's folder.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import defusedxml
+import defusedxml.ElementTree as SafeET
+import numpy as np
+
+from functions.ipf.safe.angles import NODES, Angles, TileAngles
+from functions.ipf.safe.names import Acquisition
+from shared.domain.names import CompactName
+from shared.errors import BadInputError
+from shared.msi.instrument import BANDS
+from shared.msi.tiling import Tile, tile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Level1C:
+    """What L2A needs of an L1C product. ``offsets`` are added to counts before division by ``quantification``."""
+
+    name: str
+    granule: str
+    tile: Tile
+    acquisition: Acquisition
+    quantification: float
+    offsets: dict[str, float]
+    earth_sun_u: float
+    degraded_percent: float
+    footprint: tuple[tuple[float, float], ...]
+    angles: TileAngles
+    images: dict[str, Path]
+    simplifications: tuple[str, ...]
+
+
+def read_level1c(safe: Path) -> Level1C:
+    """Read the product in folder ``safe``; BadInputError naming what is missing or wrong."""
+    name = CompactName.parse(safe.name)
+    if name.level != "L1C":
+        raise BadInputError(safe.name, "a product of level L1C", name.level)
+    product = _document(safe / "MTD_MSIL1C.xml")
+    granules = sorted((safe / "GRANULE").glob("L1C_*"))
+    if len(granules) != 1:
+        raise BadInputError(f"{safe.name}, GRANULE", "one granule", len(granules))
+    tile_document = _document(granules[0] / "MTD_TL.xml")
+    found = tile(name.tile)
+    acquisition = Acquisition(
+        satellite=name.satellite,
+        datatake_start=_time(product, "Datatake/DATATAKE_SENSING_START"),
+        datatake_type=_text(product, "Datatake/DATATAKE_TYPE"),
+        absolute_orbit=_absolute_orbit(granules[0].name),
+        relative_orbit=name.relative_orbit,
+        orbit_direction=_text(product, "Datatake/SENSING_ORBIT_DIRECTION"),
+        sensing_start=datetime.strptime(granules[0].name[-15:] + "+0000", "%Y%m%dT%H%M%S%z"),
+        tile_sensing=_time(tile_document, "SENSING_TIME"),
+    )
+    return Level1C(
+        name=safe.name,
+        granule=_text(tile_document, "TILE_ID"),
+        tile=found,
+        acquisition=acquisition,
+        quantification=_number(product, "QUANTIFICATION_VALUE"),
+        offsets=_offsets(product),
+        earth_sun_u=_number(product, "Reflectance_Conversion/U"),
+        degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE"),
+        footprint=_footprint(product),
+        angles=_angles(tile_document),
+        images=_images(granules[0]),
+        simplifications=_notes(granules[0] / "AUX_DATA" / "PROCESSING_NOTES.xml"),
+    )
+
+
+def _document(path: Path) -> ET.Element:
+    try:
+        root = SafeET.parse(path).getroot()
+    except OSError as error:
+        raise BadInputError(str(path), "a readable file", error.strerror) from None
+    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError) as error:
+        raise BadInputError(path.name, "well-formed XML without entities", str(error)) from None
+    if root is None:
+        raise BadInputError(path.name, "a root element")
+    return root
+
+
+def _text(root: ET.Element, path: str) -> str:
+    text = root.findtext(f".//{path}")
+    if not text or not text.strip():
+        raise BadInputError("L1C metadata", f"an element {path}")
+    return text.strip()
+
+
+def _number(root: ET.Element, path: str) -> float:
+    text = _text(root, path)
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInputError(f"L1C metadata, {path}", "a number", text) from None
+
+
+def _time(root: ET.Element, path: str) -> datetime:
+    text = _text(root, path)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInputError(f"L1C metadata, {path}", "a UTC time", text) from None
+
+
+def _absolute_orbit(granule: str) -> int:
+    part = granule.split("_")[2]
+    if len(part) != 7 or not part[1:].isdecimal():
+        raise BadInputError(f"granule {granule}", "an absolute orbit as A012345", part)
+    return int(part[1:])
+
+
+def _offsets(product: ET.Element) -> dict[str, float]:
+    """Offsets by band name, 0 where the product has none."""
+    found = {band.name: 0.0 for band in BANDS}
+    for element in product.iter("RADIO_ADD_OFFSET"):
+        index = element.get("band_id", "")
+        if not index.isdecimal() or int(index) >= len(BANDS):
+            raise BadInputError("L1C metadata, RADIO_ADD_OFFSET", "a band_id of 0..12", index)
+        found[BANDS[int(index)].name] = float(element.text or "0")
+    return found
+
+
+def _footprint(product: ET.Element) -> tuple[tuple[float, float], ...]:
+    numbers = [float(word) for word in _text(product, "Global_Footprint/EXT_POS_LIST").split()]
+    if len(numbers) < 8 or len(numbers) % 2:
+        raise BadInputError("L1C metadata, EXT_POS_LIST", "pairs of latitude and longitude", len(numbers))
+    return tuple(zip(numbers[1::2], numbers[::2], strict=True))
+
+
+def _angles(document: ET.Element) -> TileAngles:
+    sun = document.find(".//Sun_Angles_Grid")
+    if sun is None:
+        raise BadInputError("L1C tile metadata", "an element Sun_Angles_Grid")
+    views = {
+        (int(grid.get("bandId", "-1")), int(grid.get("detectorId", "-1"))): _pair(grid)
+        for grid in document.iter("Viewing_Incidence_Angles_Grids")
+    }
+    return TileAngles(_pair(sun), views)
+
+
+def _pair(grid: ET.Element) -> Angles:
+    values = []
+    for tag in ("Zenith", "Azimuth"):
+        rows = [(row.text or "").split() for row in grid.findall(f"{tag}/Values_List/VALUES")]
+        if len(rows) != NODES or any(len(row) != NODES for row in rows):
+            raise BadInputError(f"L1C tile metadata, {grid.tag}/{tag}", f"{NODES} x {NODES} values")
+        values.append(np.array(rows, np.float64))
+    return Angles(*values)
+
+
+def _images(granule: Path) -> dict[str, Path]:
+    images = {}
+    for band in BANDS:
+        found = sorted((granule / "IMG_DATA").glob(f"T*_{band.name}.jp2"))
+        if len(found) != 1:
+            raise BadInputError(f"{granule.name}, IMG_DATA", f"one image of {band.name}", len(found))
+        images[band.name] = found[0]
+    return images
+
+
+def _notes(path: Path) -> tuple[str, ...]:
+    """The simplifications that the L1C product names, none where it is not ours."""
+    if not path.is_file():
+        return ()
+    return tuple((element.text or "").strip() for element in _document(path).iter("Simplification"))
