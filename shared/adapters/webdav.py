@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal
@@ -15,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
-from urllib3.util import Retry, Timeout, make_headers
+from urllib3.util import Retry, Timeout
 
 from shared.adapters.webdav_listing import MAX_ANSWER, REQUEST, Entry, members
 from shared.domain.names import SATELLITES
@@ -177,8 +178,7 @@ class WebDavStation:
     def _send(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
     ) -> urllib3.BaseHTTPResponse:
-        user, password = self._settings.user, self._settings.password.get_secret_value()
-        basic = make_headers(basic_auth=f"{user}:{password}") if user else {}
+        basic = self._credentials()
         while True:
             sent = headers | (basic if self._authorise else {})
             try:
@@ -194,6 +194,11 @@ class WebDavStation:
                 return response
             response.drain_conn()
             self._authorise = True
+
+    def _credentials(self) -> dict[str, str]:
+        """Basic authentication in UTF-8 (RFC 7617)."""
+        user, password = self._settings.user, self._settings.password.get_secret_value()
+        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"} if user else {}
 
     def _url(self, path: str) -> str:
         steps = path.split("/")

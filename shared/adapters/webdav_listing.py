@@ -75,18 +75,21 @@ def _member(href: str, folder_url: str) -> str | None:
         base, found = urlsplit(folder_url), urlsplit(urljoin(folder_url, href.strip()))
         same_host = (found.scheme, found.hostname, found.port) == (base.scheme, base.hostname, base.port)
     except ValueError:
-        return _outside(href)
+        return f"/{href}"
     # Split before decoding: an encoded separator is part of a (strange) name.
     folder = [unquote(step) for step in base.path.split("/") if step]
     path = [unquote(step, errors="replace") for step in found.path.split("/") if step]
-    if not same_host or path[: len(folder)] != folder or len(path) > len(folder) + 1:
-        return _outside(href)
+    if not same_host:
+        return href if "/" in href else f"/{href}"
+    if path[: len(folder)] != folder or len(path) > len(folder) + 1 or ".." in urlsplit(href).path.split("/"):
+        return _outside(unquote(urlsplit(href).path, errors="replace"), unquote(base.path))
     return path[-1] if len(path) > len(folder) else None
 
 
-def _outside(href: str) -> str:
-    """A name for what is no member: the href itself, which its separators mark as not plain."""
-    return unquote(href, errors="replace") if "/" in unquote(href) else f"/{href}"
+def _outside(path: str, folder: str) -> str:
+    """A name for what is no member: its way out of the folder, which is not plain."""
+    way = path.removeprefix(folder)
+    return way if "/" in way else f"/{way}"
 
 
 def _entry(name: str, response: Element) -> Entry:
