@@ -1,0 +1,106 @@
+"""Store notifications: recorded ones in every dialect, and what is none.
+
+``golden/<name>.json`` is a notification; ``golden/<name>.expected`` the events that it means, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventing.dialects import parse_notification
+from shared.cloudevents import to_json
+from shared.domain.events import object_created
+from shared.errors import BadInputError
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")))
+def test_golden(name: str) -> None:
+    events = parse_notification((GOLDEN / f"{name}.json").read_bytes())
+    expected = [json.loads(line) for line in (GOLDEN / f"{name}.expected").read_text().splitlines()]
+    assert [to_json(event) for event in events] == expected
+
+
+def test_every_dialect_names_an_object_alike() -> None:
+    """The same bytes under the same key have one id, whichever store tells of them, and the sweep's is the same."""
+    names = ["seaweedfs-put", "aws-put", "ceph-put", "minio-put"]
+    ids = {parse_notification((GOLDEN / f"{name}.json").read_bytes())[0].id for name in names}
+    assert ids == {object_created("s2-ledger", "sessions/S 1/complete é.json", "99914b932bd37a50b983c5e7c90ae93b").id}
+
+
+def seaweed(key: str, **entry: Any) -> bytes:
+    message = {"new_entry": {"name": "x", "attributes": {"file_size": 1, "md5": ""}, **entry}}
+    return json.dumps({"event_type": "create", "key": key, "message": message}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        seaweed("/buckets/b/sessions", is_directory=True),
+        seaweed("/buckets/b/.uploads/12/0001.part"),
+        seaweed("/buckets/.system/owners/x"),
+        seaweed("/buckets/b/a.json.versions/v_12"),
+        seaweed("/etc/seaweedfs/filer.conf"),
+        seaweed("/buckets/b"),
+        b'{"event_type": "delete", "key": "/buckets/b/x", "message": {"old_entry": {}}}',
+        b'{"event_type": "rename", "key": "/buckets/b/x"}',
+        b'{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}',
+        b'{"Records": []}',
+        b'{"Records": [{"eventName": "ObjectRemoved:Delete"}]}',
+    ],
+)
+def test_noise_means_nothing(body: bytes) -> None:
+    assert parse_notification(body) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "JSON"),
+        (b"[]", "JSON object"),
+        (b"{}", "event_type"),
+        (b"[" * 100_000, "JSON"),
+        (b'{"event_type": "create", "key": 1}', "key"),
+        (b'{"Records": {}}', "Records"),
+        (b'{"Records": [1]}', "Records"),
+        (b'{"Records": [{"eventName": "ObjectCreated:Put"}]}', "s3"),
+        (b'{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {}, "object": {}}}]}', "name"),
+        (seaweed("/buckets/b/x", extended={"Seaweed-X-Amz-ETag": "%"}), "base64"),
+        (seaweed("/buckets/b/x", attributes={"file_size": "1"}), "size"),
+        (seaweed("/buckets/b/" + "x" * 2000), "key"),
+        (json.dumps({"Records": [{}] * 1001}).encode(), "at most 1000"),
+    ],
+)
+def test_what_is_no_notification_is_refused_by_name(body: bytes, said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        parse_notification(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["event_type", "key", "message", "new_entry", "Records", "s3", "object", "bucket", "eventName"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_arbitrary_documents_are_read_or_refused(document: Any) -> None:
+    with contextlib.suppress(BadInputError):
+        assert isinstance(parse_notification(json.dumps(document).encode()), list)
