@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from eventing.cron import Schedule
 
-LATEST = datetime.max - timedelta(days=1)
 NOW = datetime(2026, 11, 22, 8, 30, 3, 500_000, UTC)  # a Sunday
 
 
@@ -52,7 +51,7 @@ def test_a_day_that_never_comes() -> None:
         Schedule.parse("0 0 30 2 *").next(NOW)
 
 
-@given(st.integers(1, 59), st.datetimes(timezones=st.just(UTC), max_value=LATEST))
+@given(st.integers(1, 59), st.integers(0, 1 << 33).map(lambda seconds: datetime.fromtimestamp(seconds / 3, UTC)))
 def test_steps_of_seconds(step: int, when: datetime) -> None:
     due = Schedule.parse(f"*/{step} * * * * *").next(when)
     assert due.second % step == 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from flask import Flask, Request, request
 
-from eventing.http import answer, parent_of
+from eventing.http import Step, answer, parent_of
 from shared.cloudevents import MAX_BODY, to_http
 from shared.domain.events import Event, object_created
 from shared.errors import BadInputError, IntegrityError, NotReadyError, ObjectAbsentError, StoreUnavailableError
@@ -17,15 +18,15 @@ SESSION = "S2A_20260621104500057405"
 EVENT = object_created("s2-ledger", f"sessions/{SESSION}/complete.json", "etag")
 
 
-def ask(step: object, event: Event = EVENT, **changes: object) -> tuple[str, int]:
+def ask(step: Step, event: Event = EVENT, **changes: Any) -> tuple[str, int]:
     headers, body = to_http(event)
-    options: dict[str, object] = {"method": "POST", "headers": headers, "data": body} | changes
-    with Flask(__name__).test_request_context("/", **options):  # type: ignore[arg-type]
-        said, status, _ = answer(request, "probe", step)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"method": "POST", "headers": headers, "data": body} | changes
+    with Flask(__name__).test_request_context("/", **options):
+        said, status, _ = answer(request, "probe", step)
     return said, status
 
 
-def raising(error: Exception) -> object:
+def raising(error: Exception) -> Step:
     def step(_: Event) -> None:
         raise error
 
@@ -67,7 +68,7 @@ def test_what_a_step_raises_decides(error: Exception, status: int) -> None:
         ({"data": b"[" + b"1," * MAX_BODY + b"1]"}, 400),
     ],
 )
-def test_what_is_no_event_never_reaches_the_step(changes: dict[str, object], status: int) -> None:
+def test_what_is_no_event_never_reaches_the_step(changes: dict[str, Any], status: int) -> None:
     def step(_: Event) -> None:
         pytest.fail("the step was called")
 
