@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COUNT_MODULUS: Final = 1 << 24
 _BACKWARDS: Final = COUNT_MODULUS // 2
+_STRETCH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +86,45 @@ class PacketReassembler:
         if not data.all():
             pointers, zones = pointers[data], zones[data]
         found: list[PacketSpans] = []
+        window = len(pointers)
         while len(pointers):
-            skip = 0
-            if not self._in_step:
-                begins = np.flatnonzero(pointers != NO_PACKET_START)
-                if not len(begins):
-                    return found
-                pointers, zones = pointers[begins[0] :], zones[begins[0] :]
-                skip = int(pointers[0])
-                if skip >= zones.shape[1]:
-                    self.pointer_errors += 1
-                    pointers, zones = pointers[1:], zones[1:]
-                    continue
-            octets = np.concatenate([self._pending, zones.reshape(-1)[skip:]])
-            origin = len(self._pending) - skip
-            starts, lengths, rest = _walk(octets)
-            promised = first_header_pointers(np.append(starts, rest) - origin, *zones.shape)
-            wrong = np.flatnonzero(promised != pointers)
-            cut = int(wrong[0]) if len(wrong) else len(pointers)
-            limit = origin + cut * zones.shape[1]
-            if len(wrong):
-                self.pointer_errors += 1
-                keep = starts + lengths <= limit
-                found.append(PacketSpans(octets, starts[keep], lengths[keep]))
-                self._pending = octets[:1]
-                self._lose_step()
-            else:
-                found.append(PacketSpans(octets, starts, lengths))
-                self._pending, self._in_step = octets[rest:], True
-            pointers, zones = pointers[cut:], zones[cut:]
+            taken = self._stretch(pointers[:window], zones[:window], found)
+            if taken < min(window, len(pointers)):
+                # Pointers are false here: go on in small stretches, so that the same octets are not walked again and
+                # again.
+                window = _STRETCH
+            pointers, zones = pointers[taken:], zones[taken:]
         return found
+
+    def _stretch(self, pointers: NDArray[np.int64], zones: NDArray[np.uint8], found: list[PacketSpans]) -> int:
+        """Packets of some frames, up to the first false pointer; how many frames were used up."""
+        skipped = skip = 0
+        if not self._in_step:
+            begins = np.flatnonzero(pointers != NO_PACKET_START)
+            if not len(begins):
+                return len(pointers)
+            skipped = int(begins[0])
+            pointers, zones = pointers[skipped:], zones[skipped:]
+            skip = int(pointers[0])
+            if skip >= zones.shape[1]:
+                self.pointer_errors += 1
+                return skipped + 1
+        octets = np.concatenate([self._pending, zones.reshape(-1)[skip:]])
+        origin = len(self._pending) - skip
+        starts, lengths, rest = _walk(octets)
+        promised = first_header_pointers(np.append(starts, rest) - origin, *zones.shape)
+        wrong = np.flatnonzero(promised != pointers)
+        if not len(wrong):
+            found.append(PacketSpans(octets, starts, lengths))
+            self._pending, self._in_step = octets[rest:], True
+            return skipped + len(pointers)
+        cut = int(wrong[0])
+        whole = starts + lengths <= origin + cut * zones.shape[1]
+        found.append(PacketSpans(octets, starts[whole], lengths[whole]))
+        self.pointer_errors += 1
+        self.incomplete += 1
+        self._pending, self._in_step = octets[:0], False
+        return skipped + cut
 
 
 def _walk(octets: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

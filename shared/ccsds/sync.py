@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_TOLERANCE: Final = 3
+_FIRST_WINDOW: Final = 4
+_LAST_WINDOW: Final = 512
 
 
 class FrameSynchroniser:
     """Feed it octets as they come; it returns runs of whole CADUs, each (n, cadu_octets).
 
-    A position is taken for a marker when it matches exactly, or within ``tolerance`` bits and so does the next one.
-    Once in step, a CADU with a damaged marker is kept while the marker after it stands where it should; two in a row
-    mean a slip: the CADU before them is dropped if the next marker stands inside it, and the search begins anew.
-    Memory: what was fed, plus two CADUs.
+    A position is taken for a marker when it matches within ``tolerance`` bits and so does the next one, or exactly
+    where the stream ends before the next. Once in step, a CADU with a damaged marker is kept while the marker after it
+    stands where it should; two in a row mean a slip: the CADU before them is dropped if a marker stands inside it, and
+    the search begins anew. Memory: what was fed, plus three CADUs; time: linear, whatever the octets.
     """
 
     def __init__(self, profile: LinkProfile = SENTINEL2, tolerance: int = DEFAULT_TOLERANCE) -> None:
@@ -30,6 +32,7 @@ class FrameSynchroniser:
         self._raw: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._phase = 0
         self._locked = False
+        self._window = _FIRST_WINDOW
         self.slips = 0
         self.truncated = 0
         self.skipped_bits = 0
@@ -49,17 +52,21 @@ class FrameSynchroniser:
     def _drain(self, *, final: bool) -> list[NDArray[np.uint8]]:
         runs = []
         while self._locked or self._acquire(final=final):
-            rows = self._track(final=final)
+            # A lock just found may be lost at once: look at few CADUs first, so that false ones cost little.
+            part = self._raw[: self._window * self._size + ASM_OCTETS + 1]
+            last = len(part) == len(self._raw)
+            rows = self._track(part, final=final and last)
             if len(rows):
                 runs.append(rows)
-            if self._locked:
+            self._window = min(2 * self._window, _LAST_WINDOW) if self._locked else _FIRST_WINDOW
+            if self._locked and last:
                 break
         return runs
 
     def _acquire(self, *, final: bool) -> bool:
         """Find the next marker from the current bit on; what was passed over is dropped."""
-        confirmable = 0 if final else 8 * ASM_OCTETS
-        end = 8 * (len(self._raw) - self._size) - confirmable + 1
+        needed = self._size if final else 2 * self._size + ASM_OCTETS
+        end = 8 * (len(self._raw) - needed) + 1
         found = _find(self._raw, self._phase, end, ASM, 8 * self._size, self._tolerance)
         reached = found if found >= 0 else max(end, self._phase)
         self._skip_to(reached)
@@ -70,9 +77,9 @@ class FrameSynchroniser:
         self.skipped_bits += bit - self._phase
         self._raw, self._phase = self._raw[bit // 8 :], bit % 8
 
-    def _track(self, *, final: bool) -> NDArray[np.uint8]:
-        """CADUs in step from the current bit on; leaves the lock at a slip."""
-        octets, size = _aligned(self._raw, self._phase), self._size
+    def _track(self, part: NDArray[np.uint8], *, final: bool) -> NDArray[np.uint8]:
+        """CADUs in step in ``part``, the octets from the current bit on; leaves the lock at a slip."""
+        octets, size = _aligned(part, self._phase), self._size
         whole, rest = divmod(len(octets), size)
         rows = octets[: whole * size].reshape(whole, size)
         markers = rows[:, :ASM_OCTETS]
@@ -158,7 +165,13 @@ def _find(raw: NDArray[np.uint8], start: int, end: int, marker: int, spacing: in
             if here < start or here >= end or here + 32 > bits:
                 continue
             following = here + spacing
-            if errors == 0 or (following + 32 <= bits and _ones(_word_at(raw, following) ^ target) <= tolerance):
+            second = following + spacing
+            if following + 32 <= bits and _ones(_word_at(raw, following) ^ target) <= tolerance:
+                return here
+            if second + 32 <= bits:
+                if _ones(_word_at(raw, second) ^ target) <= tolerance:
+                    return here
+            elif errors == 0:
                 return here
         bit += 8
     return -1

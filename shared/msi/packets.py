@@ -22,6 +22,7 @@ DATATAKE_APID: Final = 152
 ANCILLARY_APIDS: Final = (GPS_APID, ATTITUDE_APID, DATATAKE_APID)
 DETECTORS: Final = 12
 BAND_COUNT: Final = 13
+MAX_SCENES: Final = 1000  # an hour; operational datatakes have at most some 300
 COMPRESSION_RAW: Final = 0
 COMPRESSION_CCSDS121: Final = 1
 
@@ -185,7 +186,7 @@ class DatatakeDescriptor:
 
     @classmethod
     def decode(cls, user_data: bytes | memoryview) -> Self:
-        """Read user data; BadInputError on a false length, an unknown satellite or a type that is not ASCII."""
+        """Read user data; BadInputError on a false length, satellite, type, detector mask or count of scenes."""
         letter, orbit, relative, start, kind, mask, scenes, origin, gps, attitude, own = _unpack(
             "datatake packet", _DATATAKE, user_data
         )

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.ccsds.crc import crc16
 from shared.ccsds.decoder import ChannelDecoder, PacketBatch
 from shared.ccsds.encoder import ChannelEncoder
 from shared.ccsds.link import SENTINEL2, LinkProfile
+from shared.ccsds.randomiser import randomise
 from shared.ccsds.rs import ReedSolomon
 from shared.ccsds.spacepackets import SpacePacket
 
@@ -201,3 +203,47 @@ def test_a_rest_too_small_for_an_idle_packet_spills_into_the_next_frame() -> Non
         packet = SpacePacket(600, 0, 0, bytes(zone - rest - 20)).encode()
         got, _ = _receive(encoder.add(1, [packet]) + encoder.flush(1) + encoder.idle(1))
         assert got == [packet]
+
+
+@pytest.mark.parametrize("period", [4, 5, 2044, 2045, 4089])
+def test_markers_everywhere_end_in_an_account_not_in_a_hang(period: int) -> None:
+    stream = (b"\x1a\xcf\xfc\x1d" + bytes(period - 4)) * (400_000 // period)
+    got, decoder = _receive(stream)
+    assert got == []
+    assert decoder.statistics.data_frames == 0
+
+
+def _with_pointers(packets: list[bytes], pointer: int) -> bytes:
+    """A channel whose frames are sound, but all their first header pointers are ``pointer``."""
+    blocks = np.frombuffer(_channel(packets), np.uint8).reshape(-1, SIZE)[:, 4:]
+    blocks = randomise(blocks)
+    busy = np.flatnonzero(blocks[:, 1] & 0x3F != 63)
+    blocks[busy, 6:8] = pointer >> 8, pointer & 0xFF
+    for row in busy:
+        blocks[row, 1910:1912] = list(crc16(blocks[row, :1910].tobytes()).to_bytes(2, "big"))
+    SENTINEL2.code.encode(blocks)
+    markers = np.tile(np.frombuffer(b"\x1a\xcf\xfc\x1d", np.uint8), (len(blocks), 1))
+    return np.concatenate([markers, randomise(blocks)], axis=1).tobytes()
+
+
+@pytest.mark.parametrize("pointer", [0, 3, 1901, 1902, 0x7FD])
+def test_false_pointers_are_counted_and_cost_only_packets(pointer: int) -> None:
+    sent = _packets(600, 60, longest=200)
+    got, decoder = _receive(_with_pointers(sent, pointer))
+    assert not Counter(got) - Counter(sent)
+    counts = decoder.statistics
+    assert counts.uncorrectable_frames == counts.frame_crc_errors == 0
+    assert sum(channel["pointer_errors"] for channel in counts.virtual_channels.values()) > 0
+
+
+def test_pointers_that_say_no_packet_starts_give_none() -> None:
+    got, _ = _receive(_with_pointers(_packets(600, 30), 0x7FF))
+    assert got == []
+
+
+def test_one_frame_alone_is_found() -> None:
+    packet = SpacePacket(600, 0, 0, bytes(100)).encode()
+    encoder = ChannelEncoder(0xB5)
+    got, decoder = _receive(b"noise" + encoder.add(1, [packet]) + encoder.flush(1))
+    assert got == [packet]
+    assert decoder.statistics.skipped_octets == 5
