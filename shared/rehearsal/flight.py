@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from shared.ccsds.spacepackets import SpacePacket
-from shared.msi.earth import gps_ns_from_utc
+from shared.msi.earth import Floats, gps_ns_from_utc
 from shared.msi.geometry import ViewingModel
 from shared.msi.instrument import SCENE_NS, band_named
 from shared.msi.orbit import CircularOrbit, pointing_quaternions
@@ -20,7 +20,7 @@ from shared.msi.packets import (
     DatatakeDescriptor,
     GpsPoint,
 )
-from shared.msi.tiling import utm_epsg, zone_of
+from shared.msi.tiling import to_utm, utm_epsg, zone_of
 from shared.rehearsal.plan import Datatake
 
 _SECOND: Final = 1_000_000_000
@@ -55,6 +55,16 @@ class Flight:
         return float(
             self.model.sun_angles(np.array(lon), np.array(lat), self.model.centre_time(self.datatake.scenes))[0]
         )
+
+    def outline(self) -> tuple[Floats, Floats]:
+        """Outline of what is imaged in any band, metres in ``epsg``: eastings and northings."""
+        rings = [
+            self.model.footprint(self.datatake.detectors, band_named(name), self.datatake.scenes)
+            for name in ("B01", "B02", "B09")  # the extremes of looking ahead and back
+        ]
+        lon, lat = (np.concatenate(parts) for parts in zip(*rings, strict=True))
+        x, y = to_utm(self.epsg).transform(lon, lat)
+        return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
 
     def ancillary_packets(self, sequences: dict[int, int]) -> list[tuple[int, bytes]]:
         """(GPS nanoseconds, packet) in the order of time; ``sequences`` holds each APID's next count and is moved

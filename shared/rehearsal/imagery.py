@@ -6,6 +6,7 @@ opened. Beyond its edges an image is mirrored; places without data are black.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import warnings
@@ -18,6 +19,7 @@ import rasterio
 from lxml import etree
 from pyproj import CRS, Transformer
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.windows import Window
 
 from shared.errors import BadInputError
 from shared.msi.instrument import BANDS, Band
@@ -32,6 +34,7 @@ QUANTIFICATION: Final = 10_000
 CIRRUS_REFLECTANCE: Final = 0.002
 """What B10 is given where the image has none, as no L2A product has."""
 
+_AROUND_M: Final = 2_000.0
 _BAND_FILE: Final = re.compile(r".*_(B\d[\dA])(?:_([126]0)m)?\.jp2", re.ASCII)
 _BAND_NAME: Final = re.compile(r"B0?(\d[\dA]?)", re.ASCII)
 
@@ -43,15 +46,23 @@ class ImageScene:
         sources: for each band its file, its band number in it, and the offset added to counts; bands may be absent.
         kind: of the reflectances in them.
         origin: the path that ``describe`` names.
+        bounds: left, bottom, right, top in metres of the image's zone, where only that part will be asked for.
     """
 
-    def __init__(self, sources: dict[str, tuple[Path, int, int]], kind: Kind, origin: Path) -> None:
+    def __init__(
+        self,
+        sources: dict[str, tuple[Path, int, int]],
+        kind: Kind,
+        origin: Path,
+        bounds: tuple[float, float, float, float] | None = None,
+    ) -> None:
         missing = [band.name for band in BANDS if band.name not in sources and band.name != "B10"]
         if missing:
             raise BadInputError(f"scene {origin.name}", "an image of every band but B10", f"none of {missing}")
         self._sources: Final = sources
         self.kind: Final[Kind] = kind
         self._origin: Final = origin
+        self._bounds: Final = bounds
         self._lock = threading.Lock()
         self._rasters: dict[str, BandRaster] = {}
         with _opened(sources["B02"][0]) as image:
@@ -69,6 +80,12 @@ class ImageScene:
         lon, lat = Transformer.from_crs(self.epsg, 4326, always_xy=True).transform(*self._middle)
         return float(lon), float(lat)
 
+    def near(self, epsg: int, x: Floats, y: Floats) -> ImageScene:
+        """The same scene for places within the outline of ``x`` and ``y`` and 2 km around it: reads that alone."""
+        east, north = in_zone(x, y, epsg, self.epsg)
+        low, high = (east.min() - _AROUND_M, north.min() - _AROUND_M), (east.max() + _AROUND_M, north.max() + _AROUND_M)
+        return ImageScene(self._sources, self.kind, self._origin, (*low, *high))
+
     def describe(self) -> dict[str, Any]:
         """The image's path and kind."""
         return {"type": "image", "path": str(self._origin), "kind": self.kind}
@@ -85,9 +102,12 @@ class ImageScene:
         with _opened(path) as image:
             if _utm_zone(image, path) != self.epsg:
                 raise BadInputError(f"scene, {path.name}", f"the zone EPSG:{self.epsg} of B02", image.crs.to_string())
-            values = image.read(number)
-            left, top, pixel = image.transform.c, image.transform.f, image.transform.a
-        shrink = band.resolution // round(pixel) if pixel < band.resolution else 1
+            pixel = image.transform.a
+            shrink = band.resolution // round(pixel) if pixel < band.resolution else 1
+            window = _window(image, self._bounds, shrink)
+            values = image.read(number, window=window)
+            left = image.transform.c + window.col_off * pixel
+            top = image.transform.f - window.row_off * pixel
         if shrink > 1:
             rows, columns = (size // shrink for size in values.shape)
             whole = np.ascontiguousarray(values[: rows * shrink, : columns * shrink], dtype=np.float32)
@@ -192,6 +212,23 @@ def _opened(path: Path) -> rasterio.DatasetReader:
             return rasterio.open(path)
     except RasterioIOError as error:
         raise BadInputError(f"scene, {path.name}", "an image that GDAL reads", str(error)) from None
+
+
+def _window(image: rasterio.DatasetReader, bounds: tuple[float, float, float, float] | None, step: int) -> Window:
+    """The part of an image within bounds, on whole steps of pixels; all of it where the bounds reach beyond.
+
+    Beyond its edges an image is mirrored, and mirrored at the edges of a part it would be another.
+    """
+    whole = Window(0, 0, image.width, image.height)
+    if bounds is None:
+        return whole
+    pixel = image.transform.a
+    first = math.floor((bounds[0] - image.transform.c) / pixel), math.floor((image.transform.f - bounds[3]) / pixel)
+    last = math.ceil((bounds[2] - image.transform.c) / pixel), math.ceil((image.transform.f - bounds[1]) / pixel)
+    column, row = (value // step * step for value in first)
+    columns, rows = (-(-(end - begin) // step) * step for begin, end in zip((column, row), last, strict=True))
+    inside = min(column, row) >= 0 and column + columns <= image.width and row + rows <= image.height
+    return Window(column, row, columns, rows) if inside else whole
 
 
 def _utm_zone(image: rasterio.DatasetReader, path: Path) -> int:

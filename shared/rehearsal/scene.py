@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,15 @@ class Scene(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What ``rebuild`` makes the same scene from, as JSON."""
+        ...
+
+
+@runtime_checkable
+class Confinable(Protocol):
+    """A scene that costs less where it is told what will be asked of it."""
+
+    def near(self, epsg: int, x: Floats, y: Floats) -> Scene:
+        """The same scene for places within an outline in metres of a UTM zone."""
         ...
 
 

@@ -19,6 +19,7 @@ from shared.rehearsal.flight import Flight, fly
 from shared.rehearsal.imaging import SLICES, expose, image_packets, record
 from shared.rehearsal.plan import CHANNELS, SPACECRAFT_ID, Channel, Datatake, SessionPlan
 from shared.rehearsal.recording import ChannelRecorder, RecordedFile
+from shared.rehearsal.scene import Confinable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,16 @@ ANCILLARY_VCID: Final = 2
 IMAGE_10M_VCID: Final = 4
 IMAGE_COARSE_VCID: Final = 5
 _WORKERS: Final = 2
+
+SIMPLIFICATIONS: Final = (
+    "Orbit circular over the datatake, attitude without error, focal plane nominal; constants of Sentinel-2A for all.",
+    "The ground is the WGS 84 ellipsoid at height 0; its clouds lie on it and throw no shadow.",
+    "A sample is the value at its centre: no point-spread function, no integration over line and column.",
+    "A surface scene is lifted to the top of the atmosphere with coefficients of one sun zenith and view direction.",
+    "Image packets have a layout of their own and CCSDS 121 compression; noise only where it is asked for.",
+    "Telemetry holds positions, attitude and a datatake descriptor; no housekeeping, thermal or star-tracker packets.",
+)
+"""What a simulated session leaves out of a real one."""
 
 _Slices = list[list[bytes]]
 
@@ -44,7 +55,8 @@ class Truth:
         frames: frames that were sent, by channel and virtual channel (63: idle).
         datatakes: of each, the plan and the numbers that follow from it.
         scene: what the scene is rebuilt from, with the atmosphere over it.
-        faults: those on the link.
+        faults: those of the rehearsal.
+        simplifications: what the session leaves out of a real one.
     """
 
     session: str
@@ -56,6 +68,7 @@ class Truth:
     datatakes: tuple[dict[str, Any], ...]
     scene: dict[str, Any]
     faults: tuple[dict[str, Any], ...]
+    simplifications: tuple[str, ...] = SIMPLIFICATIONS
 
     def to_json(self) -> str:
         """The truth as JSON, keys sorted."""
@@ -95,6 +108,7 @@ class _Simulation:
     sent: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.ground: Scene = self.scene
         plan = self.plan
         spacecraft = SPACECRAFT_ID[plan.satellite]
         self.encoders = {channel: ChannelEncoder(spacecraft, plan.profile) for channel in CHANNELS}
@@ -116,12 +130,17 @@ class _Simulation:
             recorder.close()
         truth = self._truth(flights)
         path = truth_file or self.out.with_name(self.out.name + ".truth.json")
-        path.write_text(truth.to_json(), encoding="utf-8")
+        part = path.with_name(path.name + ".part")
+        part.write_text(truth.to_json(), encoding="utf-8")
+        part.replace(path)  # where it stands, the recording is whole
         return truth
 
     def _send_datatake(self, pool: ThreadPoolExecutor, index: int, flight: Flight) -> None:
         """Scene after scene; while one is sent, the next is being taken."""
         ancillary = flight.ancillary_packets(self.sequences)
+        self.ground = self.scene
+        if isinstance(self.scene, Confinable):
+            self.ground = self.scene.near(flight.epsg, *flight.outline())
         ahead = self._take_scene(pool, index, flight, 1)
         for number in range(1, flight.datatake.scenes + 1):
             current = ahead
@@ -170,7 +189,7 @@ class _Simulation:
             noise = np.random.default_rng((plan.seed, index, number, detector, band.index))
         slices: _Slices = []
         block = 0
-        taken = record(exposure, self.scene, plan.air, sun_zenith_deg=zenith, noise=noise, noise_dn=plan.noise_dn)
+        taken = record(exposure, self.ground, plan.air, sun_zenith_deg=zenith, noise=noise, noise_dn=plan.noise_dn)
         for counts in taken:
             slices.append(image_packets(counts, exposure, flight, block, (first + block) % SEQUENCE_MODULUS))
             block += len(counts) // LINES_PER_PACKET

@@ -106,6 +106,22 @@ def test_what_is_no_image_is_refused(tmp_path: Path):
         open_scene(tmp_path)
 
 
+@pytest.mark.parametrize("east", [500_200.0, 502_500.0])
+def test_a_part_of_an_image_is_the_same_image(tmp_path: Path, east: float):
+    path = tmp_path / "large.tif"
+    profile = {"driver": "GTiff", "width": 900, "height": 900, "count": 13, "dtype": "uint16", "crs": "EPSG:32632"}
+    values = np.random.default_rng(2).integers(0, 9000, (13, 900, 900)).astype(np.uint16)
+    with rasterio.open(path, "w", transform=Affine(10, 0, 500_000, 0, -10, 5_000_000), **profile) as image:
+        image.write(values)
+    whole = open_scene(path)
+    x, y = np.meshgrid(np.linspace(east, east + 3000, 40), np.linspace(4_994_000, 4_997_000, 40))
+    part = whole.near(32632, x, y)
+    for band in (band_named("B02"), band_named("B05"), band_named("B09")):
+        assert np.array_equal(part.reflectance(band, 32632, x, y), whole.reflectance(band, 32632, x, y))
+        smaller = part.raster(band).values.size < whole.raster(band).values.size
+        assert smaller == (east > 501_000)  # whose surroundings leave the image is read whole
+
+
 def test_metadata_with_entities_is_refused_or_read_without_them(tmp_path: Path):
     images = tmp_path / "GRANULE" / "x" / "IMG_DATA"
     images.mkdir(parents=True)
