@@ -17,14 +17,13 @@ from functions.ipf.l0u.sorting import PacketSorter
 from functions.ipf.l0u.writer import DatatakeWriter, write_ancillary
 from shared.ccsds.cuc import gps_ns_to_utc
 from shared.ccsds.decoder import ChannelDecoder, ChannelStatistics
-from shared.ccsds.link import SENTINEL2
+from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.domain.names import SessionId, format_stamp
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.ccsds.link import LinkProfile
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L0U"
@@ -63,7 +62,8 @@ def _process(
     root: Path,
     telemetry: Path,
 ) -> int:
-    statistics, empty = receive(channels, sorter, journal)
+    profile = LinkProfile.parse(order.parameters.get("LINK_PROFILE", str(SENTINEL2)))
+    statistics, empty = receive(channels, sorter, journal, profile)
     sorter.finish()
     strips, homeless = assemble(sorter.ancillary, sorter.blocks)
     if not strips:
@@ -83,7 +83,7 @@ def _process(
 
 
 def receive(
-    channels: Sequence[Channel], sorter: PacketSorter, journal: IpfLog, profile: LinkProfile = SENTINEL2
+    channels: Sequence[Channel], sorter: PacketSorter, journal: IpfLog, profile: LinkProfile
 ) -> tuple[dict[int, ChannelStatistics], list[str]]:
     """Decode all channels into ``sorter``; statistics by channel, and the names of files without any frame.
 

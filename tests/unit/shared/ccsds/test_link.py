@@ -16,6 +16,7 @@ from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.ccsds.randomiser import randomise
 from shared.ccsds.rs import ReedSolomon
 from shared.ccsds.spacepackets import SpacePacket
+from shared.errors import BadInputError
 
 SIZE = SENTINEL2.cadu_octets
 
@@ -247,3 +248,14 @@ def test_one_frame_alone_is_found() -> None:
     got, decoder = _receive(b"noise" + encoder.add(1, [packet]) + encoder.flush(1))
     assert got == [packet]
     assert decoder.statistics.skipped_octets == 5
+
+
+@pytest.mark.parametrize("name", ["rs239-i8", "rs223-i5-dual", "rs223-i4-plain", "rs239-i1-dual-plain"])
+def test_profiles_have_names(name: str) -> None:
+    assert str(LinkProfile.parse(name)) == name
+
+
+@pytest.mark.parametrize("name", ["", "rs239", "rs239-i6", "rs239-i8-plain-dual", "rs239-i8 ", "rs239-i\u0668"])
+def test_other_names_are_no_profiles(name: str) -> None:
+    with pytest.raises(BadInputError, match="link profile"):
+        LinkProfile.parse(name)

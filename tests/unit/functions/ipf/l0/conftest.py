@@ -16,7 +16,7 @@ from functions.ipf.common.annotated import read_annotated
 from functions.ipf.common.processor import IpfLog
 from functions.ipf.l0u.main import process as run_l0u
 from shared.ccsds.encoder import ChannelEncoder
-from shared.ccsds.link import SENTINEL2
+from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.ccsds.spacepackets import SpacePacket
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
 from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS
@@ -58,9 +58,9 @@ class Session:
         return folder
 
 
-def make_session(*datatakes: Datatake) -> Session:
+def make_session(*datatakes: Datatake, profile: LinkProfile = SENTINEL2) -> Session:
     rng = np.random.default_rng(5)
-    encoders = {channel: ChannelEncoder(0xDA) for channel in (1, 2)}
+    encoders = {channel: ChannelEncoder(0xDA, profile) for channel in (1, 2)}
     sequences: dict[int, int] = {}
     sent: defaultdict[int, list[bytes]] = defaultdict(list)
     streams = {channel: [encoder.idle(3)] for channel, encoder in encoders.items()}
@@ -102,14 +102,19 @@ class Run:
     root: Path
 
 
-def order(inputs: dict[str, Path], outputs: dict[str, Path], creation: str = "20260621T110000") -> JobOrder:
+def order(inputs: dict[str, Path], outputs: dict[str, Path], **more: str) -> JobOrder:
     task = JobTask(
         "TASK",
         "00.01",
         tuple(JobInput(kind, (str(path),), "Directory") for kind, path in inputs.items()),
         tuple(JobOutput(kind, str(path)) for kind, path in outputs.items()),
     )
-    parameters = {"CREATION_DATE": creation, "PROCESSING_CENTER": "S2PS", "PROCESSING_BASELINE": "00.01"}
+    parameters = {
+        "CREATION_DATE": "20260621T110000",
+        "PROCESSING_CENTER": "S2PS",
+        "PROCESSING_BASELINE": "00.01",
+        **more,
+    }
     return JobOrder("TEST", "00.01", "SGS_", "S2PS", parameters, (task,))
 
 
@@ -123,17 +128,17 @@ class Bench:
     root: Path
     runs: Counter[str] = field(default_factory=Counter)
 
-    def call(self, processor: Processor, inputs: dict[str, Path], outputs: tuple[str, ...]) -> Run:
+    def call(self, processor: Processor, inputs: dict[str, Path], outputs: tuple[str, ...], **more: str) -> Run:
         self.runs["n"] += 1
         root = self.root / f"run{self.runs['n']}"
         log = io.StringIO()
-        code = processor(order(inputs, {kind: root / kind for kind in outputs}), IpfLog("TEST", "00.01", log))
+        code = processor(order(inputs, {kind: root / kind for kind in outputs}, **more), IpfLog("TEST", "00.01", log))
         return Run(code, log.getvalue(), root)
 
-    def l0u(self, session: Session | Path) -> Run:
+    def l0u(self, session: Session | Path, **more: str) -> Run:
         self.runs["sessions"] += 1
         stored = session if isinstance(session, Path) else session.store(self.root / f"in{self.runs['sessions']}")
-        return self.call(run_l0u, {"STO_CADU_S": stored}, ("DS_GR_FOLDER", "SAD_FOLDER"))
+        return self.call(run_l0u, {"STO_CADU_S": stored}, ("DS_GR_FOLDER", "SAD_FOLDER"), **more)
 
 
 @pytest.fixture
@@ -147,6 +152,12 @@ START = datetime(2026, 6, 21, 10, 20, tzinfo=UTC)
 @pytest.fixture(scope="session")
 def one_granule() -> Session:
     return make_session(Datatake(START, scenes=1, detectors=(6,)))
+
+
+@pytest.fixture(scope="session")
+def other_link() -> Session:
+    profile = LinkProfile.parse("rs223-i5-dual")
+    return make_session(Datatake(START, scenes=1, detectors=(6,)), profile=profile)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from functions.ipf.common.annotated import read_annotated
 from functions.ipf.common.processor import Exit
@@ -219,3 +222,57 @@ def test_a_broken_dsib_is_noted_and_the_packets_are_kept(
     assert run.code == Exit.DEGRADED
     assert one_granule.name(1) in run.log
     assert packets_under(run.root / "DS_GR_FOLDER") == _sent(one_granule)
+
+
+def test_another_coding_is_named_by_the_order(bench: Any, other_link: Any, packets_under: Packets) -> None:
+    run = bench.l0u(other_link, LINK_PROFILE="rs223-i5-dual")
+    assert run.code == Exit.OK
+    assert packets_under(run.root / "DS_GR_FOLDER") == _sent(other_link)
+    with pytest.raises(BadInputError, match="link profile"):
+        bench.l0u(other_link, LINK_PROFILE="rs200")
+
+
+def test_the_spool_s_size_does_not_matter(
+    bench: Any, one_granule: Any, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tree(bench.l0u(one_granule).root)
+    monkeypatch.setattr("functions.ipf.l0u.sorting._SPOOL_OCTETS", 1000)
+    assert tree(bench.l0u(one_granule).root) == whole
+
+
+damages = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "cut", "insert", "repeat"]),
+        st.sampled_from([1, 2]),
+        st.floats(0, 1),
+        st.integers(1, 9000),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damages=damages, seed=st.integers(0, 1000))
+def test_whatever_happens_to_the_link_the_account_closes(
+    bench: Any, one_granule: Any, packets_under: Packets, damages: list[tuple[str, int, float, int]], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    streams = dict(one_granule.streams)
+    for how, channel, where, size in damages:
+        stream = streams[channel]
+        at = int(where * len(stream))
+        part, tail = stream[at : at + size], stream[at + size :]
+        if how == "flip":
+            noise = rng.integers(0, 256, len(part), np.uint8) * (rng.random(len(part)) < 0.05)
+            streams[channel] = stream[:at] + bytes(np.frombuffer(part, np.uint8) ^ noise.astype(np.uint8)) + tail
+        elif how == "cut":
+            streams[channel] = stream[:at] + tail
+        elif how == "insert":
+            streams[channel] = stream[:at] + rng.bytes(size) + stream[at:]
+        else:
+            streams[channel] = stream[: at + size] + part + tail
+    run = bench.l0u(replace(one_granule, streams=streams))
+    report = _report(run)
+    _closes(one_granule, report)
+    assert not packets_under(run.root / "DS_GR_FOLDER") - _sent(one_granule)
+    assert not any(count["malformed"] or count["crc_errors"] for count in report["packets"].values())
