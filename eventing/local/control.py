@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -78,21 +77,13 @@ def start(run: RunDir, config: RunConfig | None = None, *, timeout_s: float = 90
     root = str(Path(__file__).resolve().parents[2])
     env = {**os.environ, MARK: str(run.path)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
-    with log_path.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "eventing.local.runtime", "--run-dir", str(run.path)],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    pid = _spawn([sys.executable, "-m", "eventing.local.runtime", "--run-dir", str(run.path)], env, log_path)
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         found = state(run)
         if found is not None:
             return found
-        if process.poll() is not None:
+        if _has_ended(pid):
             break
         time.sleep(_POLL_S)
     end_family(run.path)
@@ -112,9 +103,29 @@ def stop(run: RunDir, *, timeout_s: float = 30.0) -> int:
         deadline = time.monotonic() + timeout_s
         while is_served(run) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+        _has_ended(found.pid)
     end_family(run.path)
     run.state.unlink(missing_ok=True)
     return len(members)
+
+
+def _spawn(command: list[str], env: dict[str, str], log: Path) -> int:
+    """Start a process that outlives this one, in a session of its own; returns its id."""
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(command[0], command, env, file_actions=actions, setsid=True)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process that this one started has ended; takes it off the process table if so."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False
 
 
 def _ask(pid: int) -> None:

@@ -31,7 +31,7 @@ from eventing.local.sources import Ticker
 from eventing.local.spool import Capacity
 from eventing.manifests import Manifest, Service, SinkBinding, load_manifests
 from shared.adapters.local_jobs import write_whole
-from shared.errors import ConfigurationError, S2psError
+from shared.errors import ConfigurationError, S2psError, StoreUnavailableError
 
 _LOG: Final = logging.getLogger("s2ps.runtime")
 _CHECK_S: Final = 0.5
@@ -141,7 +141,10 @@ class Runtime:
         for function in self._functions.values():
             function.stop_if_idle()
         if self._store is not None:
-            self._store.restart_if_dead()
+            try:
+                self._store.restart_if_dead()
+            except StoreUnavailableError as error:
+                _LOG.warning("runtime: %s", error)  # tried again at the next check
 
     def status(self) -> dict[str, Any]:
         """How everything stands, for operators."""

@@ -62,6 +62,7 @@ class SeaweedStore:
         self._dir, self._webhook, self._token, self._watched = folder, webhook, token, tuple(watched)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False
         self.credentials = self._credentials()
         self._ports = self._choose_ports()
 
@@ -76,9 +77,13 @@ class SeaweedStore:
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
-        """Start it and wait until it answers. StoreUnavailableError where it does not."""
-        if not all(is_free(port) for port in self._ports.values()):
+        """Start it and wait until it answers. StoreUnavailableError where it does not.
+
+        Once it ran, its address stays: the functions know it.
+        """
+        if not self._wanted and not all(is_free(port) for port in self._ports.values()):
             self._ports = self._choose_ports()
+        self._wanted = True
         (self._dir / "notification.toml").write_text(self._notification(), encoding="utf-8")
         ports = self._ports
         command = [weed_binary(), "mini", f"-dir={self._dir / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
@@ -113,21 +118,26 @@ class SeaweedStore:
                 return  # it speaks S3, and wants to know who asks
             except OSError:
                 time.sleep(_POLL_S)
-        self.stop()
+        self._end()
         raise StoreUnavailableError(
             f"embedded store: did not answer at {self.endpoint}; its log is {self._dir}/weed.log"
         )
 
     def restart_if_dead(self) -> bool:
-        """Start it again where it has died; True where it had."""
-        if self._process is None or self.pid is not None:
+        """Start it again where it has died; True where it had. StoreUnavailableError as ``start``."""
+        if not self._wanted or self.pid is not None:
             return False
-        _LOG.warning("embedded store: died with %s, starting it anew", self._process.returncode)
+        _LOG.warning("embedded store: died, starting it anew")
+        self._end()
         self.start()
         return True
 
     def stop(self) -> None:
         """Stop it; what it has acknowledged is on the disk."""
+        self._wanted = False
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
