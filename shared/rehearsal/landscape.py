@@ -9,20 +9,26 @@ resampling adds to it can be bounded.
 from __future__ import annotations
 
 import threading
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.msi.instrument import BANDS, Band
 from shared.rehearsal.scene import BandRaster, Floats, Floats32, in_zone
+
+if TYPE_CHECKING:
+    from shared.msi.instrument import Band
 
 PERIOD_M: Final = 46_080
 SMOOTHING: Final = 1.5
 _PIXELS: Final = PERIOD_M // 10
 _COARSE: Final = _PIXELS // 4  # noise is made at 40 m
-_BLOCK: Final = 256
+_BLOCK: Final = 288  # rows worked on at a time
+_EDGE: Final = 8  # more than the smoothing reaches
+_PAD: Final = 4
+_DOWN: Final = 144  # parcels in one period
+_ACROSS: Final = 96
 _SCALE: Final = 5e-5
 
 CLASSES: Final = ("water", "wood", "meadow", "crop", "stubble", "soil", "town", "sand", "cloud")
@@ -59,8 +65,8 @@ class ProceduralLandscape:
         self.clouds: Final = clouds
         self._lock = threading.Lock()
         self._cover: NDArray[np.uint8] | None = None
-        self._texture: Floats32 | None = None
-        self._opacity: Floats32 | None = None
+        self._texture: Final = _Noise(seed + 11, 288, 2)
+        self._cloudiness: Final = _Noise(seed + 12, 16, 4)
         self._rasters: dict[str, BandRaster] = {}
 
     def reflectance(self, band: Band, epsg: int, x: Floats, y: Floats) -> Floats32:
@@ -78,7 +84,7 @@ class ProceduralLandscape:
     def cover(self) -> NDArray[np.uint8]:
         """Class of each 10 m pixel (an index of CLASSES; clouds lie above and are not in it), shape (4608, 4608)."""
         if self._cover is None:
-            self._cover = _cover(self.seed)
+            self._cover = _cover_map(self.seed)
         return self._cover
 
     def raster(self, band: Band) -> BandRaster:
@@ -89,80 +95,123 @@ class ProceduralLandscape:
             return self._rasters[band.name]
 
     def _render(self, band: Band) -> BandRaster:
-        if self._texture is None or self._opacity is None:
-            self._texture = 1 + 0.06 * _noise(self.seed + 11, 288, 2)
-            cloudiness = _noise(self.seed + 12, 16, 4) if self.clouds else np.full((2, 2), -9, np.float32)
-            opacity = np.clip((cloudiness - 1.55) / 0.5, 0, 1)
-            self._opacity = opacity * opacity * (3 - 2 * opacity)
-        spectra = np.array([_SPECTRA[name][band.index] for name in CLASSES], dtype=np.float32) / 1000
-        ground = np.asarray(cv2.LUT(self.cover(), np.resize(spectra, 256)), dtype=np.float32)
-        ground *= self._texture
-        if self.clouds:
-            ground += self._opacity * (spectra[_CLOUD] - ground)
-        pixels = PERIOD_M // band.resolution
-        if pixels != _PIXELS:
-            ground = np.asarray(cv2.resize(ground, (pixels, pixels), interpolation=cv2.INTER_AREA), dtype=np.float32)
-        edge = 8
-        bordered: Floats32 = np.asarray(cv2.copyMakeBorder(ground, edge, edge, edge, edge, cv2.BORDER_WRAP), np.float32)
-        cv2.GaussianBlur(bordered, (0, 0), SMOOTHING, dst=bordered)
-        bordered *= 1 / _SCALE
-        values = np.rint(bordered, out=bordered)[edge:-edge, edge:-edge].astype(np.uint16)
+        spectrum = np.array(_spectra(band), dtype=np.float32)
+        pixels, shrink = PERIOD_M // band.resolution, band.resolution // 10
+        ground = np.empty((pixels + 2 * _EDGE, pixels + 2 * _EDGE), np.float32)
+        for first in range(0, _PIXELS, _BLOCK):
+            block = self._ground(spectrum, first)
+            if shrink > 1:
+                block = np.asarray(cv2.resize(block, (pixels, _BLOCK // shrink), interpolation=cv2.INTER_AREA))
+            row = _EDGE + first // shrink
+            ground[row : row + len(block), _EDGE:-_EDGE] = block
+        _wrap(ground)
+        cv2.GaussianBlur(ground, (0, 0), SMOOTHING, dst=ground)
+        values = np.empty((pixels, pixels), np.uint16)
+        for first in range(0, pixels, _BLOCK):
+            rows = slice(first, min(first + _BLOCK, pixels))
+            values[rows] = np.rint(ground[_EDGE:-_EDGE, _EDGE:-_EDGE][rows] * np.float32(1 / _SCALE))
         return BandRaster(values, 0.0, 0.0, float(band.resolution), _SCALE, 0.0, mirrored=False)
+
+    def _ground(self, spectrum: Floats32, first: int) -> Floats32:
+        """Reflectance of a block of 10 m rows, before smoothing."""
+        ground = np.asarray(cv2.LUT(self.cover()[first : first + _BLOCK], np.resize(spectrum, 256)), dtype=np.float32)
+        ground *= 1 + np.float32(0.06) * self._texture.rows(first)
+        if self.clouds:
+            opacity = np.clip((self._cloudiness.rows(first) - np.float32(1.55)) * np.float32(2), 0, 1)
+            opacity *= opacity * (3 - 2 * opacity)
+            ground += opacity * (spectrum[_CLOUD] - ground)
+        return ground
 
 
 def band_spectrum(name: str) -> tuple[float, ...]:
     """Surface reflectance of a class in the order of ``BANDS``."""
-    return tuple(_SPECTRA[name][band.index] / 1000 for band in BANDS)
+    return tuple(value / 1000 for value in _SPECTRA[name])
 
 
-def _noise(seed: int, cells: int, octaves: int) -> Floats32:
-    """Smooth periodic noise of zero mean and unit variance over the period, coarsest cells first."""
-    random = np.random.default_rng(seed)
-    total = np.zeros((_COARSE, _COARSE), np.float32)
-    for octave in range(octaves):
-        count = cells << octave
-        total += _enlarge(random.standard_normal((count, count)).astype(np.float32) / 2**octave, _COARSE)
-    total -= total.mean()
-    total /= total.std()
-    return _enlarge(total, _PIXELS)
+def _spectra(band: Band) -> list[float]:
+    """A band's reflectance of each class."""
+    return [band_spectrum(name)[band.index] for name in CLASSES]
 
 
-def _enlarge(grid: Floats32, size: int) -> Floats32:
-    """A periodic square raster, cubic-interpolated to ``size`` pixels a side."""
-    factor = size // len(grid)
-    pad = 4
-    padded = cv2.copyMakeBorder(grid, pad, pad, pad, pad, cv2.BORDER_WRAP)
+class _Noise:
+    """Smooth periodic noise of zero mean and unit variance: made at 40 m, enlarged to 10 m a block of rows at a time.
+
+    Args:
+        seed: of the random grids.
+        cells: of the coarsest grid, in one period; each octave doubles them at half the amplitude.
+        octaves: how many.
+    """
+
+    def __init__(self, seed: int, cells: int, octaves: int) -> None:
+        random = np.random.default_rng(seed)
+        total = np.zeros((_COARSE, _COARSE), np.float32)
+        for octave in range(octaves):
+            count = cells << octave
+            total += _enlarge(random.standard_normal((count, count)).astype(np.float32) / 2**octave, _COARSE // count)
+        total -= total.mean()
+        total /= total.std()
+        self._coarse: Final = total
+
+    def rows(self, first: int) -> Floats32:
+        """A block of 10 m rows, shape (288, 4608)."""
+        factor = _PIXELS // _COARSE
+        begin = first // factor - _PAD
+        wanted = np.arange(begin, begin + _BLOCK // factor + 2 * _PAD) % _COARSE
+        around = cv2.copyMakeBorder(self._coarse[wanted], 0, 0, _PAD, _PAD, cv2.BORDER_WRAP)
+        return _resized(np.asarray(around, dtype=np.float32), factor)
+
+
+def _enlarge(grid: Floats32, factor: int) -> Floats32:
+    """A periodic raster, cubic-interpolated to ``factor`` times as many pixels a side."""
+    return _resized(np.asarray(cv2.copyMakeBorder(grid, _PAD, _PAD, _PAD, _PAD, cv2.BORDER_WRAP), np.float32), factor)
+
+
+def _resized(padded: Floats32, factor: int) -> Floats32:
     enlarged = cv2.resize(padded, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(enlarged[pad * factor : -pad * factor, pad * factor : -pad * factor])
+    cut = slice(_PAD * factor, -_PAD * factor)
+    return np.asarray(enlarged[cut, cut], dtype=np.float32)
 
 
-def _cover(seed: int) -> NDArray[np.uint8]:
-    """The class map."""
-    cover = _fields(seed)
-    relief = _noise(seed + 1, 6, 6)
-    woods = _noise(seed + 2, 12, 5)
-    built = _noise(seed + 3, 18, 4)
-    cover[woods > 0.75] = CLASSES.index("wood")
-    cover[(built > 2.15) & (woods < 0.75)] = CLASSES.index("town")
-    river = np.abs(_noise(seed + 4, 4, 4))
-    cover[river < 0.035] = CLASSES.index("sand")
-    cover[(river < 0.025) | (relief < -1.75)] = CLASSES.index("water")
-    return cover
+def _wrap(bordered: Floats32) -> None:
+    """Fill the edges of a periodic raster from its other side."""
+    bordered[:_EDGE] = bordered[-2 * _EDGE : -_EDGE]
+    bordered[-_EDGE:] = bordered[_EDGE : 2 * _EDGE]
+    bordered[:, :_EDGE] = bordered[:, -2 * _EDGE : -_EDGE]
+    bordered[:, -_EDGE:] = bordered[:, _EDGE : 2 * _EDGE]
 
 
-def _fields(seed: int) -> NDArray[np.uint8]:
-    """Parcels in rows of bricks, bent by noise, each under one crop."""
-    random = np.random.default_rng(seed + 5)
-    across, down = 96, 144
-    kinds = np.array([CLASSES.index(name) for name in ("crop", "meadow", "stubble", "soil")], np.uint8)
-    parcels = kinds[random.choice(4, size=(down, across), p=(0.42, 0.26, 0.17, 0.15))]
-    shifts = random.random(down).astype(np.float32)
-    bend = 0.9 * _noise(seed + 6, 24, 2)
-    line = np.arange(_PIXELS, dtype=np.float32)
+def _cover_map(seed: int) -> NDArray[np.uint8]:
+    """The class map, a block of rows at a time: whole-period arrays of numbers would take a gigabyte."""
+    relief, woods = _Noise(seed + 1, 6, 6), _Noise(seed + 2, 12, 5)
+    built, river = _Noise(seed + 3, 18, 4), _Noise(seed + 4, 4, 4)
+    fields = _Fields(seed)
     cover = np.empty((_PIXELS, _PIXELS), np.uint8)
-    for first in range(0, _PIXELS, _BLOCK):  # in blocks of rows: index arrays of the whole period would take a gigabyte
-        rows = slice(first, first + _BLOCK)
-        which = np.floor(line[rows, None] * (down / _PIXELS) + bend[rows]).astype(np.int16) % down
-        column = np.floor(line * (across / _PIXELS) + shifts[which] + 0.5 * bend[rows]).astype(np.int16) % across
-        cover[rows] = parcels[which, column]
+    for first in range(0, _PIXELS, _BLOCK):
+        block = cover[first : first + _BLOCK]
+        block[:] = fields.rows(first)
+        wooded = woods.rows(first) > 0.75
+        block[wooded] = CLASSES.index("wood")
+        block[(built.rows(first) > 2.15) & ~wooded] = CLASSES.index("town")
+        from_river = np.abs(river.rows(first))
+        block[from_river < 0.035] = CLASSES.index("sand")
+        block[(from_river < 0.025) | (relief.rows(first) < -1.75)] = CLASSES.index("water")
     return cover
+
+
+class _Fields:
+    """Parcels in rows of bricks, bent by noise, each under one crop."""
+
+    def __init__(self, seed: int) -> None:
+        random = np.random.default_rng(seed + 5)
+        kinds = np.array([CLASSES.index(name) for name in ("crop", "meadow", "stubble", "soil")], np.uint8)
+        self._parcels: Final = kinds[random.choice(4, size=(_DOWN, _ACROSS), p=(0.42, 0.26, 0.17, 0.15))]
+        self._shifts: Final = random.random(_DOWN).astype(np.float32)
+        self._bend: Final = _Noise(seed + 6, 24, 2)
+
+    def rows(self, first: int) -> NDArray[np.uint8]:
+        bend = np.float32(0.9) * self._bend.rows(first)
+        line = np.arange(_PIXELS, dtype=np.float32)
+        down = line[first : first + _BLOCK, None] * np.float32(_DOWN / _PIXELS) + bend
+        which = np.floor(down).astype(np.int16) % _DOWN
+        across = line * np.float32(_ACROSS / _PIXELS) + self._shifts[which] + np.float32(0.5) * bend
+        return self._parcels[which, np.floor(across).astype(np.int16) % _ACROSS]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -120,10 +122,25 @@ def test_resampling_the_landscape_costs_little(landscape: ProceduralLandscape, b
     assert np.sqrt((error**2).mean()) < 0.0006
 
 
+class Ground:
+    """A surface scene of one raster."""
+
+    kind: Literal["surface", "toa"] = "surface"
+    epsg = 32632
+
+    def reflectance(self, band: Band, epsg: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
+        return raster(mirrored=False).sample(x, y)
+
+    def centre(self) -> None:
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
 @given(st.sampled_from([band for band in BANDS if band.name != "B10"]), st.floats(20, 60), st.floats(0.05, 0.4))
 def test_a_surface_scene_is_lifted_through_the_atmosphere(band: Band, zenith: float, aot: float):
-    scene = ProceduralLandscape(7, 32632)
-    scene._rasters[band.name] = raster(mirrored=False)
+    scene = Ground()
     x, y = np.full(5, 333.0), np.linspace(800, 900, 5)
     air = Atmosphere(aot, 2.0)
     toa = toa_reflectance(scene, band, 32632, x, y, sun_zenith_deg=zenith, air=air)
