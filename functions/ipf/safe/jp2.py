@@ -4,8 +4,8 @@ Codestreams are lossless (5-3 wavelet, one layer, LRCP), with the internal tiles
 192 pixels at 10, 20 and 60 m, five resolutions. Code blocks are 64 x 64 at every resolution. Georeferencing is written
 both as GMLJP2 and as GeoJP2.
 
-A tile is often mostly empty: callers give the block that holds data and its place, and the rest is 0. The full image
-never stands in memory; it goes through a sparse GeoTIFF of the same blocks.
+A tile is often mostly empty: callers give the block that holds data and its place, and the rest is 0. At 10 m only the
+internal tiles that the block touches are encoded (see ``codestream``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
+from functions.ipf.safe.codestream import Placement, empty_size, enlarge
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 BLOCK: Final = {10: 1024, 20: 640, 60: 192}
 PREVIEW_RESOLUTION: Final = 320
 """Metres to a pixel of the preview image (PVI), 343 x 343."""
+
+_RESOLUTIONS: Final = 5
+_MOVABLE: Final = 64 << (_RESOLUTIONS - 1)
+"""Internal tiles of a multiple of this many pixels have the same code blocks wherever they stand."""
 
 _GDAL: Final = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 256}
 
@@ -76,31 +81,61 @@ def write_jp2(path: Path, pixels: NDArray[Any], tile: Tile, resolution: int, at:
     if planes.shape[1:] != at.shape:
         raise ValueError(f"{path.name}: expected pixels of shape {at.shape}, found {planes.shape[1:]}")
     size = tile.size(resolution)
-    block = BLOCK.get(resolution, 1024)
+    block = min(BLOCK.get(resolution, 1024), size)
+    movable = block % _MOVABLE == 0
+    part = _block_aligned(at, block, size) if movable else Extent(0, 0, size, size)
+    side = empty_size(size, block)
     with rasterio.Env(**_GDAL), tempfile.TemporaryDirectory(prefix="s2ps-jp2-") as scratch:
-        sparse = Path(scratch) / "image.tif"
-        _write_sparse(sparse, planes, tile, resolution, at)
-        rasterio.shutil.copy(
-            sparse,
-            path,
-            driver="JP2OpenJPEG",
-            QUALITY="100",
-            REVERSIBLE="YES",
-            YCBCR420="NO",
-            RESOLUTIONS="5",
-            BLOCKXSIZE=str(min(block, size)),
-            BLOCKYSIZE=str(min(block, size)),
-        )
+        coded = _encode(Path(scratch) / "part", planes, tile, resolution, part, at)
+        if movable:
+            blank = np.zeros((len(planes), 0, 0), planes.dtype)
+            nothing, corner = Extent(0, 0, 0, 0), Extent(0, 0, side, side)
+            empty = _encode(Path(scratch) / "empty", blank, tile, resolution, corner, nothing)
+            place = Placement(size, size, block, part.column // block, part.row // block)
+            coded = enlarge(coded, empty, place)
+    path.write_bytes(coded)
 
 
-def _write_sparse(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, at: Extent) -> None:
-    size = tile.size(resolution)
+def _encode(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, part: Extent, at: Extent) -> bytes:
+    """The JP2 file of some internal tiles."""
+    plain, coded = path.with_suffix(".tif"), path.with_suffix(".jp2")
+    _write_part(plain, planes, tile, resolution, part, at)
+    block = str(min(BLOCK.get(resolution, 1024), tile.size(resolution)))
+    rasterio.shutil.copy(
+        plain,
+        coded,
+        driver="JP2OpenJPEG",
+        QUALITY="100",
+        REVERSIBLE="YES",
+        YCBCR420="NO",
+        RESOLUTIONS=str(_RESOLUTIONS),
+        BLOCKXSIZE=block,
+        BLOCKYSIZE=block,
+    )
+    return coded.read_bytes()
+
+
+def _block_aligned(at: Extent, block: int, size: int) -> Extent:
+    """The internal tiles that ``at`` touches, at least one."""
+    if at.empty:
+        return Extent(0, 0, min(block, size), min(block, size))
+    return Extent(
+        at.row // block * block,
+        at.column // block * block,
+        min(-(-at.row_stop // block) * block, size),
+        min(-(-at.column_stop // block) * block, size),
+    )
+
+
+def _write_part(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, part: Extent, at: Extent) -> None:
+    """Some internal tiles as an image of their own, which claims the whole image's corner."""
+    rows, columns = part.shape
     with rasterio.open(
         path,
         "w",
         driver="GTiff",
-        width=size,
-        height=size,
+        width=columns,
+        height=rows,
         count=len(planes),
         dtype=planes.dtype,
         crs=f"EPSG:{tile.epsg}",
@@ -114,8 +149,7 @@ def _write_sparse(path: Path, planes: NDArray[Any], tile: Tile, resolution: int,
         BIGTIFF="IF_SAFER",
     ) as image:
         if not at.empty:
-            rows, columns = at.shape
-            image.write(planes, window=Window(at.column, at.row, columns, rows))
+            image.write(planes, window=Window(at.column - part.column, at.row - part.row, at.shape[1], at.shape[0]))
 
 
 def read_window(path: Path, at: Extent | None = None) -> NDArray[Any]:

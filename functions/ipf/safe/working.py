@@ -29,7 +29,7 @@ from shared.errors import BadInputError
 QUANTIFICATION: Final = 10_000
 OFFSET: Final = 1_000
 DATASTRIP_FILE: Final = "datastrip.json"
-_LINES_DOWN: Final = from_origin(0.0, 0.0, 1.0, 1.0)  # there is no georeference; readers warn where nothing is said
+_LINES_DOWN: Final = from_origin(1.0, 1.0, 1.0, 1.0)  # there is no georeference; readers warn where nothing is said
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint16]
