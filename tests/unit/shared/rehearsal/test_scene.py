@@ -128,7 +128,9 @@ class Ground:
     kind: Literal["surface", "toa"] = "surface"
     epsg = 32632
 
-    def reflectance(self, band: Band, epsg: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
+    def reflectance(
+        self, _band: Band, _epsg: int, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
         return raster(mirrored=False).sample(x, y)
 
     def centre(self) -> None:

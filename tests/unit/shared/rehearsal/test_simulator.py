@@ -20,6 +20,7 @@ from shared.msi.codec import decompress
 from shared.msi.instrument import Band, band_named
 from shared.msi.packets import ANCILLARY_APIDS, DATATAKE_APID, DatatakeDescriptor, ImageBlock, image_apid
 from shared.msi.radiometry import dn_to_reflectance, quantisation_error
+from shared.msi.tiling import tiles_meeting, to_utm
 from shared.rehearsal.faults import CorruptFrame, DropFrames, FaultPlan
 from shared.rehearsal.flight import fly
 from shared.rehearsal.imaging import expose, sample_grid
@@ -146,8 +147,6 @@ def test_counts_come_back_as_the_reflectance_of_the_scene(
 
 @pytest.mark.parametrize(("detector", "band"), [(1, "B02"), (6, "B04"), (12, "B12"), (7, "B09")])
 def test_nodes_of_an_exposure_stand_for_the_viewing_model(detector: int, band: str):
-    from shared.msi.tiling import to_utm
-
     of = band_named(band)
     flight = fly(Datatake(detectors=(detector,)), "S2A")
     exposure = expose(flight, of, detector, 2)
@@ -158,6 +157,18 @@ def test_nodes_of_an_exposure_stand_for_the_viewing_model(detector: int, band: s
     lon, lat = flight.model.locate(detector, of, at, (np.arange(of.width) + 0.5)[None, :])
     true_x, true_y = to_utm(flight.epsg).transform(lon, lat)
     assert np.hypot(x - true_x, y - true_y).max() < 0.01
+
+
+def test_the_demo_meets_two_tiles_of_one_zone():
+    flight = fly(Datatake(), "S2A")
+    for band in (band_named(name) for name in ("B01", "B02", "B09", "B12")):
+        lon, lat = flight.model.footprint((6, 7), band, 2, points=33)
+        assert [tile.name for tile in tiles_meeting(lon, lat)] == ["32TLQ", "32TMQ"]
+    assert flight.epsg == 32632
+    assert flight.sun_zenith_deg < 35
+    x, y = flight.outline()
+    assert x.max() - x.min() < 65_000
+    assert y.max() - y.min() < 65_000
 
 
 def test_packets_are_dated_by_their_first_line(recording: tuple[Path, Truth, Received]):
