@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from functions.session_assembly.dsib import Dsib
+from shared.dsib import Dsib
 from shared.ledger.records import Receipt, Seen
 
 CHANNELS = (1, 2)

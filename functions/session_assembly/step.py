@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from functions.session_assembly.assess import assess, awaited
-from functions.session_assembly.dsib import MAX_SIZE, Dsib, parse_dsib
+from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.bootstrap import Services
 from shared.domain.deadlines import t0
 from shared.domain.events import TIMER_DUE, Event

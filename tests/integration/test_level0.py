@@ -57,10 +57,10 @@ def _simulated(folder: Path, faults: FaultPlan | None) -> tuple[Path, Truth]:
 @pytest.mark.parametrize(("faults", "code"), [(None, 0), (FAULTS, 1)], ids=["clean", "faults"])
 def test_every_packet_of_a_session_is_accounted_for(tmp_path: Path, faults: FaultPlan | None, code: int) -> None:
     session, truth = _simulated(tmp_path, faults)
-    l0u = _run("l0u", tmp_path / "l0u", {"STO_CADU_S": session}, ("DS_GR_FOLDER", "SAD_FOLDER"))
+    l0u = _run("l0u", tmp_path / "l0u", {"STO_CADU_S": session}, ("DS_GR_FOLDER", "SAD_FOLDER", "REP_PASS"))
     assert l0u.returncode == code, l0u.stdout + l0u.stderr
     assert all(LINE.fullmatch(line) for line in l0u.stdout.splitlines())
-    report = json.loads((tmp_path / "l0u/DS_GR_FOLDER/report.json").read_text())
+    report = json.loads((tmp_path / "l0u/REP_PASS").read_text())
     assert {int(apid): count["expected"] for apid, count in report["packets"].items()} == truth.packets
     for apid, sent in truth.packets.items():
         count = report["packets"][str(apid)]
@@ -86,6 +86,8 @@ def test_files_that_are_no_downlink_fail_with_their_name(tmp_path: Path) -> None
         place = tmp_path / "session" / f"ch_{channel}"
         place.mkdir(parents=True)
         (place / f"DCS_05_S2A_20260621104500057405_ch{channel}_DSDB_00001.raw").write_bytes(b"\0\1\2\3" * 50_000)
-    run = _run("l0u", tmp_path / "l0u", {"STO_CADU_S": tmp_path / "session"}, ("DS_GR_FOLDER", "SAD_FOLDER"))
+    run = _run(
+        "l0u", tmp_path / "l0u", {"STO_CADU_S": tmp_path / "session"}, ("DS_GR_FOLDER", "SAD_FOLDER", "REP_PASS")
+    )
     assert run.returncode >= 128
     assert "[E] DCS_05_S2A_20260621104500057405_ch1_DSDB_00001.raw: expected CADUs" in run.stdout

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-import defusedxml
-import defusedxml.ElementTree as SafeET
-
 from shared.domain.names import SessionFile
+from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 
 CHANNELS: Final[tuple[Literal[1, 2], ...]] = (1, 2)
 _BLOCK_OCTETS: Final = 1 << 20
-_DSIB_LIMIT: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +95,15 @@ def _channel(folder: Path, number: Literal[1, 2]) -> Channel | None:
     if dsib is None:
         return Channel(number, files, session, notes=(f"channel {number}: no DSIB",))
     try:
-        names_listed, start, stop = _read_dsib(dsib)
+        said = _read_dsib(dsib, SessionFile.parse(dsib.name))
     except BadInputError as error:
         return Channel(number, files, session, notes=(str(error),))
     present = {path.name for path in files}
-    missing = tuple(name for name in names_listed if name not in present)
-    return Channel(number, files, session, missing, (), start, stop)
+    missing = tuple(name for name in said.names if name not in present)
+    return Channel(number, files, session, missing, (), said.time_start, said.time_stop)
 
 
-def _read_dsib(path: Path) -> tuple[tuple[str, ...], datetime | None, datetime | None]:
-    """Names of the chunks and times of the pass; BadInputError where it is no DSIB."""
-    if path.stat().st_size > _DSIB_LIMIT:
-        raise BadInputError(path.name, f"a DSIB of at most {_DSIB_LIMIT} octets", path.stat().st_size)
-    try:
-        root = SafeET.fromstring(path.read_bytes(), forbid_dtd=True)
-    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:
-        raise BadInputError(path.name, "XML without document type or entities", str(error)) from None
-    if root.tag != "DCSU_Session_Information_Block":
-        raise BadInputError(path.name, "root element DCSU_Session_Information_Block", root.tag)
-    names = tuple((name.text or "").strip() for name in root.findall("dsdb_list/dsdb_name"))
-    return names, _time(root.findtext("time_start")), _time(root.findtext("time_stop"))
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        when = datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+def _read_dsib(path: Path, file: SessionFile) -> Dsib:
+    if path.stat().st_size > MAX_SIZE:
+        raise BadInputError(path.name, f"at most {MAX_SIZE} bytes", path.stat().st_size)
+    return parse_dsib(path.read_bytes(), file)

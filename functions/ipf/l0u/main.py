@@ -38,17 +38,18 @@ def run(argv: Sequence[str] | None = None) -> int:
 def process(order: JobOrder, journal: IpfLog) -> int:
     """Sort one session's packets. Inputs and outputs as the job order names them:
 
-    STO_CADU_S in (a folder with ``ch_1`` and ``ch_2``), DS_GR_FOLDER out (``DTnn`` and ``report.json``), SAD_FOLDER
-    out.
+    STO_CADU_S in (a folder with ``ch_1`` and ``ch_2``), DS_GR_FOLDER out (``DTnn``), SAD_FOLDER out, REP_PASS out (the
+    session's account of frames and packets, JSON).
     """
     production = Production.of(order)
     channels = find_channels(Path(order.input_files("STO_CADU_S")[0]))
     root, telemetry = Path(order.output("DS_GR_FOLDER")), Path(order.output("SAD_FOLDER"))
+    report = Path(order.output("REP_PASS"))
     spool = root / ".spool"
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir(parents=True)
     try:
-        return _process(order, journal, production, channels, PacketSorter(spool), root, telemetry)
+        return _process(order, journal, production, channels, PacketSorter(spool), root, telemetry, report)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
 
@@ -61,6 +62,7 @@ def _process(
     sorter: PacketSorter,
     root: Path,
     telemetry: Path,
+    report: Path,
 ) -> int:
     profile = LinkProfile.parse(order.parameters.get("LINK_PROFILE", str(SENTINEL2)))
     statistics, empty = receive(channels, sorter, journal, profile)
@@ -73,7 +75,8 @@ def _process(
     folders = {writer.write(number, strip).name: strip for number, strip in enumerate(strips, 1)}
     packets = packet_account(strips, sorter, homeless)
     document = session_report(channels, statistics, empty, folders, sorter, packets)
-    (root / "report.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     _telemetry(telemetry, production, strips)
     troubles = [*_troubles(channels, empty), *losses(packets)]
     for trouble in troubles:

@@ -138,7 +138,7 @@ class Bench:
     def l0u(self, session: Session | Path, **more: str) -> Run:
         self.runs["sessions"] += 1
         stored = session if isinstance(session, Path) else session.store(self.root / f"in{self.runs['sessions']}")
-        return self.call(run_l0u, {"STO_CADU_S": stored}, ("DS_GR_FOLDER", "SAD_FOLDER"), **more)
+        return self.call(run_l0u, {"STO_CADU_S": stored}, ("DS_GR_FOLDER", "SAD_FOLDER", "REP_PASS"), **more)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_missing_granules_and_packets_are_named(bench: Any, two_by_two: Any) -> 
     lost = sum(int(n) for text in granules for n in re.findall(r"<NUMBER_OF_SP_ERROR>(\d+)<", text))
     assert lost == sum(account["packets_missing"].values()) > 0
     strip = next(run.root.glob("PDI_DS/*/*.xml")).read_text()
-    total = json.loads((first.root / "DS_GR_FOLDER" / "report.json").read_text())["packets"]
+    total = json.loads((first.root / "REP_PASS").read_text())["packets"]
     images = sum(count["lost"] for apid, count in total.items() if int(apid) > 500)
     assert f"<NUMBER_OF_LOST_PACKETS>{images}<" in strip
 

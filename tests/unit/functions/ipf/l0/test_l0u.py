@@ -27,7 +27,7 @@ Tree = Callable[[Path], dict[str, bytes]]
 
 
 def _report(run: Any) -> Any:
-    return json.loads((run.root / "DS_GR_FOLDER" / "report.json").read_text())
+    return json.loads((run.root / "REP_PASS").read_text())
 
 
 def _sent(session: Any) -> Counter[bytes]:
@@ -182,7 +182,7 @@ def test_two_datatakes_are_two_folders(bench: Any, two_datatakes: Any, packets_u
     assert run.code == Exit.OK
     _closes(two_datatakes, _report(run))
     root = run.root / "DS_GR_FOLDER"
-    assert sorted(path.name for path in root.iterdir()) == ["DT01", "DT02", "report.json"]
+    assert sorted(path.name for path in root.iterdir()) == ["DT01", "DT02"]
     assert len(list(root.glob("DT01/GR/DB1/*"))) == 1
     assert len(list(root.glob("DT02/GR/DB1/*_D05_*"))) == 2
     assert packets_under(root) == _sent(two_datatakes)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.session_assembly.dsib import MAX_SIZE, parse_dsib
+from shared.dsib import MAX_SIZE, parse_dsib
 from shared.domain.names import SessionFile
 from shared.errors import BadInputError
 
