@@ -14,7 +14,7 @@
     └── AbsentError             something asked for does not exist, and that is an answer
         └── ObjectAbsentError          no object under this key
 
-The HTTP binding answers a RetryableError with 503, a PermanentError with 422, and lets any other exception become a 500.
+The HTTP binding answers a RetryableError with 503, a PermanentError with 422, and makes any other exception a 500.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Job orders: the XML document by which every IPF is called.
 
 The structure is that of the generic PDGS-IPF interface (GMES-GSEG-EOPG-TN-09-0016): configuration, then one or more
-``Ipf_Proc``, each with its inputs and outputs. The reader trusts no ``count`` attribute and looks inputs up by file type.
+``Ipf_Proc``, each with its inputs and outputs. The reader trusts no ``count`` and looks inputs up by file type.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store says of an object. ``metadata`` is filled by ``head`` only, keys in lower case without ``x-amz-meta-``."""
+    """What a store says of an object. ``metadata`` is filled by ``head`` only, its keys lower case, unprefixed."""
 
     key: str
     size: int
@@ -87,7 +87,7 @@ class ObjectStore(Protocol):
         metadata: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> bool:
-        """Write an object only where none is (``If-None-Match: *``); False where one was: the race is lost, which is no error."""
+        """Write an object only where none is (``If-None-Match: *``); False where one was, which is no error."""
         ...
 
     def put_if(
@@ -150,7 +150,7 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StationFile:
-    """One file at a pick-up point. ``path`` is what ``Station.read`` takes; ``folder`` is the session's folder name there."""
+    """One file at a pick-up point. ``path`` is for ``Station.read``; ``folder`` is the session's folder there."""
 
     path: str
     name: str
@@ -202,7 +202,7 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How a Job stands. ``reason`` says why it failed where the platform knows (``DeadlineExceeded``, ``OOMKilled``...)."""
+    """How a Job stands. ``reason``: why it failed, where the platform knows (``DeadlineExceeded``, ``OOMKilled``)."""
 
     phase: Literal["waiting", "running", "succeeded", "failed"]
     exit_code: int | None = None

@@ -1,4 +1,4 @@
-"""Every setting of the service, from environment variables with the prefix ``S2PS_``; a wrong one is refused at start-up.
+"""Every setting, from environment variables with the prefix ``S2PS_``; a wrong one is refused at start-up.
 
 The same settings serve the local runtime and Knative (ConfigMap and Secret). Lists and objects are JSON.
 """

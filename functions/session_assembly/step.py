@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from functions.session_assembly.assess import assess, awaited
-from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.bootstrap import Services
 from shared.domain.deadlines import t0
 from shared.domain.events import TIMER_DUE, Event
 from shared.domain.names import SessionFile
+from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.records import Complete, OpenMarker, Receipt, Refusal, Seen, SessionChunk, timer_due

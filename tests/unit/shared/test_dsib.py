@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.dsib import MAX_SIZE, parse_dsib
 from shared.domain.names import SessionFile
+from shared.dsib import MAX_SIZE, parse_dsib
 from shared.errors import BadInputError
 
 FILE = SessionFile.parse("DCS_05_S2B_20211113035518024483_ch1_DSIB.xml")
@@ -22,7 +22,8 @@ def dsib(names: list[str] | None = None, **changes: str) -> bytes:
     }
     listed = "".join(f"<dsdb_name>{n}</dsdb_name>" for n in names or [CHUNK.format(1), CHUNK.format(2)])
     body = "".join(f"<{k}>{v}</{k}>" for k, v in fields.items() if v)
-    return f"<DCSU_Session_Information_Block>{body}<dsdb_list>{listed}</dsdb_list></DCSU_Session_Information_Block>".encode()
+    block = f"{body}<dsdb_list>{listed}</dsdb_list>"
+    return f"<DCSU_Session_Information_Block>{block}</DCSU_Session_Information_Block>".encode()
 
 
 def test_a_dsib_as_stations_write_it_is_read() -> None:
