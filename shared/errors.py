@@ -56,8 +56,14 @@ class BadInputError(PermanentError):
     def __init__(self, what: str, expected: str, found: object = None) -> None:
         self.what = what
         self.expected = expected
+        self.found = found
         shown = "" if found is None else f", found {repr(found)[:120]}"
         super().__init__(f"{what}: expected {expected}{shown}")
+
+    def __reduce__(self) -> tuple[type[BadInputError], tuple[str, str, str | None]]:
+        """Pickled by its arguments: processors raise it in worker processes. What was found crosses as text."""
+        found = self.found if self.found is None or isinstance(self.found, str) else str(self.found)
+        return type(self), (self.what, self.expected, found)
 
 
 class ConfigurationError(PermanentError):
