@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from functions.ipf.runner.job import Execution
+from functions.ipf.runner.verdict import judge, said
+from shared.workflow.graph import Output, Processor
+
+PROCESSOR = Processor(
+    name="P",
+    version="1",
+    command=("p",),
+    inputs=(),
+    outputs=(Output(file_type="A"), Output(file_type="B", mandatory=False)),
+    retry_exits=(130,),
+)
+ALL, NONE = ("A", "B"), ()
+
+
+def line(kind: str, text: str) -> str:
+    return f"2026-11-22T10:00:00.000000 host P 1 [0000000042]: [{kind}] {text}"
+
+
+def ended(code: int = 0, **more: object) -> Execution:
+    figures = {"seconds": 2.0, "cpu_seconds": 1.0, "peak_rss_mb": 10.0}
+    return Execution.model_validate({"exit_code": code, **figures, **more})
+
+
+@pytest.mark.parametrize(
+    ("execution", "made", "status", "reason"),
+    [
+        (ended(0), ALL, "succeeded", ""),
+        (ended(0), ("A",), "succeeded", ""),
+        (ended(0), ("B",), "failed", "A"),
+        (ended(0), NONE, "failed", "A"),
+        (ended(1), ALL, "succeeded-with-warnings", ""),
+        (ended(127), ("A",), "succeeded-with-warnings", ""),
+        (ended(127), ("B",), "failed", "A"),
+        (ended(5), NONE, "no-product", "exit code 5"),
+        (ended(128), ALL, "failed", "exit code 128"),
+        (ended(255), NONE, "failed", "exit code 255"),
+        (ended(130), ALL, "retry", "exit code 130"),
+        (ended(143, signal=15, timed_out=True), ALL, "retry", "DeadlineExceeded"),
+        (ended(137, signal=9), ALL, "infrastructure", "signal 9"),
+        (ended(137, signal=9, out_of_memory=True), NONE, "infrastructure", "OOMKilled"),
+        (ended(1, out_of_memory=True), ALL, "infrastructure", "OOMKilled"),
+        (ended(139, signal=11), ALL, "failed", "signal 11"),
+    ],
+)
+def test_status_classes(execution: Execution, made: tuple[str, ...], status: str, reason: str) -> None:
+    verdict = judge(PROCESSOR, execution, made, [])
+    assert verdict.status == status
+    assert reason in verdict.reason
+    assert bool(verdict.reason) == (status not in {"succeeded", "succeeded-with-warnings"})
+
+
+def test_out_of_memory_is_named_as_the_platform_names_it() -> None:
+    assert judge(PROCESSOR, ended(137, signal=9, out_of_memory=True), NONE, []).reason == "OOMKilled"
+
+
+def test_a_processor_may_have_its_own_codes() -> None:
+    processor = PROCESSOR.model_copy(update={"warning_exits": (10, 20)})
+    assert judge(processor, ended(10), ALL, []).status == "succeeded-with-warnings"
+    assert judge(processor, ended(9), ALL, []).status == "failed"
+
+
+def test_the_reason_is_the_ipfs_own_word() -> None:
+    log = [line("W", "odd"), line("E", "first"), line("E", "last"), line("I", "bye"), "Traceback"]
+    assert judge(PROCESSOR, ended(128), NONE, log).reason == "exit code 128: last"
+    assert judge(PROCESSOR, ended(128), NONE, log[:1]).reason == "exit code 128: odd"
+    assert judge(PROCESSOR, ended(128), NONE, ["Segfault", ""]).reason == "exit code 128: Segfault"
+
+
+def test_warnings_stay_with_the_product() -> None:
+    log = [line("W", "3 packets lost"), line("W", "3 packets lost"), line("I", "fine"), line("W", "late")]
+    verdict = judge(PROCESSOR, ended(2), ALL, log)
+    assert verdict.warnings == ("exit code 2", "3 packets lost", "late")
+    assert judge(PROCESSOR, ended(0), ALL, log).warnings == ("3 packets lost", "late")
+    assert len(said([line("W", str(n)) for n in range(500)], "W")) == 20
