@@ -19,7 +19,7 @@ from shared.adapters.http_sink import HttpSink
 from shared.domain.events import Event
 
 sys.path.insert(0, str(ROOT))
-from tests.support.runs import ProbeRun, make_probe_run, wait_for  # noqa: E402 - found by the line above
+from tests.support.runs import ProbeRun, make_probe_run, wait_for
 
 EVENTS = 2000
 SENDERS = 4

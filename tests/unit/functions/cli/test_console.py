@@ -1,0 +1,161 @@
+"""The console's own parts: arguments, rows, tables, downloads, the picture."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+from rasterio.transform import from_origin
+
+from eventing.local.config import RunConfig, RunDir, settings_from
+from functions.cli.demo import clear
+from functions.cli.main import main, stations_json
+from functions.cli.output import minutes, since
+from functions.cli.progress import counts
+from functions.cli.quicklook import make_quicklook
+from functions.cli.shelf import target_of
+from functions.cli.views import jsonable, work_rows
+from shared.errors import ConfigurationError, IntegrityError
+from shared.ledger.records import FileEntry, Published
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+WORK = "sessions/S/work/{}/{}/" + "a" * 64 + "/"
+
+
+def listing(*names: str) -> dict[str, datetime]:
+    return {name: NOW + timedelta(seconds=index) for index, name in enumerate(names)}
+
+
+def test_how_work_stands_is_read_from_the_names() -> None:
+    l0u, l1c, l2a, l1b = (WORK.format(step, "u") for step in ("l0u", "l1c", "l2a", "l1b"))
+    found = listing(
+        f"{l0u}order.json", f"{l0u}attempts/1.json", f"{l0u}outcome.json", f"{l1c}order.json", f"{l1c}attempts/1.json",
+        f"{l1c}attempts/1.ended.json", f"{l1c}attempts/2.json", f"{l2a}order.json", f"{l1b}order.json",
+        f"{l1b}attempts/1.json", f"{l1b}attempts/1.ended.json", "sessions/S/complete.json",
+    )  # fmt: skip
+    assert [(row.step, row.stands, row.attempts) for row in work_rows(found)] == [
+        ("l0u", "finished", 1),
+        ("l1c", "running", 2),
+        ("l2a", "waiting", 0),
+        ("l1b", "to be tried again", 1),
+    ]
+    assert counts("S", found) == {"files": (0, 0), "l0u": (1, 1), "l1c": (0, 1), "l2a": (0, 1), "l1b": (0, 1)}
+
+
+def test_times_relative_to_t0() -> None:
+    assert since(NOW, NOW + timedelta(minutes=74, seconds=5)) == "T0+74:05"
+    assert since(NOW, NOW - timedelta(seconds=5)) == "T0-00:05"
+    assert (since(None, NOW), minutes(None), minutes(-65.4), minutes(4500)) == ("", "", "-01:05", "75:00")
+
+
+def test_rows_as_json() -> None:
+    rows = list(work_rows(listing(WORK.format("l0u", "u") + "order.json")))
+    (row,) = json.loads(json.dumps(jsonable(rows)))
+    assert (row["step"], row["since"]) == ("l0u", "2026-11-22T12:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["up", "--station", "SGS_"], "--station"),
+        (["up", "--station", "SGS_=ftp://host/"], "--station"),
+        (["up", "--station", "much too long=http://host/"], "--station"),
+        (["up", "--set", "PATH=/tmp"], "--set"),
+        (["run", "--detectors", "six"], "--detectors"),
+        (["sessions"], "is not up"),
+        (["status", "S"], "is not up"),
+        (["trace", "S2A_20261122100000057405"], "no span"),
+    ],
+)
+def test_errors_are_one_sentence(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("S2PS_STORE_ENDPOINT", raising=False)
+    result = CliRunner().invoke(main, [*arguments, "--run-dir", str(tmp_path / "run")])
+    assert result.exit_code in {1, 2}
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_down_of_what_is_not_up(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["down", "--run-dir", str(tmp_path / "run")])
+    assert (result.exit_code, result.output) == (0, "nothing was running\n")
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["run"], ["trace"], ["simulate"], ["station"]])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_stations_reach_the_settings_with_their_password() -> None:
+    from functions.cli.main import _station
+
+    chosen = _station("SGS_=https://user:p%40ss@host:8443/pick/")
+    settings = settings_from({"S2PS_STATIONS": stations_json([chosen])})
+    assert settings.stations == (chosen,)
+    assert (chosen.url, chosen.password.get_secret_value()) == ("https://host:8443/pick/", "p@ss")
+
+
+def test_settings_that_are_wrong_are_named() -> None:
+    with pytest.raises(ConfigurationError, match="S2PS_MAX_ATTEMPTS"):
+        settings_from({"S2PS_MAX_ATTEMPTS": "0"})
+
+
+def test_only_folders_of_runs_are_cleared(tmp_path: Path) -> None:
+    run = RunDir.at(tmp_path)
+    clear(run)
+    (tmp_path / "precious").write_text("data")
+    with pytest.raises(ConfigurationError, match="earlier run"):
+        clear(run)
+    assert (tmp_path / "precious").exists()
+    (tmp_path / "precious").unlink()
+    run.config.write_text(RunConfig().model_dump_json())
+    run.logs.mkdir()
+    clear(run)
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x"])
+def test_a_product_stays_in_its_folder(path: str, tmp_path: Path) -> None:
+    file = FileEntry(path=path, size=1, sha256="0" * 64)
+    product = Published(
+        created=NOW, product="P", level="L1C", product_type="x", session="S", step="l1c", unit="u", bucket="b", prefix="p/",
+        manifest="p/manifest.json", size=1, files=(file,), sensing_start=NOW, t0=NOW, deadline=NOW, status="succeeded",
+    )  # fmt: skip
+    with pytest.raises(IntegrityError, match="below the product"):
+        target_of(tmp_path, product, file)
+
+
+def _tile(folder: Path, name: str, east: float, counts_: int) -> Path:
+    images = folder / name / "GRANULE" / "X" / "IMG_DATA"
+    images.mkdir(parents=True)
+    data = np.zeros((1, 60, 60), np.uint16)
+    data[:, 6:30, 12:60] = counts_
+    for band in ("B04", "B03", "B02"):
+        with rasterio.open(
+            images / f"T32TMQ_{band}_10m.jp2", "w", driver="JP2OpenJPEG", count=1, dtype="uint16", height=60, width=60,
+            crs="EPSG:32632", transform=from_origin(east, 5_000_000, 10, 10), QUALITY=100, REVERSIBLE="YES",
+        ) as image:  # fmt: skip
+            image.write(data)
+    return folder / name
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # rasterio with the newest affine
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # a PNG has no place
+def test_the_quicklook_shows_all_tiles_and_no_margin(tmp_path: Path) -> None:
+    tiles = [_tile(tmp_path, "S2A_MSIL2A_a", 400_000, 1000), _tile(tmp_path, "S2A_MSIL2A_b", 400_600, 13_000)]
+    target = tmp_path / "quicklook.png"
+    assert make_quicklook(tiles, target) == target
+    with rasterio.open(target) as image:
+        picture = image.read()
+    assert picture.shape == (3, 8, 36)  # 24 x 108 pixels of 10 m at 30 m
+    assert picture[0, 4, 2] == 1  # black, but data
+    assert picture[0, 4, 30] == 255
+    assert make_quicklook([tmp_path / "S2A_TEST_MSI_L0"], target) is None
