@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -37,7 +39,9 @@ _OURS: Final = frozenset(
     {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "traces", "products"}
     | {"recording", "recording.truth.json", "truth.json", "station", "station.incoming", "quicklook.png"}
 )
-# A demonstration is in a hurry; the service's own defaults are in shared/settings.py.
+# A demonstration is in a hurry, and its functions sleep only when all is done; the service's own defaults are in
+# shared/settings.py.
+_IDLE_S: Final = 300.0
 _HURRIED: Final = {"S2PS_RETRY_DELAY_S": "3", "S2PS_SWEEP_GRACE_S": "10", "S2PS_SESSION_WAIT_S": "180"}
 
 
@@ -103,6 +107,8 @@ def run(
         chosen = tuple(int(text) for text in detectors.split(","))
     except ValueError:
         raise click.BadParameter("expected numbers, e.g. 6,7", param_hint="--detectors") from None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     demo = Demo(RunDir.at(run_dir), scenes, chosen, image, seed, chunk_mib, rate, timeout_s)
     console = make_console()
     try:
@@ -114,6 +120,11 @@ def run(
         console.print(f"The run is still up: s2ps status {account.session} --run-dir {run_dir}, s2ps down ends it.")
     if account.produced < len(account.entries) or not account.entries:
         raise click.exceptions.Exit(1)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """A signal ends the command as an error does: by way of everything that must be taken down."""
+    raise SystemExit(128 + number)
 
 
 def perform(demo: Demo, console: Console, *, resume: bool) -> Account:
@@ -164,7 +175,7 @@ def _config(station: WebDavServer) -> RunConfig:
     pickup = StationSettings(
         name=_STATION, url=station.url, user=station.user, password=SecretStr(station.password), timeout_s=20.0
     )
-    return RunConfig(environment={**_HURRIED, "S2PS_STATIONS": stations_json([pickup])})
+    return RunConfig(idle_s=_IDLE_S, environment={**_HURRIED, "S2PS_STATIONS": stations_json([pickup])})
 
 
 def _recording(demo: Demo, console: Console) -> tuple[str, Pass]:

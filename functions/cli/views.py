@@ -74,7 +74,7 @@ def sessions(services: Services) -> Iterator[SessionRow]:
 def status(services: Services, session: str) -> SessionStatus:
     """One session. AbsentError where the ledger knows nothing of it."""
     listing = list(services.ledger.list(keys.session(session)))
-    if not listing:
+    if not listing and not services.ledger.exists(keys.open_marker(session)):
         raise AbsentError(f"session {session}: the ledger knows nothing of it")
     folders = Counter(info.key.removeprefix(keys.session(session)).partition("/")[0] for info in listing)
     complete = services.ledger.find(keys.complete(session), Complete)

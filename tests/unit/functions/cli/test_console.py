@@ -126,8 +126,9 @@ def test_only_folders_of_runs_are_cleared(tmp_path: Path) -> None:
 def test_a_product_stays_in_its_folder(path: str, tmp_path: Path) -> None:
     file = FileEntry(path=path, size=1, sha256="0" * 64)
     product = Published(
-        created=NOW, product="P", level="L1C", product_type="x", session="S", step="l1c", unit="u", bucket="b", prefix="p/",
-        manifest="p/manifest.json", size=1, files=(file,), sensing_start=NOW, t0=NOW, deadline=NOW, status="succeeded",
+        created=NOW, product="P", level="L1C", product_type="x", session="S", step="l1c", unit="u", bucket="b", size=1,
+        prefix="p/", manifest="p/manifest.json", files=(file,), sensing_start=NOW, t0=NOW, deadline=NOW,
+        status="succeeded",
     )  # fmt: skip
     with pytest.raises(IntegrityError, match="below the product"):
         target_of(tmp_path, product, file)
