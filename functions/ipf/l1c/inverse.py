@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.msi.tiling import Tile
 
     Floats: TypeAlias = NDArray[np.float64]
+    Floats32: TypeAlias = NDArray[np.float32]
 
 NODE_STEP: Final = 32
 _DEGREE: Final = 5
@@ -98,13 +99,19 @@ def _terms(u: Floats, v: Floats) -> Floats:
     return np.stack([u**i * v**j for i, j in powers])
 
 
-def dense(model: InverseModel, tile: Tile, resolution: int, rows: range, columns: range) -> tuple[Floats, Floats]:
-    """Line and column at the centres of a block of the tile's pixels, float64, shape (rows, columns)."""
+def dense(
+    model: InverseModel, tile: Tile, resolution: int, rows: range, columns: range
+) -> tuple[Floats32, Floats32, int]:
+    """Line and column at the centres of a block of the tile's pixels, float32, shape (rows, columns), and a base line.
+
+    Lines are counted from the base: a datastrip has more lines than single precision can tell apart.
+    """
     row_nodes, column_nodes = _nodes(rows), _nodes(columns)
     x = tile.ulx + (column_nodes + 0.5) * resolution
     y = tile.uly - (row_nodes + 0.5) * resolution
     line, column = model.at(*np.meshgrid(x, y))
-    return _enlarge(line, len(rows), len(columns)), _enlarge(column, len(rows), len(columns))
+    base = int(np.floor(line.min()))
+    return _enlarge(line - base, len(rows), len(columns)), _enlarge(column, len(rows), len(columns)), base
 
 
 def _nodes(pixels: range) -> Floats:
@@ -113,10 +120,10 @@ def _nodes(pixels: range) -> Floats:
     return np.asarray(pixels.start + (np.arange(count) - 1) * NODE_STEP + (NODE_STEP - 1) / 2, np.float64)
 
 
-def _enlarge(nodes: Floats, rows: int, columns: int) -> Floats:
+def _enlarge(nodes: Floats, rows: int, columns: int) -> Floats32:
     size = (nodes.shape[1] * NODE_STEP, nodes.shape[0] * NODE_STEP)
-    whole = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(whole[NODE_STEP : NODE_STEP + rows, NODE_STEP : NODE_STEP + columns], np.float64)
+    whole = cv2.resize(nodes.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[NODE_STEP : NODE_STEP + rows, NODE_STEP : NODE_STEP + columns], np.float32)
 
 
 def pixel_range(low: float, high: float, origin: float, resolution: int, size: int) -> range:

@@ -8,21 +8,24 @@ has data when the nearest sample has: lost lines are filled from their neighbour
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
-from functions.ipf.l1c.inverse import InverseModel, block_of, dense, fit_inverse
+from functions.ipf.l1c.inverse import NODE_STEP, InverseModel, block_of, dense, fit_inverse
 from functions.ipf.safe.jp2 import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
     from functions.ipf.safe.working import BandImage, WorkingFolder
     from shared.msi.tiling import Tile
+
+    Floats32: TypeAlias = NDArray[np.float32]
 
 _STRIP_ROWS: Final = 512
 _KERNEL_MARGIN: Final = 4
@@ -94,38 +97,60 @@ def _strip(
     for source in sources:
         if rows.stop <= source.rows.start or rows.start >= source.rows.stop:
             continue
-        line, column = dense(source.model, tile, resolution, rows, source.columns)
         image = source.image
-        seen = (line >= 0) & (line < image.lines) & (column >= 0) & (column < image.columns)
+        columns = _reached(source, tile, resolution, rows)
+        if not columns:
+            continue
+        line, column, base = dense(source.model, tile, resolution, rows, columns)
+        last = image.lines - 0.5 - base
+        # Between the centres of the outermost samples: nothing is extrapolated.
+        seen = (line >= 0.5 - base) & (line <= last) & (column >= 0.5) & (column <= image.columns - 0.5)
         if not seen.any():
             continue
-        values, present = _sample(working, image, line, column, seen)
-        distance = np.where(present, np.abs(column - image.columns / 2) / image.columns, np.inf).astype(np.float32)
-        window = slice(source.columns.start - left, source.columns.stop - left)
+        values, present = _sample(working, image, line, column, seen, base)
+        distance = np.where(present, np.abs(column - np.float32(image.columns / 2)) / image.columns, _FAR)
+        window = slice(columns.start - left, columns.stop - left)
         better = distance < nearest[:, window]
         nearest[:, window][better] = distance[better]
         counts[:, window][better] = values[better]
         detectors[:, window][better] = image.detector
 
 
+def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range:
+    """Columns of the tile that the image reaches in some rows: a detector's swath crosses the tile aslant."""
+    steps = np.arange(source.columns.start, source.columns.stop + NODE_STEP, NODE_STEP)
+    x, y = np.meshgrid(tile.ulx + steps * resolution, tile.uly - np.array([rows.start, rows.stop]) * resolution)
+    line, column = source.model.at(x, y)
+    image, margin = source.image, 2 * NODE_STEP
+    # A strip is low and the swath's edges nearly straight: what lies outside at both its edges on one side is outside.
+    outside = ((column < -margin).all(0)) | ((column > image.columns + margin).all(0))
+    outside |= ((line < -margin).all(0)) | ((line > image.lines + margin).all(0))
+    found = np.flatnonzero(~outside)
+    if not found.size:
+        return range(0)
+    first = max(int(steps[found[0]]) - NODE_STEP, source.columns.start)
+    return range(first, min(int(steps[found[-1]]) + NODE_STEP, source.columns.stop))
+
+
 def _sample(
-    working: WorkingFolder, image: BandImage, line: NDArray[Any], column: NDArray[Any], seen: NDArray[np.bool_]
+    working: WorkingFolder, image: BandImage, line: Floats32, column: Floats32, seen: NDArray[np.bool_], base: int
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """Counts at continuous positions, and where they have data."""
+    """Counts at continuous positions (lines from ``base``), and where they have data."""
     reached = line[seen]
-    first = max(int(reached.min()) - _KERNEL_MARGIN, 0)
-    stop = min(int(reached.max()) + _KERNEL_MARGIN + 1, image.lines)
+    first = max(base + int(reached.min()) - _KERNEL_MARGIN, 0)
+    stop = min(base + int(reached.max()) + _KERNEL_MARGIN + 1, image.lines)
+    line = line + np.float32(base - first)
     lines = working.read_lines(image, first, stop)
     present = seen
     lost = lines[:, 0] == 0
     if lost.any():
-        at = np.clip(line - first, 0, len(lines) - 1).astype(np.intp)
+        at = np.clip(line, 0, len(lines) - 1).astype(np.intp)
         present = seen & ~lost[at]
         lines = _filled(lines, lost)
     values = cv2.remap(
         lines,
-        (column - 0.5).astype(np.float32),
-        (line - 0.5 - first).astype(np.float32),
+        column - np.float32(0.5),
+        line - np.float32(0.5),
         cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )

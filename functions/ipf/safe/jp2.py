@@ -19,7 +19,6 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.errors import RasterioError
-from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from functions.ipf.safe.codestream import Placement, empty_size, enlarge
@@ -139,7 +138,7 @@ def _write_part(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, p
         count=len(planes),
         dtype=planes.dtype,
         crs=f"EPSG:{tile.epsg}",
-        transform=from_origin(tile.ulx, tile.uly, resolution, resolution),
+        transform=rasterio.Affine(resolution, 0.0, tile.ulx, 0.0, -resolution, tile.uly),
         tiled=True,
         blockxsize=512,
         blockysize=512,

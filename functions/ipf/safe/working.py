@@ -21,7 +21,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from shared.errors import BadInputError
@@ -29,7 +28,8 @@ from shared.errors import BadInputError
 QUANTIFICATION: Final = 10_000
 OFFSET: Final = 1_000
 DATASTRIP_FILE: Final = "datastrip.json"
-_LINES_DOWN: Final = from_origin(1.0, 1.0, 1.0, 1.0)  # there is no georeference; readers warn where nothing is said
+_LINES_DOWN: Final = rasterio.Affine(1.0, 0.0, 1.0, 0.0, -1.0, 1.0)
+"""There is no georeference, but readers warn where nothing is said."""
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint16]

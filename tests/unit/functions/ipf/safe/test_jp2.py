@@ -1,0 +1,90 @@
+"""Tile images: what is written is read again, wherever the block with data stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from functions.ipf.safe.codestream import Placement, empty_size, enlarge
+from functions.ipf.safe.jp2 import Extent, read_window, write_jp2
+from shared.errors import BadInputError, IntegrityError
+from shared.msi.tiling import tile
+
+TILE = tile("32TMQ")
+
+
+@pytest.mark.parametrize(
+    ("resolution", "at"),
+    [
+        (10, Extent(1000, 2040, 1100, 2060)),
+        (10, Extent(10_200, 10_000, 10_980, 10_980)),
+        (20, Extent(639, 0, 645, 5490)),
+        (60, Extent(0, 0, 1830, 7)),
+    ],
+)
+def test_a_block_comes_back_at_its_place(tmp_path: Path, resolution: int, at: Extent) -> None:
+    pixels = np.random.default_rng(3).integers(0, 65_536, at.shape, dtype=np.uint16)
+    path = tmp_path / "image.jp2"
+    write_jp2(path, pixels, TILE, resolution, at)
+    assert np.array_equal(read_window(path, at), pixels)
+    around = Extent(max(at.row - 5, 0), max(at.column - 5, 0), at.row_stop, at.column_stop)
+    outer = read_window(path, around)
+    outer[at.row - around.row :, at.column - around.column :] = 0
+    assert not outer.any()
+    with rasterio.open(path) as image:
+        assert image.shape == (TILE.size(resolution),) * 2
+        assert image.crs.to_epsg() == TILE.epsg
+        assert image.transform.to_gdal() == (TILE.ulx, resolution, 0, TILE.uly, 0, -resolution)
+
+
+def test_colours_keep_their_planes_and_the_rest_is_black(tmp_path: Path) -> None:
+    at = Extent(1020, 1020, 1030, 1040)
+    pixels = np.random.default_rng(3).integers(0, 256, (3, *at.shape), dtype=np.uint8)
+    path = tmp_path / "colours.jp2"
+    write_jp2(path, pixels, TILE, 10, at)
+    with rasterio.open(path) as image:
+        window = image.read(window=((1000, 1060), (1000, 1060)))
+    assert np.array_equal(window[:, 20:30, 20:40], pixels)
+    window[:, 20:30, 20:40] = 0
+    assert not window.any()
+
+
+def test_an_image_without_data_is_all_zero(tmp_path: Path) -> None:
+    path = tmp_path / "empty.jp2"
+    write_jp2(path, np.zeros((0, 0), np.uint16), TILE, 10, Extent(0, 0, 0, 0))
+    assert not read_window(path, Extent(0, 0, 2000, 2000)).any()
+    assert not read_window(path, Extent(10_000, 10_000, 10_980, 10_980)).any()
+
+
+def test_the_same_pixels_give_the_same_bytes(tmp_path: Path) -> None:
+    at = Extent(100, 100, 160, 160)
+    pixels = np.arange(3600, dtype=np.uint16).reshape(60, 60)
+    for name in ("a.jp2", "b.jp2"):
+        write_jp2(tmp_path / name, pixels, TILE, 20, at)
+    assert (tmp_path / "a.jp2").read_bytes() == (tmp_path / "b.jp2").read_bytes()
+
+
+def test_pixels_that_do_not_fill_their_place_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.jp2"):
+        write_jp2(tmp_path / "a.jp2", np.zeros((3, 4), np.uint16), TILE, 10, Extent(0, 0, 4, 4))
+
+
+def test_what_gdal_cannot_read_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "no.jp2").write_bytes(b"no image")
+    with pytest.raises(BadInputError, match=r"no\.jp2"):
+        read_window(tmp_path / "no.jp2")
+
+
+@pytest.mark.parametrize("broken", [b"\0\0\0", b"\0\0\0\x20jp2c\xff\x4f", b"\0\0\0\x0cjp2c\xff\x4f\xff\x90"])
+def test_a_broken_part_is_refused(broken: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        enlarge(broken, broken, Placement(10_980, 10_980, 1024, 0, 0))
+
+
+def test_the_empty_image_has_every_shape_of_tile() -> None:
+    assert empty_size(10_980, 1024) == 1024 + 740
+    assert empty_size(2048, 1024) == 2048
+    assert empty_size(343, 343) == 343
