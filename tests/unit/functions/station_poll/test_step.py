@@ -160,7 +160,7 @@ def test_a_closed_session_is_not_listed_again(services: Services) -> None:
     services.ledger.delete(keys.open_marker(SESSION))
     station(services).put(FILE, b"late", START + timedelta(days=1))
     calls = []
-    station(services).files = lambda *args: calls.append(args) or iter(())  # type: ignore[method-assign,assignment,func-returns-value]
+    station(services).files = lambda *args: calls.append(args) or iter(())  # type: ignore[method-assign,func-returns-value]
     for instance in (poll, poll, StationPoll(services)):
         assert instance.run() == 0
     assert calls == []

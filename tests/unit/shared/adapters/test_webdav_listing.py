@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.adapters.webdav_listing import Entry, members
@@ -96,9 +96,7 @@ def test_a_date_that_is_none(date: str) -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 def test_any_name_comes_back_or_is_not_plain(name: str) -> None:
-    href = quote(name, safe="")
-    (found,) = members(listing(file(f"/pub/NOMINAL/S2A/{href}")), BASE) or [None]
-    if name in {".", ".."}:
-        return
+    assume(name not in {".", ".."})
+    (found,) = members(listing(file(f"/pub/NOMINAL/S2A/{quote(name, safe='')}")), BASE)
     assert found.name == name
     assert found.plain == ("/" not in name and "\\" not in name and name.isprintable())
