@@ -30,6 +30,7 @@ _PORTS: Final = ("s3", "master", "volume", "filer", "admin")
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.05
 _STOP_S: Final = 15.0
+_SOCKETS: Final = Path("/tmp")  # noqa: S108 - where weed puts them, named by its ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,12 @@ class SeaweedStore:
         self._wanted = True
         (self._dir / "notification.toml").write_text(self._notification(), encoding="utf-8")
         ports = self._ports
-        command = [weed_binary(), "mini", f"-dir={self._dir / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        for folder in ("data", "log"):
+            (self._dir / folder).mkdir(exist_ok=True)
+        command = [weed_binary(), f"-logdir={self._dir / 'log'}", "mini", f"-dir={self._dir / 'data'}"]
+        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        # Its master's own memory is of no use to a single node, and after a kill it costs up to 15 s of refused writes.
+        command += ["-master.resumeState=false"]
         command += [
             f"-s3.config={self._dir / 's3.json'}",
             "-admin.ui=false",
@@ -94,7 +100,6 @@ class SeaweedStore:
             "-master.telemetry=false",
         ]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", *(f"-{name}.port={port}" for name, port in ports.items())]
-        (self._dir / "data").mkdir(exist_ok=True)
         env = {**os.environ, "GOMEMLIMIT": "256MiB", "HOME": str(self._dir)}
         with (self._dir / "weed.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -148,6 +153,12 @@ class SeaweedStore:
             _LOG.warning("embedded store: did not stop within %.0f s", _STOP_S)
         send_group(process.pid, signal.SIGKILL)
         process.wait()
+        for port in self._ports.values():
+            for path in [
+                *_SOCKETS.glob(f"seaweedfs-*-{port}.sock"),
+                *_SOCKETS.glob(f"seaweedfs-*-{port + 10_000}.sock"),
+            ]:
+                path.unlink(missing_ok=True)
 
     def _credentials(self) -> Credentials:
         path = self._dir / "s3.json"

@@ -13,6 +13,7 @@ from functions.cli.traces import Node, SpanRow, idle_seconds
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _MIN_AXIS: Final = 20
+_SHALLOW: Final = 8
 _COLOURS: Final = {"consumer": "cyan", "internal": "green", "producer": "magenta", "client": "blue"}
 
 
@@ -37,7 +38,8 @@ def waterfall(nodes: Sequence[Node], width: int) -> Table:
     """The table of a trace, for a terminal ``width`` columns wide."""
     spans = [node.span for node in nodes]
     start, end = min(span.start for span in spans), max(span.end for span in spans)
-    label = min(max((len(_label(node)) for node in nodes), default=10), max(24, width // 3))
+    indent = 2 if max(node.depth for node in nodes) <= _SHALLOW else 1
+    label = min(max(len(_label(node, indent)) for node in nodes), max(24, 2 * width // 5))
     axis = max(_MIN_AXIS, width - label - 32)
     total = (end - start) / 1e9
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, title_justify="left")
@@ -53,17 +55,17 @@ def waterfall(nodes: Sequence[Node], width: int) -> Table:
         span = node.span
         colour = "red" if span.error else _COLOURS.get(span.kind, "white")
         drawn = draw_bar(*bar(span, start, end, axis), axis)
-        name = Text(_label(node), style="bold" if node.depth == 0 and not node.orphan else "")
+        name = Text(_label(node, indent), style="bold" if node.depth == 0 and not node.orphan else "")
         table.add_row(name, f"{(span.start - start) / 1e9:.2f}", f"{span.seconds:.2f}", Text(drawn, style=colour))
     return table
 
 
-def _label(node: Node) -> str:
+def _label(node: Node, indent: int) -> str:
     span = node.span
     what = span.attributes.get("s2ps.step") or span.attributes.get("cloudevents.event_subject") or ""
     brief = str(what).removesuffix(".json").rsplit("/", 1)[-1]
     mark = "~ " if node.orphan else ""
-    return "  " * node.depth + mark + span.name + (f" {brief}" if brief and brief not in span.name else "")
+    return " " * (indent * node.depth) + mark + span.name + (f" {brief}" if brief and brief not in span.name else "")
 
 
 def _ruler(total: float, width: int) -> str:

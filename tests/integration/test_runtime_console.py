@@ -72,6 +72,9 @@ def test_a_broken_record_is_a_dead_letter_with_its_trace(run: tuple[Path, Servic
         result = CliRunner().invoke(main, ["trace", SESSION, "--run-dir", str(folder), "-o", "json"])
         return json.loads(result.output) if result.exit_code == 0 else []
 
-    found = wait_for(lambda: len(spans()) >= 2 and spans(), "the spans")
-    assert {each["service"] for each in found} == {"job_launch", "dead_letters"}
-    assert [each["error"][:11] for each in found if each["error"]] == ["job_launch:"]
+    def told() -> list[dict[str, Any]]:
+        found = spans()
+        return found if {"job_launch", "dead_letters"} <= {each["service"] for each in found} else []
+
+    found = wait_for(told, "the spans of both functions")
+    assert {each["error"][:11] for each in found if each["error"]} == {"job_launch:"}
