@@ -6,10 +6,13 @@ missing and is reported, never guessed.
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import defusedxml
+import defusedxml.ElementTree as SafeET
 import numpy as np
 
 from functions.ipf.common.annotated import read_annotated
@@ -90,6 +93,26 @@ def read_ancillary(datastrip: Path) -> Ancillary:
         tuple(gps[time] for time in sorted(gps)),
         tuple(attitudes[time] for time in sorted(attitudes)),
     )
+
+
+def read_downlink(datastrip: Path) -> tuple[str, int] | None:
+    """Reception station and downlink orbit as the L0 datastrip's metadata state them, ``None`` where they do not.
+
+    Raises:
+        BadInputError: where the metadata are no XML, or hold entities.
+    """
+    for path in sorted(datastrip.glob("*_MTD_L0*_DS_*.xml")):
+        try:
+            root = SafeET.fromstring(path.read_bytes(), forbid_dtd=True)
+        except (ET.ParseError, defusedxml.DefusedXmlException, ValueError) as error:
+            raise BadInputError(path.name, "well-formed XML without entities", str(error)) from None
+        station, orbit = (
+            (root.findtext(f".//Downlink_Info/{tag}") or "").strip()
+            for tag in ("RECEPTION_STATION", "DOWNLINK_ORBIT_NUMBER")
+        )
+        if station and orbit.isdecimal() and len(orbit) <= 6:
+            return station, int(orbit)
+    return None
 
 
 def granules_by_detector(folders: Iterable[Path]) -> dict[int, list[Path]]:

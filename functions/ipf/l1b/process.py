@@ -11,7 +11,7 @@ import numpy as np
 from functions.ipf.common import xml
 from functions.ipf.common.processor import Exit
 from functions.ipf.l1b.geolocation import geolocate, spread, sun_zenith_at_nodes
-from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancillary, read_band
+from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancillary, read_band, read_downlink
 from functions.ipf.l1b.tile_list import tile_list
 from functions.ipf.safe.working import (
     AttitudeRecord,
@@ -141,6 +141,7 @@ def _describe(
 ) -> Datastrip:
     described = ancillary.descriptor
     centre = model.centre_time(described.scenes)
+    station, downlink_orbit = read_downlink(folder) or (order.acquisition_station or "XXX_", described.absolute_orbit)
     nearest = min(ancillary.gps, key=lambda point: abs(point.gps_ns - centre))
     lon, lat = model.footprint(described.detectors, band_named("B02"), described.scenes)
     return Datastrip(
@@ -156,8 +157,8 @@ def _describe(
         centre_ns=centre,
         scenes=described.scenes,
         level0_datastrip=folder.name,
-        reception_station=order.acquisition_station or "S2PS",
-        downlink_orbit=described.absolute_orbit,
+        reception_station=station,
+        downlink_orbit=downlink_orbit,
         earth_sun_u=earth_sun_u(centre),
         images=tuple(images),
         gps_points=tuple(GpsRecord(gps_ns=p.gps_ns, position=p.position, velocity=p.velocity) for p in ancillary.gps),
