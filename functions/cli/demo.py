@@ -37,7 +37,7 @@ _STATION: Final = "SGS_"
 _POLL_S: Final = 0.5
 _OURS: Final = frozenset(
     {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "traces", "products"}
-    | {"recording", "recording.truth.json", "truth.json", "station", "station.incoming", "quicklook.png"}
+    | {"recording", "recording.truth.json", "truth.json", "truth.part", "station", "station.incoming", "quicklook.png"}
 )
 # A demonstration is in a hurry, and its functions sleep only when all is done; the service's own defaults are in
 # shared/settings.py.
@@ -194,7 +194,9 @@ def _recording(demo: Demo, console: Console) -> tuple[str, Pass]:
             position = scene.centre() or DEMO_POSITION
             datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors, position=position)
             plan = replace(SessionPlan("S2A", (datatake,)), chunk_bytes=demo.chunk_mib << 20, seed=demo.seed)
-            made = simulate_session(plan, demo.recording, scene=scene, truth_file=truth)
+            draft = truth.with_suffix(".part")
+            made = simulate_session(plan, demo.recording, scene=scene, truth_file=draft)
+            draft.replace(truth)  # a recording that a crash cut short has no truth, and is made again
         files, packets = len(made.files), sum(made.packets.values())
         seconds = time.monotonic() - began
         console.print(f"Session {made.session}: {files} files, {packets} packets, simulated in {seconds:.0f} s.")
