@@ -134,10 +134,7 @@ def _compare(given: argparse.Namespace, settings: Settings, url: str, names: lis
             for info in list(store.list(bucket)):
                 store.delete(bucket, info.key)
     print(f"ratio (ours to rclone, median of {given.rounds}): {median(r / o for o, r in pairs):.2f}")
-    mine_used, rclone_used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    for name, used in (("ours", mine_used), ("rclone", rclone_used)):
-        cpu = (used.ru_utime + used.ru_stime) / given.rounds
-        print(f"{name}: {cpu:.2f} CPU s for {total} MiB, peak RSS {used.ru_maxrss / 1024:.0f} MB")
+    print(f"peak RSS of our process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
