@@ -52,7 +52,8 @@ def imported(what: str) -> tuple[float, float]:
 
 def answered(service: Service, log: Path) -> tuple[float, float]:
     """(cold, warm) milliseconds to an answer: from nothing, and of the process that is there."""
-    cold, warm = [], []
+    cold: list[float] = []
+    warm: list[float] = []
     for _ in range(RUNS):
         process = FunctionProcess(FunctionSpec.from_manifest(service, ROOT, ENVIRONMENT), log, idle_s=1e9)
         for times in (cold, warm):

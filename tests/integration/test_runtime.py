@@ -16,7 +16,7 @@ from eventing.local import control
 from eventing.local.processes import family
 from shared.adapters.local_jobs import LocalJobLauncher
 from shared.errors import RetryableError
-from shared.ports import JobSpec
+from shared.ports import JobSpec, JobState
 from tests.support.runs import ProbeRun, make_probe_run, stop_and_check, wait_for
 
 
@@ -117,14 +117,16 @@ time.sleep(600)
 
 def test_after_kill_9_of_everything_a_start_takes_up_what_was_left(tmp_path: Path) -> None:
     probe = make_probe_run(tmp_path, job_script=JOB)
-    probe.start()
+    runtime = probe.start().pid
     try:
         launcher = LocalJobLauncher(probe.run.jobs)
         launcher.launch(JobSpec("l0u-x-1", "work/", 1, "S", "l0u", "u", 1.0, 100, 600, datetime.now(UTC), 0, ""))
         wait_for((tmp_path / "started").exists, "the Job to start")
+        wait_for(lambda: launcher.state("l0u-x-1") == JobState("running"), "the host to say so")
         probe.send("fine", "before")
         wait_for(lambda: probe.attempts("before"), "the event")
-        for pid in family(probe.run.path):
+        # The runtime first, or it may yet see how its Job ends.
+        for pid in sorted(family(probe.run.path), key=lambda each: each != runtime):
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not control.is_served(probe.run), "the runtime to be dead")
         probe.start()
