@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +63,13 @@ def own_buckets(s3_settings: Settings) -> Settings:
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(store.ensure_bucket, names.values()))
     return s3_settings.model_copy(update=names)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real Sentinel-2 files: ``$S2PS_TEST_DATA``, else a folder ``shared/data`` beside the checkout."""
+    named = os.environ.get("S2PS_TEST_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "README.md").exists():
+        pytest.skip("no real Sentinel-2 data: set S2PS_TEST_DATA to the folder that holds them")
+    return folder

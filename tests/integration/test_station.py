@@ -52,13 +52,13 @@ def hrefs(body: bytes) -> list[str]:
     return [str(entry.text) for entry in fromstring(body).iter("{DAV:}href")]
 
 
-def test_a_listing_of_depth_one_names_what_stands_in_the_folder(station: WebDavServer):
+def test_a_listing_of_depth_one_names_what_stands_in_the_folder(station: WebDavServer) -> None:
     answer = urllib3.request("PROPFIND", f"{station.url}NOMINAL/S2A/", headers=CREDENTIALS | {"Depth": "1"})
     assert answer.status == 207
     assert hrefs(answer.data) == ["/NOMINAL/S2A/", f"/NOMINAL/{PLAN.folder}/"]
 
 
-def test_whoever_has_no_password_sees_nothing(station: WebDavServer):
+def test_whoever_has_no_password_sees_nothing(station: WebDavServer) -> None:
     for method in ("PROPFIND", "GET"):
         answer = urllib3.request(method, f"{station.url}NOMINAL/")
         assert answer.status == 401
@@ -67,7 +67,7 @@ def test_whoever_has_no_password_sees_nothing(station: WebDavServer):
     assert urllib3.request("PROPFIND", f"{station.url}NOMINAL/", headers=wrong).status == 401
 
 
-def test_files_are_read_by_range(station: WebDavServer, tmp_path: Path):
+def test_files_are_read_by_range(station: WebDavServer, tmp_path: Path) -> None:
     path = f"{PLAN.folder}/ch_2/{PLAN.dsdb(2, 1)}"
     whole = (tmp_path / "recording" / path).read_bytes()
     answer = urllib3.request("GET", f"{station.url}NOMINAL/{path}", headers=CREDENTIALS | {"Range": "bytes=99000-"})
@@ -76,7 +76,7 @@ def test_files_are_read_by_range(station: WebDavServer, tmp_path: Path):
     assert answer.data == whole[99_000:]
 
 
-def test_nothing_can_be_written(station: WebDavServer, tmp_path: Path):
+def test_nothing_can_be_written(station: WebDavServer, tmp_path: Path) -> None:
     target = f"{station.url}NOMINAL/{PLAN.folder}/ch_1/{PLAN.dsdb(1, 1)}"
     for method, body in (("PUT", b"x"), ("DELETE", None), ("MOVE", None)):
         headers = CREDENTIALS | {"Destination": f"{station.url}NOMINAL/y"}
@@ -84,7 +84,7 @@ def test_nothing_can_be_written(station: WebDavServer, tmp_path: Path):
     assert (tmp_path / "served" / "NOMINAL" / PLAN.folder / "ch_1" / PLAN.dsdb(1, 1)).stat().st_size == 100_000
 
 
-def test_the_service_s_client_finds_the_session_and_reads_it(station: WebDavServer, tmp_path: Path):
+def test_the_service_s_client_finds_the_session_and_reads_it(station: WebDavServer, tmp_path: Path) -> None:
     reader = client(station)
     folder = PLAN.folder.removeprefix("S2A/")
     assert set(reader.sessions()) == {("NOMINAL", "S2A", folder), ("RETRANSFER", "S2A", folder)}
@@ -101,7 +101,7 @@ def test_the_service_s_client_finds_the_session_and_reads_it(station: WebDavServ
     assert [file.name for file in again] == [PLAN.dsdb(1, 1)]
 
 
-def test_listings_of_channels_hold_the_address_that_climbs_out(station: WebDavServer):
+def test_listings_of_channels_hold_the_address_that_climbs_out(station: WebDavServer) -> None:
     path = f"/NOMINAL/{PLAN.folder}/ch_1"
     answer = urllib3.request("PROPFIND", f"{station.url}{path[1:]}/", headers=CREDENTIALS | {"Depth": "1"})
     assert f"{path}/../../x" in hrefs(answer.data)
@@ -109,7 +109,7 @@ def test_listings_of_channels_hold_the_address_that_climbs_out(station: WebDavSe
 
 
 @pytest.mark.parametrize("folder", ["ch_{}", "ch{}", "ch0{}"])
-def test_channel_folders_are_found_under_all_their_names(tmp_path: Path, folder: str):
+def test_channel_folders_are_found_under_all_their_names(tmp_path: Path, folder: str) -> None:
     recording = record(tmp_path / "recording", folder)
     with WebDavServer(tmp_path / "served") as server:
         Pass(recording, tmp_path / "served").play()
@@ -117,7 +117,7 @@ def test_channel_folders_are_found_under_all_their_names(tmp_path: Path, folder:
     assert len(files) == 8
 
 
-def test_a_closed_station_leaves_its_port(tmp_path: Path):
+def test_a_closed_station_leaves_its_port(tmp_path: Path) -> None:
     with WebDavServer(tmp_path / "served") as server:
         port = server.port
         assert urllib3.request("PROPFIND", server.url, headers=CREDENTIALS | {"Depth": "0"}).status == 207
@@ -125,14 +125,14 @@ def test_a_closed_station_leaves_its_port(tmp_path: Path):
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_requests_are_told(tmp_path: Path):
+def test_requests_are_told(tmp_path: Path) -> None:
     told: list[tuple[str, str, str]] = []
     with WebDavServer(tmp_path / "served", log=lambda *request: told.append(request)) as server:
         urllib3.request("PROPFIND", f"{server.url}nowhere/", headers=CREDENTIALS | {"Depth": "1"})
     assert told == [("PROPFIND", "/nowhere/", "404 Not Found")]
 
 
-def test_the_command_serves_a_pass_and_ends_on_a_signal(tmp_path: Path):
+def test_the_command_serves_a_pass_and_ends_on_a_signal(tmp_path: Path) -> None:
     recording = record(tmp_path / "recording")
     command = [sys.executable, "-m", "shared.rehearsal.station", str(tmp_path / "served"), str(recording)]
     process = subprocess.Popen([*command, "--rate", "0.4"], stdout=subprocess.PIPE, text=True)

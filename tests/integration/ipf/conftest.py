@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from functions.ipf.common.annotated import Annotation
@@ -39,7 +40,7 @@ def scene_sun_zenith(flight: Flight) -> float:
     """The one sun zenith under which a surface scene is lifted to the top of the atmosphere."""
     lon, lat = flight.datatake.position
     centre = flight.model.first_line_time + round(SCENE_NS * flight.datatake.scenes / 2)
-    return float(sun_angles(lon, lat, centre)[0])
+    return float(sun_angles(np.array(lon), np.array(lat), centre)[0])
 
 
 def make_level0(

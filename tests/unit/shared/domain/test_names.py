@@ -19,7 +19,12 @@ sessions = st.one_of(
     st.builds(SessionId, stamps, st.integers(0, 999_999), st.none(), st.integers(0, 999)),
 )
 tiles = st.from_regex(r"(0[1-9]|[1-5][0-9]|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]", fullmatch=True)
-digits = lambda n: st.integers(0, 10**n - 1).map(lambda i: f"{i:0{n}d}")  # noqa: E731  a one-line strategy
+
+
+def digits(count: int) -> st.SearchStrategy[str]:
+    return st.integers(0, 10**count - 1).map(lambda number: f"{number:0{count}d}")
+
+
 stamp_text = stamps.map(lambda t: f"{t:%Y%m%dT%H%M%S}")
 suffixes = st.lists(
     st.one_of(

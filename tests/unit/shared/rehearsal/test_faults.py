@@ -40,7 +40,7 @@ SIZE = SENTINEL2.cadu_octets
         ("traversal:name=../../x", Traversal("../../x")),
     ],
 )
-def test_faults_are_written_as_short_texts(text: str, fault: object):
+def test_faults_are_written_as_short_texts(text: str, fault: object) -> None:
     assert parse_fault(text) == fault
     assert describe_fault(parse_fault(text))["fault"] == text.partition(":")[0]
 
@@ -59,7 +59,7 @@ def test_faults_are_written_as_short_texts(text: str, fault: object):
         "retransfer:channel=1,number=1,tree=OAK",
     ],
 )
-def test_faults_that_mean_nothing_are_refused(text: str):
+def test_faults_that_mean_nothing_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="fault"):
         parse_fault(text)
 
@@ -74,7 +74,7 @@ def disturbed(plan: FaultPlan, stream: bytes, batches: list[int]) -> bytes:
 
 
 @given(st.integers(0, 30), st.integers(1, 12), st.lists(st.integers(0, 9), max_size=6))
-def test_dropped_frames_do_not_depend_on_batches(first: int, frames: int, batches: list[int]):
+def test_dropped_frames_do_not_depend_on_batches(first: int, frames: int, batches: list[int]) -> None:
     rows = [bytes([index]) * SIZE for index in range(32)]
     kept = [row for index, row in enumerate(rows) if not first <= index < first + frames]
     plan = FaultPlan((DropFrames(1, first, frames), DropFrames(2, 0, 32)))
@@ -82,7 +82,9 @@ def test_dropped_frames_do_not_depend_on_batches(first: int, frames: int, batche
 
 
 @given(st.integers(0, 31), st.integers(1, 255), st.lists(st.integers(0, 9), max_size=6))
-def test_a_corrupted_frame_has_just_so_many_other_octets_in_one_code_word(frame: int, symbols: int, batches: list[int]):
+def test_a_corrupted_frame_has_just_so_many_other_octets_in_one_code_word(
+    frame: int, symbols: int, batches: list[int]
+) -> None:
     stream = bytes(32 * SIZE)
     after = np.frombuffer(disturbed(FaultPlan((CorruptFrame(1, frame, symbols),)), stream, batches), np.uint8)
     touched = np.argwhere(after.reshape(32, SIZE))
@@ -92,7 +94,7 @@ def test_a_corrupted_frame_has_just_so_many_other_octets_in_one_code_word(frame:
     assert touched[:, 1].min() >= 4
 
 
-def test_noise_flips_as_many_bits_as_its_rate_says():
+def test_noise_flips_as_many_bits_as_its_rate_says() -> None:
     stream = bytes(200 * SIZE)
     after = disturbed(FaultPlan((BitNoise(1, 1e-3),)), stream, [])
     flipped = int(np.unpackbits(np.frombuffer(after, np.uint8)).sum())

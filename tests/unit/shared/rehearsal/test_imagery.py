@@ -38,7 +38,7 @@ def geotiff(
 ALL = [band.name for band in BANDS]
 
 
-def test_thirteen_bands_are_an_l1c_image_in_order(tmp_path: Path):
+def test_thirteen_bands_are_an_l1c_image_in_order(tmp_path: Path) -> None:
     scene = open_scene(geotiff(tmp_path / "toa.tif", ALL))
     assert (scene.kind, scene.epsg) == ("toa", 32632)
     for number, band in enumerate(BANDS, 1):
@@ -50,14 +50,14 @@ def test_thirteen_bands_are_an_l1c_image_in_order(tmp_path: Path):
     assert again.reflectance(BANDS[3], 32632, X, Y) == scene.reflectance(BANDS[3], 32632, X, Y)
 
 
-def test_twelve_bands_are_an_l2a_image_with_a_faint_b10(tmp_path: Path):
+def test_twelve_bands_are_an_l2a_image_with_a_faint_b10(tmp_path: Path) -> None:
     scene = open_scene(geotiff(tmp_path / "boa.tif", [name for name in ALL if name != "B10"]))
     assert scene.kind == "surface"
     assert scene.reflectance(band_named("B10"), 32632, X, Y) == pytest.approx(CIRRUS_REFLECTANCE)
     assert scene.reflectance(band_named("B11"), 32632, X, Y) == pytest.approx(1.1)
 
 
-def test_descriptions_name_the_bands_and_a_tag_the_offset(tmp_path: Path):
+def test_descriptions_name_the_bands_and_a_tag_the_offset(tmp_path: Path) -> None:
     names = ["B8A", "B12", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B11"]
     scene = open_scene(geotiff(tmp_path / "named.tif", names, described=True, offset=-1000))
     assert scene.reflectance(band_named("B8A"), 32632, X, Y) == pytest.approx(0.0, abs=1e-6)
@@ -67,12 +67,12 @@ def test_descriptions_name_the_bands_and_a_tag_the_offset(tmp_path: Path):
     assert explicit.reflectance(band_named("B8A"), 32632, X, Y) == pytest.approx(0.1)
 
 
-def test_fine_pixels_are_averaged_to_the_band_s_own(tmp_path: Path):
+def test_fine_pixels_are_averaged_to_the_band_s_own(tmp_path: Path) -> None:
     scene = open_scene(geotiff(tmp_path / "toa.tif", ALL))
     assert [scene.raster(band_named(name)).pixel for name in ("B02", "B05", "B01")] == [10, 20, 60]
 
 
-def test_beyond_its_edges_the_image_is_mirrored(tmp_path: Path):
+def test_beyond_its_edges_the_image_is_mirrored(tmp_path: Path) -> None:
     scene = open_scene(geotiff(tmp_path / "toa.tif", ALL))
     assert scene.reflectance(BANDS[1], 32632, X + 50_000, Y - 70_000) == pytest.approx(0.2)
 
@@ -86,19 +86,21 @@ def test_beyond_its_edges_the_image_is_mirrored(tmp_path: Path):
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_images_that_cannot_be_a_scene_are_refused(tmp_path: Path, names: list[str], crs: str | None, message: str):
+def test_images_that_cannot_be_a_scene_are_refused(
+    tmp_path: Path, names: list[str], crs: str | None, message: str
+) -> None:
     path = geotiff(tmp_path / "bad.tif", names, crs=crs)
     with pytest.raises(BadInputError, match=message):
         open_scene(path)
 
 
-def test_named_bands_must_be_complete(tmp_path: Path):
+def test_named_bands_must_be_complete(tmp_path: Path) -> None:
     path = geotiff(tmp_path / "bad.tif", ["B02", "B03"], described=True)
     with pytest.raises(BadInputError, match="every band but B10"):
         open_scene(path)
 
 
-def test_what_is_no_image_is_refused(tmp_path: Path):
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.tif").write_text("no image")
     with pytest.raises(BadInputError, match="an image that GDAL reads"):
         open_scene(tmp_path / "text.tif")
@@ -107,7 +109,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("east", [500_200.0, 502_500.0])
-def test_a_part_of_an_image_is_the_same_image(tmp_path: Path, east: float):
+def test_a_part_of_an_image_is_the_same_image(tmp_path: Path, east: float) -> None:
     path = tmp_path / "large.tif"
     profile = {"driver": "GTiff", "width": 900, "height": 900, "count": 13, "dtype": "uint16", "crs": "EPSG:32632"}
     values = np.random.default_rng(2).integers(0, 9000, (13, 900, 900)).astype(np.uint16)
@@ -122,7 +124,7 @@ def test_a_part_of_an_image_is_the_same_image(tmp_path: Path, east: float):
         assert smaller == (east > 501_000)  # whose surroundings leave the image is read whole
 
 
-def test_metadata_with_entities_is_refused_or_read_without_them(tmp_path: Path):
+def test_metadata_with_entities_is_refused_or_read_without_them(tmp_path: Path) -> None:
     images = tmp_path / "GRANULE" / "x" / "IMG_DATA"
     images.mkdir(parents=True)
     bomb = (
@@ -133,7 +135,7 @@ def test_metadata_with_entities_is_refused_or_read_without_them(tmp_path: Path):
         open_scene(tmp_path)
 
 
-def test_a_real_l2a_product_is_a_surface_scene(real_data: Path):
+def test_a_real_l2a_product_is_a_surface_scene(real_data: Path) -> None:
     (folder,) = (real_data / "l2a_safe").glob("*.SAFE")
     scene = open_scene(folder)
     assert (scene.kind, scene.epsg) == ("surface", 32629)

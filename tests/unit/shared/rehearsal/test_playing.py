@@ -49,36 +49,36 @@ def order(*faults: DeliveryFault) -> list[str]:
     return [delivery.path for delivery in deliveries(PATHS, faults)]
 
 
-def test_chunks_of_both_channels_come_in_turn_and_dsibs_last():
+def test_chunks_of_both_channels_come_in_turn_and_dsibs_last() -> None:
     assert order() == USUAL
     assert deliveries(PATHS) == [Delivery(name) for name in USUAL]
 
 
-def test_a_dsib_may_come_first():
+def test_a_dsib_may_come_first() -> None:
     assert order(DsibFault(2, "first")) == [path(2, None), *[name for name in USUAL if name != path(2, None)]]
 
 
-def test_a_late_chunk_comes_after_everything_else():
+def test_a_late_chunk_comes_after_everything_else() -> None:
     assert order(LateChunk(1, 2)) == [*[name for name in USUAL if name != path(1, 2)], path(1, 2)]
 
 
-def test_an_absent_dsib_never_comes():
+def test_an_absent_dsib_never_comes() -> None:
     assert path(1, None) not in order(DsibFault(1, "absent"))
 
 
-def test_a_retransferred_chunk_comes_twice():
+def test_a_retransferred_chunk_comes_twice() -> None:
     found = deliveries(PATHS, [RetransferChunk(2, 1, "RETRANSFER")])
     assert found[1] == Delivery(path(2, 1), "damaged")
     assert found[-1] == Delivery(path(2, 1), "whole", "RETRANSFER")
 
 
 @pytest.mark.parametrize("fault", [LateChunk(1, 9), TruncateChunk(3, 1)])
-def test_faults_of_files_that_are_not_there_are_refused(fault: DeliveryFault):
+def test_faults_of_files_that_are_not_there_are_refused(fault: DeliveryFault) -> None:
     with pytest.raises(ConfigurationError, match="expected a file that the session has"):
         deliveries(PATHS, [fault])
 
 
-def test_a_pass_leaves_the_recording_at_the_station(recording: Path, tmp_path: Path):
+def test_a_pass_leaves_the_recording_at_the_station(recording: Path, tmp_path: Path) -> None:
     seen: list[str] = []
     Pass(recording, tmp_path / "served").play(lambda delivery: seen.append(delivery.path))
     assert seen == USUAL
@@ -87,12 +87,12 @@ def test_a_pass_leaves_the_recording_at_the_station(recording: Path, tmp_path: P
     assert (tmp_path / "served" / "RETRANSFER").is_dir()
 
 
-def test_some_stations_have_a_folder_of_their_own(recording: Path, tmp_path: Path):
+def test_some_stations_have_a_folder_of_their_own(recording: Path, tmp_path: Path) -> None:
     Pass(recording, tmp_path / "served", station_folder="SGS_").play()
     assert (tmp_path / "served" / "NOMINAL" / "SGS_" / path(1, 1)).is_file()
 
 
-def test_only_whole_files_are_ever_seen(recording: Path, tmp_path: Path):
+def test_only_whole_files_are_ever_seen(recording: Path, tmp_path: Path) -> None:
     def look(_: Delivery) -> None:
         for name in (tmp_path / "served").rglob("*"):
             if name.is_file():
@@ -102,7 +102,7 @@ def test_only_whole_files_are_ever_seen(recording: Path, tmp_path: Path):
     Pass(recording, tmp_path / "served").play(look)
 
 
-def test_a_pass_can_be_stopped_between_files(recording: Path, tmp_path: Path):
+def test_a_pass_can_be_stopped_between_files(recording: Path, tmp_path: Path) -> None:
     player = Pass(recording, tmp_path / "served", bytes_s=1.0)  # 1000 s for the first file
     seen: list[Delivery] = []
     first = threading.Event()
@@ -125,13 +125,13 @@ def play(recording: Path, tmp_path: Path, *faults: DeliveryFault) -> Path:
     return tmp_path / "served" / "NOMINAL"
 
 
-def test_a_truncated_chunk_is_short(recording: Path, tmp_path: Path):
+def test_a_truncated_chunk_is_short(recording: Path, tmp_path: Path) -> None:
     shown = play(recording, tmp_path, TruncateChunk(1, 2, 77)) / path(1, 2)
     assert shown.read_bytes() == (recording / path(1, 2)).read_bytes()[:77]
 
 
 @pytest.mark.parametrize("tree", ["NOMINAL", "RETRANSFER"])
-def test_a_chunk_that_is_sent_again_is_whole_and_newer(recording: Path, tmp_path: Path, tree: str):
+def test_a_chunk_that_is_sent_again_is_whole_and_newer(recording: Path, tmp_path: Path, tree: str) -> None:
     player = Pass(recording, tmp_path / "served", FaultPlan((RetransferChunk(1, 2, tree),)))  # type: ignore[arg-type]
     whole = (recording / path(1, 2)).read_bytes()
     first = tmp_path / "served" / "NOMINAL" / path(1, 2)
@@ -151,7 +151,7 @@ def test_a_chunk_that_is_sent_again_is_whole_and_newer(recording: Path, tmp_path
         assert int(again.stat().st_mtime) > modified
 
 
-def test_a_dsib_may_be_no_xml_or_a_bomb(recording: Path, tmp_path: Path):
+def test_a_dsib_may_be_no_xml_or_a_bomb(recording: Path, tmp_path: Path) -> None:
     shown = play(recording, tmp_path, DsibFault(1, "not-xml"), DsibFault(2, "entity-bomb"))
     with pytest.raises(ParseError):
         fromstring((shown / path(1, None)).read_bytes())
@@ -159,7 +159,7 @@ def test_a_dsib_may_be_no_xml_or_a_bomb(recording: Path, tmp_path: Path):
         fromstring((shown / path(2, None)).read_bytes())
 
 
-def test_a_dsib_may_be_corrected_later(recording: Path, tmp_path: Path):
+def test_a_dsib_may_be_corrected_later(recording: Path, tmp_path: Path) -> None:
     player = Pass(recording, tmp_path / "served", FaultPlan((DsibFault(1, "corrected-later"),)))
     shown = tmp_path / "served" / "NOMINAL" / path(1, None)
     names: list[list[str]] = []
@@ -173,7 +173,7 @@ def test_a_dsib_may_be_corrected_later(recording: Path, tmp_path: Path):
     assert names[0] == names[1][:2]
 
 
-def test_clutter_stands_among_the_files(recording: Path, tmp_path: Path):
+def test_clutter_stands_among_the_files(recording: Path, tmp_path: Path) -> None:
     shown = play(recording, tmp_path, Clutter())
     folder = shown / PLAN.folder / "ch_1"
     assert (folder / f".{PLAN.dsdb(1, 1)}.part").is_file()
@@ -182,12 +182,12 @@ def test_clutter_stands_among_the_files(recording: Path, tmp_path: Path):
     assert len(list(shown.rglob("DCS_*.raw"))) == 5
 
 
-def test_a_folder_without_a_session_cannot_be_played(tmp_path: Path):
+def test_a_folder_without_a_session_cannot_be_played(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="the files of a session"):
         Pass(tmp_path, tmp_path / "served")
 
 
-def test_channel_folders_have_several_names():
+def test_channel_folders_have_several_names() -> None:
     renamed = [name.replace("/ch_", "/ch0") for name in PATHS]
     found = [delivery.path for delivery in deliveries(renamed, [replace(LateChunk(1, 1), number=3)])]
     assert found[-1] == path(1, 3).replace("/ch_", "/ch0")

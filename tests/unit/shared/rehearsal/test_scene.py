@@ -37,7 +37,7 @@ def keys(of: BandRaster, x: float, y: float) -> float:
             return 1.5 * d**3 - 2.5 * d**2 + 1
         return -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2 if d < 2 else 0.0
 
-    mode = "symmetric" if of.mirrored else "wrap"
+    mode: Literal["symmetric", "wrap"] = "symmetric" if of.mirrored else "wrap"
     column, row = (x - of.left) / of.pixel - 0.5, (of.top - y) / of.pixel - 0.5
     pad = 20_000 // 9
     rows = np.pad(np.arange(9), pad, mode=mode)
@@ -50,19 +50,19 @@ def keys(of: BandRaster, x: float, y: float) -> float:
 
 
 @given(st.booleans(), st.floats(-2e4, 2e4), st.floats(-2e4, 2e4))
-def test_sampling_is_cubic_convolution_inside_and_beyond_the_raster(mirrored: bool, x: float, y: float):
+def test_sampling_is_cubic_convolution_inside_and_beyond_the_raster(mirrored: bool, x: float, y: float) -> None:
     of = raster(mirrored=mirrored)
     assert of.sample(np.array([x]), np.array([y]))[0] == pytest.approx(keys(of, x, y), abs=2e-5)
 
 
 @pytest.mark.parametrize("mirrored", [True, False])
-def test_pixel_centres_have_the_raster_s_own_values(mirrored: bool):
+def test_pixel_centres_have_the_raster_s_own_values(mirrored: bool) -> None:
     of = raster(mirrored=mirrored)
     x, y = np.meshgrid(305.0 + 10 * np.arange(7), 895.0 - 10 * np.arange(9))
     assert of.sample(x, y) == pytest.approx(of.values * 1e-4 - 0.1, abs=2e-6)
 
 
-def test_the_same_seed_gives_the_same_landscape(landscape: ProceduralLandscape):
+def test_the_same_seed_gives_the_same_landscape(landscape: ProceduralLandscape) -> None:
     band = band_named("B05")
     again = rebuild(landscape.describe())
     x, y = np.array([500_123.0, 511_000.4]), np.array([4_950_001.0, 4_949_000.9])
@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_landscape(landscape: ProceduralLandscape):
     assert not np.array_equal(landscape.cover(), ProceduralLandscape(8, 32632).cover())
 
 
-def test_every_class_is_there_and_clouds_shine(landscape: ProceduralLandscape):
+def test_every_class_is_there_and_clouds_shine(landscape: ProceduralLandscape) -> None:
     shares = np.bincount(landscape.cover().ravel(), minlength=len(CLASSES)) / landscape.cover().size
     assert (shares[:-1] > 0.001).all()
     assert shares[CLASSES.index("water")] < 0.3
@@ -78,7 +78,7 @@ def test_every_class_is_there_and_clouds_shine(landscape: ProceduralLandscape):
     assert 0.005 < (values > 0.4).mean() < 0.2
 
 
-def test_without_clouds_the_ground_is_the_spectrum_of_its_class():
+def test_without_clouds_the_ground_is_the_spectrum_of_its_class() -> None:
     clear = ProceduralLandscape(7, 32632, clouds=False)
     band = band_named("B08")
     cover, ground = clear.cover(), clear.raster(band).values * 5e-5
@@ -87,7 +87,7 @@ def test_without_clouds_the_ground_is_the_spectrum_of_its_class():
         assert np.median(there) == pytest.approx(band_spectrum(name)[band.index], rel=0.08)
 
 
-def test_the_landscape_may_be_asked_for_in_another_zone(landscape: ProceduralLandscape):
+def test_the_landscape_may_be_asked_for_in_another_zone(landscape: ProceduralLandscape) -> None:
     from pyproj import Transformer
 
     x, y = np.array([330_000.0]), np.array([4_950_000.0])
@@ -105,7 +105,7 @@ def interpolated(
 
 
 @pytest.mark.parametrize("band", BANDS, ids=lambda band: band.name)
-def test_resampling_the_landscape_costs_little(landscape: ProceduralLandscape, band: Band):
+def test_resampling_the_landscape_costs_little(landscape: ProceduralLandscape, band: Band) -> None:
     """Sampled on a turned grid and interpolated back: the bound that products are judged by."""
     step = float(band.resolution)
     angle = np.radians(12.0)
@@ -141,7 +141,7 @@ class Ground:
 
 
 @given(st.sampled_from([band for band in BANDS if band.name != "B10"]), st.floats(20, 60), st.floats(0.05, 0.4))
-def test_a_surface_scene_is_lifted_through_the_atmosphere(band: Band, zenith: float, aot: float):
+def test_a_surface_scene_is_lifted_through_the_atmosphere(band: Band, zenith: float, aot: float) -> None:
     scene = Ground()
     x, y = np.full(5, 333.0), np.linspace(800, 900, 5)
     air = Atmosphere(aot, 2.0)
@@ -150,6 +150,6 @@ def test_a_surface_scene_is_lifted_through_the_atmosphere(band: Band, zenith: fl
     assert toa == pytest.approx(toa_from_surface(surface, band.name, zenith, aot, 2.0), rel=1e-4, abs=1e-5)
 
 
-def test_a_truth_that_names_no_known_scene_is_refused():
+def test_a_truth_that_names_no_known_scene_is_refused() -> None:
     with pytest.raises(BadInputError, match="a landscape or an image"):
         rebuild({"type": "landscape", "seed": "1"})

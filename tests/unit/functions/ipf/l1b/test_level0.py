@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,13 +36,13 @@ BAND = BANDS[0]
 DESCRIPTOR = DatatakeDescriptor("S2A", 57_405, 65, 10**18, "INS-NOBS", (6,), 1, 10**18 + 5 * 10**9, 1, 1, 1)
 
 
-def stored(*packets: tuple[int, bytes], **flags: bool) -> bytes:
+def stored(*packets: tuple[int, bytes], **flags: Any) -> bytes:
     """Packets of (APID, user data) as an L0 file has them."""
     made = [SpacePacket(apid, 0, 10**18, data).encode() for apid, data in packets]
     return b"".join(replace(RECEIVED, length=len(p) - 7, **flags).encode() + p for p in made)
 
 
-def block(number: int, value: int, **changed: int) -> tuple[int, bytes]:
+def block(number: int, value: int, **changed: Any) -> tuple[int, bytes]:
     samples = np.full((16, BAND.width), value, np.uint16)
     made = ImageBlock(6, BAND.index, 1, number, 16, BAND.width, COMPRESSION_CCSDS121, compress(samples))
     return image_apid(6, BAND.index), replace(made, **changed).encode()
