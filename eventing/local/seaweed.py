@@ -98,6 +98,8 @@ class SeaweedStore:
             "-admin.ui=false",
             "-webdav=false",
             "-master.telemetry=false",
+            # Every bucket grows volumes of its own; a small disk has room for few of the size that it would choose.
+            "-master.volumeSizeLimitMB=64",
         ]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", *(f"-{name}.port={port}" for name, port in ports.items())]
         env = {**os.environ, "GOMEMLIMIT": "256MiB", "HOME": str(self._dir)}

@@ -57,7 +57,8 @@ def running_weed(binary: str, folder: Path) -> Iterator[Settings]:
     command = [binary, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder}/s3.json"]
     command += [f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
     command += [f"-admin.port={admin}", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command += ["-master.telemetry=false"]
+    # Every bucket takes volumes of its own, and their number is what the disk holds of this size.
+    command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=16"]
     settings = Settings(
         store_endpoint=f"http://127.0.0.1:{s3}",
         store_access_key=SecretStr(access),
