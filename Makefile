@@ -1,7 +1,8 @@
-# make run    the main job: a downlink session becomes L0, L1C and L2A products, on this machine
-# make test   all tests
-# make check  formatter, linter, types, import contracts
-# make lock   new lock files
+# make run        the main job: a downlink session becomes L0, L1C and L2A products, on this machine
+# make test       all tests; make unit: the quick ones
+# make check      formatter, linter, types, import contracts
+# make benchmark  figures, as ratios in one run
+# make lock       new lock files
 # Each makes its own .venv, the first time and again whenever the lock files change.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -28,8 +29,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-benchmark: $(VENV)/.dev
-	@for file in tests/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+benchmark: $(VENV)/.benchmark
+	@for file in tests/benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 # Debian has venv in a package of its own: it is installed where that is allowed, and asked for where it is not.
 $(BIN)/python:
@@ -40,22 +42,27 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.benchmark: requirements/benchmark.txt $(VENV)/.dev
+	$(BIN)/python -m pip install -qq --require-hashes -r requirements/benchmark.txt
+	@touch $@
 
 LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
   --python-version 3.11 --prerelease if-necessary-or-explicit pyproject.toml requirements/build.in
 lock: $(VENV)/.dev
-	$(BIN)/python -m pip install -q uv
+	$(BIN)/python -m pip install -qq uv
 	$(LOCK) -o requirements/functions.txt
 	$(LOCK) --extra processors --extra local -o requirements/run.txt
 	$(LOCK) --all-extras --group dev -o requirements/dev.txt
+	$(LOCK) --all-extras --group benchmark -o requirements/benchmark.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runs
