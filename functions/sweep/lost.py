@@ -73,12 +73,19 @@ def lost_files(story: Story, now: datetime, grace: timedelta) -> Iterator[Object
     if story.complete is not None:
         return
     for name, seen in story.seen.items():
-        receipt = story.receipts.get(name)
-        if _old(seen, now, grace) and (receipt is None or receipt.modified < seen.modified):
+        if name not in story.receipts and _old(seen, now, grace):
             yield seen
     newest = max(story.receipts.values(), key=lambda info: info.modified, default=None)
     if newest is not None and _old(newest, now, grace):
         yield newest
+
+
+def answered_files(story: Story, now: datetime, grace: timedelta) -> Iterator[tuple[ObjectInfo, ObjectInfo]]:
+    """(seen record, receipt) of each file of a session that was not assembled; are they of one version?"""
+    if story.complete is None:
+        for name, seen in story.seen.items():
+            if name in story.receipts and _old(seen, now, grace):
+                yield seen, story.receipts[name]
 
 
 def lost_work(story: Story, now: datetime, grace: timedelta) -> Iterator[tuple[Work, str]]:

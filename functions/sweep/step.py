@@ -1,25 +1,30 @@
 """The sweep: rule 4's guarantee. What an open session lacks is found by listing, and its event is sent again.
 
-Its cost grows with what is in flight: closed sessions are never looked at, and within an open one an outcome whose
+Its cost grows with what is in flight: closed sessions are never looked at, and within an open one a record whose
 consequences were once all seen is not read again by this instance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
 
-from functions.sweep.lost import Story, lost_files, lost_work, tell
+from functions.sweep.lost import Story, answered_files, lost_files, lost_work, tell
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
-from shared.errors import ObjectAbsentError
+from shared.errors import ObjectAbsentError, PermanentError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import Complete, Outcome
+from shared.ledger.records import Complete, Outcome, Receipt, Seen
 from shared.ports import JobState, ObjectInfo
 from shared.workflow.accounting import product_key, product_name, published_artifacts
 from shared.workflow.plan import Ready, Source, next_work
 from shared.workflow.sources import read_source
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Sweep:
@@ -27,24 +32,38 @@ class Sweep:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._consequent: set[tuple[str, str]] = set()
+        # Of each open session, the records (by key and etags) from which all has followed.
+        self._done: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
 
     def run(self) -> int:
-        """One sweep over all open sessions and due timers; returns how many events were sent again."""
-        sent = 0
-        for event in self._events():
-            self._services.sink.send(event)
-            sent += 1
+        """One sweep over all open sessions and due timers; returns how many events were sent again.
+
+        What is wrong with one session for good (a record that cannot be read, an event that the broker refuses) does
+        not keep the others from being swept: it is raised at the end.
+        """
+        sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
+        for closed in set(self._done).difference(sessions):
+            del self._done[closed]
+        failures: list[PermanentError] = []
+        sent = self._send(self._timers(), failures)
+        for session in sessions:
+            sent += self._send(self._session(session), failures)
+        if failures:
+            raise failures[0]
         return sent
 
-    def _events(self) -> Iterator[Event]:
-        yield from self._timers()
-        for marker in self._services.ledger.list(keys.OPEN):
-            session = marker.key.removeprefix(keys.OPEN)
-            try:
-                yield from self._session(session)
-            except ObjectAbsentError:
-                continue  # closed while we looked
+    def _send(self, events: Iterable[Event], failures: list[PermanentError]) -> int:
+        sent = 0
+        try:
+            for event in events:
+                self._services.sink.send(event)
+                sent += 1
+        except ObjectAbsentError as error:
+            _log.info("sweep: closed while it was looked at: %s", error)
+        except PermanentError as error:
+            _log.error("sweep: %s", error)
+            failures.append(error)
+        return sent
 
     def _timers(self) -> Iterator[Event]:
         for key, timer in self._services.ledger.due_timers(self._services.clock.now()):
@@ -64,7 +83,7 @@ class Sweep:
         if story.account is not None:
             services.ledger.delete(keys.open_marker(session))
             return
-        for info in lost_files(story, now, grace):
+        for info in (*lost_files(story, now, grace), *self._superseded(session, story, now, grace)):
             yield self._again(info, trace)
         for work, lacks in lost_work(story, now, grace):
             newest = max(work.attempts, default=0)
@@ -74,7 +93,20 @@ class Sweep:
                 yield self._again(work.order, trace)
             elif work.order is not None:
                 yield from self._attempt(work.place, newest, work.order, trace)
-        yield from self._consequences(story, listing, trace)
+        yield from self._consequences(session, story, listing, trace)
+
+    def _superseded(self, session: str, story: Story, now: datetime, grace: timedelta) -> Iterator[ObjectInfo]:
+        """Seen records whose receipt is of another version. Only the records say so: stores tell time by the second."""
+        done, ledger = self._done[session], self._services.ledger
+        pairs = {(seen.key, seen.etag, got.etag): (seen, got) for seen, got in answered_files(story, now, grace)}
+        pairs = {mark: pair for mark, pair in pairs.items() if mark not in done}
+        listed = ledger.read_many([seen.key for seen, _ in pairs.values()], Seen)
+        receipts = ledger.read_many([got.key for _, got in pairs.values()], Receipt)
+        for (mark, (info, _)), seen, got in zip(pairs.items(), listed, receipts, strict=True):
+            if (seen.size, seen.modified) == (got.size, got.modified):
+                done.add(mark)
+            else:
+                yield info
 
     def _again(self, info: ObjectInfo, trace: str) -> Event:
         bucket = self._services.settings.bucket_ledger
@@ -88,18 +120,19 @@ class Sweep:
         elif state.phase in {"succeeded", "failed"}:
             yield job_ended(place, number, state, trace)
 
-    def _consequences(self, story: Story, listing: dict[str, ObjectInfo], trace: str) -> Iterator[Event]:
+    def _consequences(self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str) -> Iterator[Event]:
         """complete.json and outcomes from which not everything has followed yet."""
+        done = self._done[session]
         now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
         sources = [story.complete, *(work.outcome for work in story.work.values())]
         waiting = False
         for info in sources:
-            if info is None or (info.key, info.etag) in self._consequent:
+            if info is None or (info.key, info.etag) in done:
                 continue
             if info.modified + grace > now:
                 waiting = True
             elif self._followed(read_source(self._services.ledger, info.key), listing):
-                self._consequent.add((info.key, info.etag))
+                done.add((info.key, info.etag))
             else:
                 waiting = True
                 yield self._again(info, trace)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from functions.station_poll.step import StationPoll
+from functions.sweep.step import Sweep
+from shared.adapters.memory import MemoryStore
+from shared.bootstrap import Services
+from shared.domain.events import Event
+from shared.errors import BadInputError, PermanentError, StoreUnavailableError
+from shared.ledger import keys
+from shared.ledger.records import Receipt, Seen, timer_due
+from shared.ports import ObjectInfo
+from shared.settings import Settings
+from tests.support.house import START, VirtualClock
+from tests.support.standin import SESSION, StandInStation
+
+FILE = f"DCS_05_{SESSION}_ch1_DSDB_00001.raw"
+OTHER = "S2B_20261122101500000124"
+SEEN = keys.seen(SESSION, FILE)
+
+
+class Reads(MemoryStore):
+    """Notes what is read."""
+
+    read_keys: list[str]
+
+    def get(self, bucket: str, key: str) -> tuple[bytes, ObjectInfo]:
+        self.read_keys.append(key)
+        return super().get(bucket, key)
+
+
+class Sink:
+    """Keeps events; refuses those about ``refused``."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.refused: dict[str, Exception] = {}
+
+    def send(self, event: Event) -> None:
+        for part, error in self.refused.items():
+            if part in event.subject:
+                raise error
+        self.events.append(event)
+
+    @property
+    def subjects(self) -> list[str]:
+        return [event.subject for event in self.events]
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def services(sink: Sink) -> Services:
+    clock = VirtualClock()
+    made = Services(Settings(sweep_grace_s=20), clock)
+    store = Reads(clock)
+    store.read_keys = []
+    vars(made).update(store=store, stations={"SGS_": StandInStation()}, sink=sink)
+    return made
+
+
+def see(services: Services, session: str = SESSION, content: bytes = b"x", modified: datetime = START) -> None:
+    found = services.stations["SGS_"]
+    assert isinstance(found, StandInStation)
+    found.put(FILE.replace(SESSION, session), content, modified, session=session)
+    found.held = {path.replace("/S2A/", f"/{session[:3]}/"): held for path, held in found.held.items()}
+    StationPoll(services).run()
+
+
+def receive(services: Services, size: int, modified: datetime = START) -> None:
+    receipt = Receipt(
+        created=START, session=SESSION, file=FILE, key=FILE, size=size, sha256="0" * 64, etag="e", modified=modified
+    )
+    assert services.ledger.create(keys.receipt(SESSION, FILE), receipt)
+
+
+def later(services: Services, seconds: float = 60) -> None:
+    assert isinstance(services.clock, VirtualClock)
+    services.clock.advance(seconds)
+
+
+def test_a_file_that_was_not_received_is_announced_again_after_the_grace(services: Services, sink: Sink) -> None:
+    see(services)
+    sweep = Sweep(services)
+    assert sweep.run() == 0
+    later(services)
+    assert sweep.run() == 1
+    assert sink.subjects == [SEEN]
+
+
+def test_a_newer_version_seen_in_the_second_of_the_receipt_is_not_lost(services: Services, sink: Sink) -> None:
+    """Stores tell the time of a write by the second: the records alone say which version was received."""
+    see(services, content=b"x")
+    see(services, content=b"whole", modified=START + timedelta(seconds=5))
+    receive(services, size=1)
+    later(services)
+    Sweep(services).run()
+    assert SEEN in sink.subjects
+    assert services.ledger.read(SEEN, Seen).size == 5
+
+
+def test_a_file_that_was_received_is_looked_at_once_by_an_instance(services: Services, sink: Sink) -> None:
+    see(services)
+    receive(services, size=1)
+    later(services)
+    store, sweep = services.store, Sweep(services)
+    assert isinstance(store, Reads)
+    store.read_keys.clear()
+    sweep.run()
+    assert sorted(store.read_keys) == sorted([SEEN, keys.receipt(SESSION, FILE)])
+    sweep.run()
+    assert len(store.read_keys) == 2
+    assert SEEN not in sink.subjects
+    assert set(sink.subjects) == {keys.receipt(SESSION, FILE)}, "the session may have to be assembled"
+
+
+@pytest.mark.parametrize("trouble", ["a record that cannot be read", "an event that is refused"])
+def test_one_session_that_is_broken_does_not_keep_the_others_from_being_swept(
+    services: Services, sink: Sink, trouble: str
+) -> None:
+    see(services)
+    see(services, OTHER)
+    if trouble == "an event that is refused":
+        sink.refused[SESSION] = PermanentError("refused")
+    else:
+        services.store.put(services.settings.bucket_ledger, keys.complete(SESSION), b"not JSON")
+    later(services)
+    with pytest.raises(PermanentError):
+        Sweep(services).run()
+    assert sink.subjects == [keys.seen(OTHER, FILE.replace(SESSION, OTHER))]
+
+
+def test_a_timer_that_cannot_be_read_does_not_stop_the_sweep(services: Services, sink: Sink) -> None:
+    see(services)
+    services.store.put(services.settings.bucket_ledger, keys.timer(START, "retry", "x"), b"{}")
+    later(services)
+    with pytest.raises(BadInputError, match="timers/"):
+        Sweep(services).run()
+    assert sink.subjects == [SEEN]
+
+
+def test_a_broker_that_is_down_is_not_asked_for_each_session(services: Services, sink: Sink) -> None:
+    see(services)
+    see(services, OTHER)
+    sink.refused = {"": StoreUnavailableError("down")}
+    later(services)
+    with pytest.raises(StoreUnavailableError):
+        Sweep(services).run()
+
+
+def test_only_due_timers_are_sent(services: Services, sink: Sink) -> None:
+    for minutes in (-5, 0, 5):
+        due = START + timedelta(minutes=minutes, seconds=30)
+        services.ledger.create(keys.timer(due, "retry", str(minutes)), timer_due(START, due, "retry", SESSION))
+    Sweep(services).run()
+    assert [event.time for event in sink.events] == [START + timedelta(minutes=-5, seconds=30)]
+
+
+def test_what_is_remembered_of_a_session_is_forgotten_with_it(services: Services) -> None:
+    see(services)
+    receive(services, size=1)
+    later(services)
+    sweep = Sweep(services)
+    sweep.run()
+    assert sweep._done[SESSION]
+    services.ledger.delete(keys.open_marker(SESSION))
+    sweep.run()
+    assert not sweep._done
