@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from threading import Lock
+from functools import partial
+from threading import Lock, Thread
 from typing import Final, Literal
 
 from functions.station_poll.changes import Known, changes, session_of
@@ -21,6 +24,7 @@ from shared.telemetry import session_traceparent, span
 _log: Final = logging.getLogger(__name__)
 
 Place = tuple[Literal["NOMINAL", "RETRANSFER"], str, str]
+Polled = tuple[int, list[S2psError]]
 
 
 @dataclass
@@ -28,15 +32,18 @@ class StationPoll:
     """Polls with the memory of one instance; what is forgotten is read again from the ledger."""
 
     services: Services
+    patience_s: float = 5.0
     _open: dict[str, Memory] = field(default_factory=dict)
     _closed: set[str] = field(default_factory=set)
+    _under_way: dict[str, Future[Polled]] = field(default_factory=dict)
     _busy: Lock = field(default_factory=Lock)
 
     def run(self) -> int:
         """Poll all stations once; returns how many files were new or changed.
 
-        One station's or session's trouble does not keep the others from being polled: it is raised at the end. A poll
-        that finds another under way in this instance leaves the work to it.
+        One station's or session's trouble does not keep the others from being polled: it is raised at the end. Nor does
+        a station that hangs: it is given ``patience_s``, goes on beside the others, and is not polled anew before its
+        answer or its time-out. A poll that finds another under way in this instance leaves the work to it.
         """
         if not self._busy.acquire(blocking=False):
             return 0
@@ -50,27 +57,36 @@ class StationPoll:
         markers = {info.key.removeprefix(keys.OPEN) for info in self.services.ledger.list(keys.OPEN)}
         for session in set(self._open) - markers:
             del self._open[session]
-        for station in self.services.stations.values():
-            try:
-                found += self._poll_station(station, markers, failures)
-            except S2psError as error:
-                failures.append(error)
+        for name, station in self.services.stations.items():
+            polled = self._under_way.pop(name, None)
+            if polled is None:
+                polled = _beside(partial(self._poll_station, station, markers))
+                wait([polled], self.patience_s)
+            if polled.done():
+                found += polled.result()[0]
+                failures += polled.result()[1]
+            else:
+                self._under_way[name] = polled
+                failures.append(StationUnavailableError(f"station {name}: its listing takes longer than a poll"))
         _raise(failures)
         return found
 
-    def _poll_station(self, station: Station, markers: set[str], failures: list[S2psError]) -> int:
+    def _poll_station(self, station: Station, markers: set[str]) -> Polled:
         places: dict[SessionId, list[Place]] = defaultdict(list)
-        for place in station.sessions():
-            session = session_of(place[2])
-            if session is not None:
-                places[session].append(place)
-        found = 0
+        found, failures = 0, list[S2psError]()
+        try:
+            for place in station.sessions():
+                session = session_of(place[2])
+                if session is not None:
+                    places[session].append(place)
+        except S2psError as error:
+            return 0, [error]
         for session, where in sorted(places.items(), key=lambda item: (item[0].start, str(item[0]))):
             try:
                 found += self._poll_session(station, session, where, markers)
             except S2psError as error:
                 failures.append(error)
-        return found
+        return found, failures
 
     def _poll_session(self, station: Station, session: SessionId, places: list[Place], markers: set[str]) -> int:
         name = str(session)
@@ -89,7 +105,8 @@ class StationPoll:
         with span("station_poll", traceparent=session_traceparent(name), attributes=attributes) as here:
             writer = Writer(self.services, name, memory, here.traceparent)
             if name not in self._open:
-                writer.begin(places[0][1])
+                if not writer.begin(places[0][1]):
+                    return 0  # another instance opened it just now, for whichever station: the next poll recalls it
                 self._open[name] = memory
             writer.write(found, refused)
         return count
@@ -109,6 +126,20 @@ class StationPoll:
             self._closed.add(session)
             return None
         return Memory(station.name)
+
+
+def _beside(poll: Callable[[], Polled]) -> Future[Polled]:
+    """``poll`` in a thread that a process which ends does not wait for."""
+    future: Future[Polled] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(poll())
+        except BaseException as error:  # noqa: BLE001  whoever asks for the result is told
+            future.set_exception(error)
+
+    Thread(target=run, name="station-poll", daemon=True).start()
+    return future
 
 
 def _raise(failures: list[S2psError]) -> None:

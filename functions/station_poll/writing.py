@@ -40,8 +40,8 @@ class Writer:
     memory: Memory
     trace: str
 
-    def begin(self, satellite: str) -> None:
-        """Open the session. The timer first: a session that is open always has its deadline."""
+    def begin(self, satellite: str) -> bool:
+        """Open the session; False where it is open already. The timer first: what is open always has its deadline."""
         services, now = self.services, self.services.clock.now()
         due = now + timedelta(seconds=services.settings.session_wait_s)
         timer = timer_due(now, due, TIMER, self.session, traceparent=self.trace)
@@ -53,7 +53,7 @@ class Writer:
             station=self.memory.station,
             satellite=satellite,
         )
-        services.ledger.create(keys.open_marker(self.session), marker)
+        return services.ledger.create(keys.open_marker(self.session), marker)
 
     def write(self, found: Changes, refused: list[tuple[str, str]]) -> None:
         """All records of a poll, several at a time, oldest files first; each is tried, then a failure is raised."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Literal
@@ -38,6 +39,19 @@ class Counting(MemoryStore):
 class Down(StandInStation):
     def sessions(self) -> Iterator[tuple[str, str, str]]:  # type: ignore[override]
         raise StationUnavailableError("station MPS_ is down")
+
+
+class Hung(StandInStation):
+    """Does not answer before ``answers`` is set."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.answers, self.calls = threading.Event(), 0
+
+    def sessions(self) -> Iterator[tuple[Literal["NOMINAL", "RETRANSFER"], str, str]]:
+        self.calls += 1
+        assert self.answers.wait(30)
+        yield from super().sessions()
 
 
 class Hostile(StandInStation):
@@ -172,6 +186,49 @@ def test_one_station_that_is_down_does_not_stop_the_others(services: Services) -
     with pytest.raises(StationUnavailableError, match="MPS_"):
         StationPoll(services).run()
     assert services.ledger.exists(keys.seen(SESSION, FILE))
+
+
+def test_a_station_that_hangs_does_not_keep_the_others_waiting(services: Services) -> None:
+    hung = Hung("MPS_")
+    other = f"S2B_{SESSION[4:]}"
+    hung.put(FILE.replace(SESSION, other), b"x", START, session=other)
+    hung.held = {path.replace("/S2A/", "/S2B/"): held for path, held in hung.held.items()}
+    vars(services)["stations"] = {"MPS_": hung, "SGS_": station(services)}
+    poll = StationPoll(services, patience_s=0.05)
+    for size in (1, 2):
+        station(services).put(FILE, b"x" * size, START)
+        with pytest.raises(StationUnavailableError, match="MPS_"):
+            poll.run()
+        assert services.ledger.read(keys.seen(SESSION, FILE), Seen).size == size
+    assert hung.calls == 1, "it is not asked anew before it answers"
+    hung.answers.set()
+    for thread in threading.enumerate():
+        if thread.name == "station-poll":
+            thread.join(10)
+    assert poll.run() == 1
+    assert services.ledger.exists(keys.open_marker(other))
+
+
+def test_a_session_that_another_station_opened_meanwhile_is_left_to_it(services: Services) -> None:
+    """Two instances, two stations, one session: the marker says whose it is."""
+    other = StandInStation("MPS_")
+    other.put(FILE, b"other", START)
+    second = StationPoll(Services(services.settings, services.clock))
+    vars(second.services).update(store=services.store, stations={"MPS_": other})
+    listed_before = services.store.list
+
+    def open_it_in_between(bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        found = listed_before(bucket, prefix, start_after=start_after)
+        if prefix == keys.OPEN and not station(services).held:
+            station(services).put(FILE, b"x", START)
+            StationPoll(services).run()
+        return found
+
+    services.store.list = open_it_in_between  # type: ignore[method-assign]
+    assert second.run() == 0
+    assert second.run() == 0
+    assert services.ledger.read(keys.open_marker(SESSION), OpenMarker).station == "SGS_"
+    assert services.ledger.read(keys.seen(SESSION, FILE), Seen).station == "SGS_"
 
 
 def test_a_session_is_fetched_from_the_station_that_had_it_first(services: Services) -> None:
