@@ -108,6 +108,11 @@ class ChannelDecoder:
         return self._counts["data_frames"] + self._counts["idle_frames"]
 
     @property
+    def bad_frames(self) -> int:
+        """Frames so far that were found and did not decode."""
+        return self._counts["uncorrectable_frames"] + self._counts["frame_crc_errors"]
+
+    @property
     def statistics(self) -> ChannelStatistics:
         """What was counted so far."""
         return ChannelStatistics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -65,7 +66,7 @@ def _process(
     report: Path,
 ) -> int:
     profile = LinkProfile.parse(order.parameters.get("LINK_PROFILE", str(SENTINEL2)))
-    statistics, empty = receive(channels, sorter, journal, profile)
+    statistics, empty, damaged = receive(channels, sorter, journal, profile)
     sorter.finish()
     strips, homeless = assemble(sorter.ancillary, sorter.blocks)
     if not strips:
@@ -74,12 +75,14 @@ def _process(
     writer = DatatakeWriter(root, production, downlink, sorter)
     folders = {writer.write(number, strip).name: strip for number, strip in enumerate(strips, 1)}
     packets = packet_account(strips, sorter, homeless)
-    document = session_report(channels, statistics, empty, folders, sorter, packets)
+    document = session_report(channels, statistics, empty, damaged, folders, sorter, packets)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     _telemetry(telemetry, production, strips)
+    # An idle frame that cannot be corrected takes nothing with it: it is told, and the product is whole all the same.
+    bad = [f"{name}: frames that could not be corrected: {count}" for name, count in damaged.items()]
     troubles = [*_troubles(channels, empty), *losses(packets)]
-    for trouble in troubles:
+    for trouble in [*bad, *troubles]:
         journal.warning(trouble)
     journal.info(f"{len(strips)} datastrip(s), {document['totals']['received']} packets")
     return Exit.DEGRADED if troubles else Exit.OK
@@ -87,25 +90,29 @@ def _process(
 
 def receive(
     channels: Sequence[Channel], sorter: PacketSorter, journal: IpfLog, profile: LinkProfile
-) -> tuple[dict[int, ChannelStatistics], list[str]]:
-    """Decode all channels into ``sorter``; statistics by channel, and the names of files without any frame.
+) -> tuple[dict[int, ChannelStatistics], list[str], dict[str, int]]:
+    """Decode all channels into ``sorter``; statistics by channel, the names of files without any frame, and how many
+    frames of a file could not be corrected, where there are such.
 
     BadInputError naming the first file where no channel holds one frame that decodes.
     """
     statistics: dict[int, ChannelStatistics] = {}
     empty: list[str] = []
+    damaged: Counter[str] = Counter()
     for channel in channels:
         decoder = ChannelDecoder(profile)
         frames = dict.fromkeys((path.name for path in channel.files), 0)
         for block in channel.blocks():
-            before = decoder.good_frames
+            before, bad = decoder.good_frames, decoder.bad_frames
             for batch in decoder.feed(block.octets):
                 sorter.add(batch, channel.received(block.position))
             frames[block.file] += decoder.good_frames - before
-        before = decoder.good_frames
+            damaged[block.file] += decoder.bad_frames - bad
+        before, bad = decoder.good_frames, decoder.bad_frames
         for batch in decoder.finish():
             sorter.add(batch, channel.received(1.0))
         frames[channel.files[-1].name] += decoder.good_frames - before
+        damaged[channel.files[-1].name] += decoder.bad_frames - bad
         statistics[channel.number] = decoder.statistics
         # A file's last frame is told only by the next one's octets: one frame may be its predecessor's.
         sizes = {path.name: path.stat().st_size // profile.cadu_octets for path in channel.files}
@@ -117,7 +124,7 @@ def receive(
         )
     if not any(counts.data_frames + counts.idle_frames for counts in statistics.values()):
         raise BadInputError(channels[0].files[0].name, "CADUs of this link", "no frame that decodes")
-    return statistics, empty
+    return statistics, empty, dict(+damaged)
 
 
 def _troubles(channels: Sequence[Channel], empty: Sequence[str]) -> list[str]:

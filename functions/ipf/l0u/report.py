@@ -51,6 +51,7 @@ def session_report(
     channels: Sequence[Channel],
     statistics: Mapping[int, ChannelStatistics],
     empty_files: Sequence[str],
+    damaged_files: Mapping[str, int],
     strips: Mapping[str, Datastrip],
     sorter: PacketSorter,
     packets: Mapping[str, Mapping[str, int]],
@@ -68,6 +69,9 @@ def session_report(
                 "octets": sum(path.stat().st_size for path in channel.files),
                 "missing_files": list(channel.missing),
                 "files_without_frames": [name for name in empty_files if f"_ch{channel.number}_" in name],
+                "files_with_uncorrectable_frames": {
+                    path.name: damaged_files[path.name] for path in channel.files if path.name in damaged_files
+                },
                 "notes": list(channel.notes),
                 **statistics[channel.number].as_json(),
             }

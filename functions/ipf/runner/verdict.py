@@ -49,16 +49,16 @@ def judge(processor: Processor, execution: Execution, made: Sequence[str], log: 
     absent = [o.file_type for o in processor.outputs if o.mandatory and o.file_type not in made]
     if absent:
         return Verdict("failed", f"exit code {code}, but mandatory outputs are absent: {', '.join(absent)}")
-    warnings = said(log, "W")
+    warnings = said(log, "W")[:_MOST]  # processors tell of their inputs first, then of what follows from them
     if warned:
         return Verdict("succeeded-with-warnings", warnings=(f"exit code {code}", *warnings))
     return Verdict("succeeded", warnings=warnings)
 
 
 def said(log: Sequence[str], kinds: str) -> tuple[str, ...]:
-    """The texts of the log's lines of these kinds (``W``, ``E``), each once, the last 20."""
+    """The texts of the log's lines of these kinds (``W``, ``E``), each once."""
     texts = [match["text"][:300] for line in log if (match := _LINE.search(line)) and match["kind"] in kinds]
-    return tuple(dict.fromkeys(texts))[-_MOST:]
+    return tuple(dict.fromkeys(texts))
 
 
 def _because(log: Sequence[str]) -> str:

@@ -276,3 +276,13 @@ def test_whatever_happens_to_the_link_the_account_closes(
     _closes(one_granule, report)
     assert not packets_under(run.root / "DS_GR_FOLDER") - _sent(one_granule)
     assert not any(count["malformed"] or count["crc_errors"] for count in report["packets"].values())
+
+
+@pytest.mark.parametrize("frame", [9, 0])
+def test_a_file_with_a_frame_beyond_correction_is_named(bench: Any, two_by_two: Any, frame: int) -> None:
+    streams = {**two_by_two.streams, 2: _burst(frame)(two_by_two.streams[2])}
+    run = bench.l0u(replace(two_by_two, streams=streams))
+    ((name, count),) = _report(run)["channels"]["ch_2"]["files_with_uncorrectable_frames"].items()
+    assert name.endswith("_ch2_DSDB_00001.raw")
+    assert count == 1
+    assert f"[W] {name}: frames that could not be corrected: 1" in run.log
