@@ -52,7 +52,9 @@ def _make(session: str, services: Services) -> Account | None:
     except Pending:
         return None
     refused = [info.key for info in ledger.list(f"{keys.session(session)}refused/")]
-    reasons = tuple(f"{r.file}: {r.reason}" for r in ledger.read_many(refused, Refusal))
+    reasons = tuple(
+        r.reason if r.reason.startswith(r.file) else f"{r.file}: {r.reason}" for r in ledger.read_many(refused, Refusal)
+    )
     return make_account(complete, session, entries, reasons, services.clock.now(), services.trace(session))
 
 

@@ -31,26 +31,33 @@ def awaited(dsibs: Mapping[int, Dsib], received: set[str]) -> tuple[str, ...]:
 
 
 def assess(dsibs: Mapping[int, Dsib], receipts: Mapping[str, Receipt], seen: Mapping[str, Seen]) -> Assessment:
-    """Whether both channels are whole: every name received with the listed size, their sum being ``data_size``."""
-    missing = list(awaited(dsibs, set(receipts)))
-    for name, receipt in receipts.items():
-        listed = seen.get(name)
-        if listed is not None and (listed.size, listed.modified) != (receipt.size, receipt.modified):
-            missing.append(f"{name} as the station lists it now ({listed.size} bytes)")
-    refused = []
-    if not missing:
-        for dsib in dsibs.values():
-            sizes = [(name, receipts[name].size) for name in dsib.names]
-            total = sum(size for _, size in sizes)
-            if total != dsib.data_size:
-                wrong = (
-                    f"channel {dsib.channel}: the DSDBs hold {total} bytes, the DSIB's data_size is {dsib.data_size}"
-                )
-                suspects = odd_sizes(sizes) if total < dsib.data_size else ()
-                refused += [(name, f"{wrong}; {size} bytes here, fewer than its neighbours") for name, size in suspects]
-                if not suspects:
-                    refused.append((f"ch{dsib.channel}_DSIB", wrong))
-    return Assessment(tuple(missing), tuple(refused))
+    """Whether both channels are whole: every name received with the listed size, their sum being ``data_size``.
+
+    A channel whose files are all here is judged, whatever the other one still lacks.
+    """
+    absent = awaited(dsibs, set(receipts))
+    changed = [
+        name
+        for name, receipt in receipts.items()
+        if (listed := seen.get(name)) is not None and (listed.size, listed.modified) != (receipt.size, receipt.modified)
+    ]
+    missing = (*absent, *(f"{name} as the station lists it now ({seen[name].size} bytes)" for name in changed))
+    here = [dsib for dsib in dsibs.values() if {*absent, *changed}.isdisjoint(dsib.names)]
+    return Assessment(missing, tuple(wrong for dsib in here for wrong in _wrong_sum(dsib, receipts)))
+
+
+def _wrong_sum(dsib: Dsib, receipts: Mapping[str, Receipt]) -> list[tuple[str, str]]:
+    """What is wrong with a channel of which all is here: (file, reason), nothing where its sum is the DSIB's."""
+    sizes = [(name, receipts[name].size) for name in dsib.names]
+    total = sum(size for _, size in sizes)
+    if total == dsib.data_size:
+        return []
+    wrong = f"channel {dsib.channel}: the DSDBs hold {total} bytes, the DSIB's data_size is {dsib.data_size}"
+    suspects = odd_sizes(sizes) if total < dsib.data_size else ()
+    if not suspects:
+        ending = f"_ch{dsib.channel}_DSIB.xml"
+        return [(next((name for name in receipts if name.endswith(ending)), ending), wrong)]
+    return [(name, f"{wrong}; {size} bytes here, fewer than its neighbours") for name, size in suspects]
 
 
 def odd_sizes(sizes: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

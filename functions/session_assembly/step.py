@@ -144,6 +144,8 @@ def _decide(session: str, services: Services) -> None:
     dsibs = _dsibs(session, received, services)
     receipts, seen = _records(session, received, services)
     found = assess(dsibs, receipts, seen)
+    for file, wrong in found.refused:
+        _refuse(session, file, wrong, services)
     missing = (*found.missing, *(f"{file}: {reason}" for file, reason in found.refused))
     chunks = [name for name in receipts if SessionFile.parse(name).kind == "DSDB"]
     reason = f"the wait of {services.settings.session_wait_s:.0f} s is over"
