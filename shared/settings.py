@@ -5,12 +5,14 @@ The same settings serve the local runtime and Knative (ConfigMap and Secret). Li
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from shared.errors import ConfigurationError
 
@@ -35,6 +37,10 @@ class StationSettings(BaseModel):
     parallel: Annotated[int, Field(ge=1, le=64, description="Transfers at a time from this station")] = 4
 
 
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """Settings of every function and Job."""
 
@@ -50,7 +56,9 @@ class Settings(BaseSettings):
     bucket_products: Annotated[str, Field(description="Published products")] = "s2-products"
     bucket_ledger: Annotated[str, Field(description="Control records")] = "s2-ledger"
 
-    stations: Annotated[tuple[StationSettings, ...], Field(description="Pick-up points, as a JSON list")] = ()
+    stations: Annotated[
+        tuple[StationSettings, ...], BeforeValidator(_from_json), Field(description="Pick-up points, as a JSON list")
+    ] = ()
     transfer_part_mb: Annotated[int, Field(ge=5, le=512, description="Size of one part of a transfer, MiB")] = 8
     transfer_budget_s: Annotated[
         float, Field(gt=0, description="A transfer request stops after this long and is resumed by the next")
@@ -88,14 +96,22 @@ class Settings(BaseSettings):
     ] = SecretStr("")
 
 
+def wrong_settings(error: ValidationError) -> ConfigurationError:
+    """An error that names each wrong variable and what was expected of it, and shows no value: it may be a secret."""
+    return ConfigurationError(
+        "; ".join(
+            f"S2PS_{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        )
+    )
+
+
 @cache
 def load_settings() -> Settings:
     """The settings of this process. ConfigurationError names each wrong variable and what was expected."""
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"S2PS_{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors(include_input=False)
-        )
-        raise ConfigurationError(wrong) from None
+        raise wrong_settings(error) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"S2PS_STATIONS: {error.__cause__ or error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import PydanticBaseSettingsSource
 
+from eventing.local.processes import MARK
 from shared.errors import ConfigurationError
-from shared.settings import Settings
+from shared.settings import Settings, wrong_settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """Where this machine has what the function image has below ``/app``."""
@@ -99,19 +100,27 @@ def load_config(run: RunDir) -> RunConfig:
         raise ConfigurationError(f"{run.config}, {field}: {first['msg']}") from None
 
 
+class _GivenSettings(Settings):
+    """Settings by what is given alone: whoever asks for a run's has an environment of its own."""
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # called by these names, and only one is wanted
+        cls, *_: object, init_settings: PydanticBaseSettingsSource, **__: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the constructor gets."""
+        return (init_settings,)
+
+
 def settings_from(environment: Mapping[str, str]) -> Settings:
     """The settings that these variables make, for a process which does not have them in its own environment.
 
-    ConfigurationError names the variable that is wrong.
+    ConfigurationError names each variable that is wrong, or that is no setting; others than ``S2PS_`` are passed over.
     """
-    fields: dict[str, object] = {}
-    for name in Settings.model_fields:
-        value = environment.get(f"S2PS_{name.upper()}")
-        if value is not None:
-            fields[name] = json.loads(value) if name == "stations" else value
+    names = {f"S2PS_{name.upper()}": name for name in Settings.model_fields}
+    unknown = [name for name in environment if name.startswith("S2PS_") and name not in names and name != MARK]
+    if unknown:
+        raise ConfigurationError(f"{', '.join(unknown)}: no such setting; they are in shared/settings.py")
     try:
-        return Settings.model_validate(fields)
+        return _GivenSettings(**{names[name]: value for name, value in environment.items() if name in names})  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"S2PS_{field.upper()}: {first['msg']}") from None
+        raise wrong_settings(error) from None

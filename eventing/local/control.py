@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eventing.local.config import RunConfig, RunDir
+from eventing.local.config import RunConfig, RunDir, load_config, settings_from
 from eventing.local.processes import MARK, end_family, family
 from shared.adapters.local_jobs import write_whole
 from shared.errors import RetryableError
@@ -64,18 +64,23 @@ def start(run: RunDir, config: RunConfig | None = None, *, timeout_s: float = 90
         timeout_s: how long to wait.
 
     Raises:
+        ConfigurationError: one of its settings is wrong, or is none.
         RetryableError: it did not start; the message ends with the end of its log.
     """
     found = state(run)
     if found is not None:
         return found
+    settings_from((config or load_config(run)).environment)  # refused here, by name, rather than in a log
     run.logs.mkdir(parents=True, exist_ok=True)
     if config is not None:
         write_whole(run.config, config.model_dump_json(indent=1).encode())
         run.config.chmod(0o600)  # it may hold a station's password
     log_path = run.logs / "runtime.log"
     root = str(Path(__file__).resolve().parents[2])
-    env = {**os.environ, MARK: str(run.path)}
+    # Processes of a run start often: they are to find their byte code, whatever an operator's shell says of it.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+        MARK: str(run.path)
+    }
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH", "")]))
     pid = _spawn([sys.executable, "-m", "eventing.local.runtime", "--run-dir", str(run.path)], env, log_path)
     deadline = time.monotonic() + timeout_s
