@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import threading
 import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -18,9 +19,9 @@ from rich.console import Console
 
 from eventing.local import control
 from eventing.local.config import RunConfig, RunDir, settings_from
-from functions.cli.main import stations_json, told
-from functions.cli.output import account_table
+from functions.cli.main import assigned, settings_option, stations_json, told
 from functions.cli.output import console as make_console
+from functions.cli.output import print_account
 from functions.cli.progress import Watch
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError
@@ -29,15 +30,20 @@ from shared.ledger.records import Account
 from shared.settings import StationSettings
 
 if TYPE_CHECKING:
+    from shared.rehearsal.faults import FaultPlan
+    from shared.rehearsal.plan import SessionPlan
     from shared.rehearsal.playing import Pass
     from shared.rehearsal.station import WebDavServer
 
 DEFAULT_RUN: Final = Path("runs/demo")
+EXIT_INCOMPLETE: Final = 3
+"""Exit code where the session has its account, and not every product was produced."""
 _STATION: Final = "SGS_"
 _POLL_S: Final = 0.5
 _OURS: Final = frozenset(
     {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "traces", "products"}
-    | {"recording", "recording.truth.json", "truth.json", "truth.part", "station", "station.incoming", "quicklook.png"}
+    | {"recording", "recording.truth.json", "truth.json", "truth.part", "station", "station.incoming"}
+    | {"delivered", "quicklook.png"}
 )
 # A demonstration is in a hurry, and its functions sleep only when all is done; the service's own defaults are in
 # shared/settings.py.
@@ -57,6 +63,13 @@ class Demo:
     chunk_mib: int
     rate: float
     timeout_s: float
+    faults: FaultPlan
+    environment: Mapping[str, str]
+
+    @property
+    def truth(self) -> Path:
+        """Where it stands, the recording is whole."""
+        return self.run.path / "truth.json"
 
     @property
     def recording(self) -> Path:
@@ -76,13 +89,29 @@ class Demo:
     "--run-dir", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_RUN, show_default=True,
     help="Folder of the run; what an earlier `s2ps run` left in it is removed, unless --resume.",
 )  # fmt: skip
-@click.option("--scenes", default=2, show_default=True, help="Scenes to acquire, 3.608 s each.")
+@click.option(
+    "--scenes", type=click.IntRange(min=1), default=2, show_default=True, help="Scenes to acquire, 3.608 s each."
+)
 @click.option("--detectors", default="6,7", show_default=True, help="Detectors that take images, 1 to 12.")
 @click.option("--scene", "image", type=click.Path(path_type=Path, exists=True), help="L1C or L2A SAFE, or GeoTIFF.")
 @click.option("--seed", default=1, show_default=True, help="Of the bundled landscape.")
-@click.option("--chunk-mib", default=16, show_default=True, help="Size of the session's files.")
-@click.option("--rate", default=40.0, show_default=True, help="Megabytes in a second that appear at the station.")
-@click.option("--timeout", "timeout_s", default=900.0, show_default=True, help="Seconds until it gives up.")
+@click.option(
+    "--chunk-mib", type=click.IntRange(min=1), default=16, show_default=True, help="Size of the session's files."
+)
+@click.option(
+    "--rate", type=click.FloatRange(min=0), default=40.0, show_default=True,
+    help="Megabytes in a second that appear at the station; 0 for at once.",
+)  # fmt: skip
+@click.option(
+    "--fault", "faults", multiple=True, metavar="FAULT",
+    help="What goes wrong on the link or at the station, e.g. drop:channel=2,frame=40,frames=3 (all of them: "
+    "shared/rehearsal/README.md); may be repeated.",
+)  # fmt: skip
+@settings_option
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=1), default=900.0, show_default=True,
+    help="Seconds until it gives up.",
+)  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave the run up; `s2ps down` ends it.")
 @click.option("--resume", is_flag=True, help="Go on with the session that this folder holds, after a crash.")
 @told
@@ -94,6 +123,8 @@ def run(
     seed: int,
     chunk_mib: int,
     rate: float,
+    faults: tuple[str, ...],
+    assignments: tuple[str, ...],
     timeout_s: float,
     keep: bool,
     resume: bool,
@@ -101,15 +132,28 @@ def run(
     """Play a simulated pass through the whole service, and show the session's account.
 
     A session is simulated and served by a WebDAV station, file after file, as during a pass. The service fetches it,
-    processes it to L0, L1C and L2A and puts the products on the shelf. Exit code 0: every product was produced.
+    processes it to L0, L1C and L2A and puts the products on the shelf.
+
+    Exit code 0: every product was produced. 3: the session has its account, and some are absent or parked; the account
+    says why. 1: there is no account.
     """
+    from shared.rehearsal.faults import FaultPlan, parse_fault
+
     try:
         chosen = tuple(int(text) for text in detectors.split(","))
     except ValueError:
         raise click.BadParameter("expected numbers, e.g. 6,7", param_hint="--detectors") from None
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    demo = Demo(RunDir.at(run_dir), scenes, chosen, image, seed, chunk_mib, rate, timeout_s)
+    plan = FaultPlan(tuple(parse_fault(text) for text in faults), seed)
+    environment = assigned(assignments)
+    demo = Demo(RunDir.at(run_dir), scenes, chosen, image, seed, chunk_mib, rate, timeout_s, plan, environment)
+    if resume and demo.truth.exists():
+        if faults:
+            raise click.UsageError("--fault: the session that this folder holds has its faults already")
+        demo = replace(demo, faults=_recorded_faults(demo.truth))
+    settings_from(environment)
+    planned(demo, None)  # what cannot be is refused before an earlier run is removed
     console = make_console()
     try:
         account = perform(demo, console, resume=resume)
@@ -119,7 +163,7 @@ def run(
     if keep:
         console.print(f"The run is still up: s2ps status {account.session} --run-dir {run_dir}, s2ps down ends it.")
     if account.produced < len(account.entries) or not account.entries:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
@@ -135,17 +179,16 @@ def perform(demo: Demo, console: Console, *, resume: bool) -> Account:
     control.stop(demo.run)
     if not resume:
         clear(demo.run)
-    with WebDavServer(demo.served) as station:
-        found = control.start(demo.run, _config(station))
+    with WebDavServer(demo.served, faults=demo.faults) as station:
+        found = control.start(demo.run, _config(demo, station))
         services = Services(settings_from(found.settings))
         session, player = _recording(demo, console)
-        playing = threading.Thread(target=play, args=(player, demo.rate * 1e6), name="pass", daemon=True)
-        playing.start()
-        with Watch(console, session) as watch:
-            account = _await_account(demo, services, session, began, watch)
-        player.stop()
-        playing.join()
-    console.print(account_table(account))
+        with ThreadPoolExecutor(1, "pass") as pool, Watch(console, session) as watch:
+            try:
+                account = _await_account(demo, services, session, began, watch, pool.submit(player.play))
+            finally:
+                player.stop()
+    print_account(console, account)
     _take_home(demo, services, session, console)
     console.print(f"{time.monotonic() - began:.0f} s in all.")
     return account
@@ -160,52 +203,63 @@ def clear(run: RunDir) -> None:
     shutil.rmtree(run.path)
 
 
-def play(player: Pass, bytes_s: float) -> None:
-    """Let the files appear at a rate; those that are there already, from before a crash, stay as they are."""
-    pause = threading.Event()
-    for delivery in player.deliveries:
-        if (player.served / delivery.tree / delivery.path).exists():
-            continue
-        size = player.deliver(delivery)
-        if pause.wait(size / bytes_s if bytes_s > 0 else 0):
-            return
+def planned(demo: Demo, position: tuple[float, float] | None) -> SessionPlan:
+    """What is to be recorded, at a longitude and latitude or the demo's; ConfigurationError where that cannot be."""
+    from shared.rehearsal.plan import DEMO_POSITION, Datatake, SessionPlan
+
+    datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors, position=position or DEMO_POSITION)
+    return replace(SessionPlan("S2A", (datatake,)), chunk_bytes=demo.chunk_mib << 20, seed=demo.seed)
 
 
-def _config(station: WebDavServer) -> RunConfig:
+def _recorded_faults(truth: Path) -> FaultPlan:
+    from shared.rehearsal.faults import FaultPlan, restore_fault
+
+    return FaultPlan(tuple(restore_fault(each) for each in json.loads(truth.read_bytes())["faults"]))
+
+
+def _config(demo: Demo, station: WebDavServer) -> RunConfig:
     pickup = StationSettings(
         name=_STATION, url=station.url, user=station.user, password=SecretStr(station.password), timeout_s=20.0
     )
-    return RunConfig(idle_s=_IDLE_S, environment={**_HURRIED, "S2PS_STATIONS": stations_json([pickup])})
+    environment = {**_HURRIED, **demo.environment, "S2PS_STATIONS": stations_json([pickup])}
+    return RunConfig(idle_s=_IDLE_S, environment=environment)
 
 
 def _recording(demo: Demo, console: Console) -> tuple[str, Pass]:
     """The session's id and its pass; recorded now, unless it was before."""
-    from shared.rehearsal.plan import DEMO_POSITION, Datatake, SessionPlan
     from shared.rehearsal.playing import Pass
+
+    if not demo.truth.exists():
+        with console.status("simulating a downlink session"):
+            _record(demo, console)
+    session = str(json.loads(demo.truth.read_bytes())["session"])
+    journal = demo.run.path / "delivered"
+    return session, Pass(demo.recording, demo.served, demo.faults, demo.rate * 1e6, journal=journal)
+
+
+def _record(demo: Demo, console: Console) -> None:
+    from shared.rehearsal.plan import DEMO_POSITION
     from shared.rehearsal.scenes import scene_for
     from shared.rehearsal.simulator import simulate_session
 
-    truth = demo.run.path / "truth.json"
-    if not truth.exists():
-        shutil.rmtree(demo.recording, ignore_errors=True)
-        with console.status("simulating a downlink session"):
-            began = time.monotonic()
-            scene = scene_for(demo.image, DEMO_POSITION, seed=demo.seed)
-            position = scene.centre() or DEMO_POSITION
-            datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors, position=position)
-            plan = replace(SessionPlan("S2A", (datatake,)), chunk_bytes=demo.chunk_mib << 20, seed=demo.seed)
-            draft = truth.with_suffix(".part")
-            made = simulate_session(plan, demo.recording, scene=scene, truth_file=draft)
-            draft.replace(truth)  # a recording that a crash cut short has no truth, and is made again
-        files, packets = len(made.files), sum(made.packets.values())
-        seconds = time.monotonic() - began
-        console.print(f"Session {made.session}: {files} files, {packets} packets, simulated in {seconds:.0f} s.")
-    session = str(json.loads(truth.read_bytes())["session"])
-    return session, Pass(demo.recording, demo.served)
+    began = time.monotonic()
+    shutil.rmtree(demo.recording, ignore_errors=True)
+    scene = scene_for(demo.image, DEMO_POSITION, seed=demo.seed)
+    plan = planned(demo, scene.centre())
+    draft = demo.truth.with_suffix(".part")
+    made = simulate_session(plan, demo.recording, scene=scene, faults=demo.faults, truth_file=draft)
+    draft.replace(demo.truth)  # a recording that a crash cut short has no truth, and is made again
+    files, packets = len(made.files), sum(made.packets.values())
+    seconds = time.monotonic() - began
+    console.print(f"Session {made.session}: {files} files, {packets} packets, simulated in {seconds:.0f} s.")
 
 
-def _await_account(demo: Demo, services: Services, session: str, began: float, watch: Watch) -> Account:
+def _await_account(
+    demo: Demo, services: Services, session: str, began: float, watch: Watch, playing: Future[None]
+) -> Account:
     while True:
+        if playing.done():
+            playing.result()  # a pass that failed is not waited for
         listing = {info.key: info.modified for info in services.ledger.list(keys.session(session))}
         watch.update(listing)
         if keys.account(session) in listing:

@@ -35,6 +35,9 @@ run_dir_option = click.option(
 output_option = click.option(
     "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="What to print."
 )
+settings_option = click.option(
+    "--set", "assignments", multiple=True, metavar="S2PS_NAME=VALUE", help="A setting; may be repeated."
+)
 
 
 def told(command: Callable[P, R]) -> Callable[P, R]:
@@ -46,6 +49,8 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except S2psError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:  # a full disk, a folder that may not be written
+            raise click.ClickException(f"{error.filename or 'system'}: {error.strerror or error}") from None
 
     return wrapper
 
@@ -88,7 +93,7 @@ def main() -> None:
 )  # fmt: skip
 @click.option("--cpus", type=click.FloatRange(min=0.1), help="Processor cores for Jobs.  [default: all]")
 @click.option("--idle", type=click.FloatRange(min=1), help="Seconds until an idle function is stopped.  [default: 60]")
-@click.option("--set", "assignments", multiple=True, metavar="S2PS_NAME=VALUE", help="A setting; may be repeated.")
+@settings_option
 @output_option
 @told
 def up(
@@ -106,7 +111,7 @@ def up(
     run = RunDir.at(run_dir)
     config: RunConfig | None = None
     if stations or cpus or idle or assignments or not run.config.exists():
-        environment = dict(_assignment(text) for text in assignments)
+        environment = assigned(assignments)
         if stations:
             chosen = [_station(text) for text in stations]
             environment["S2PS_STATIONS"] = stations_json(chosen)
@@ -142,7 +147,7 @@ def down(run_dir: Path) -> None:
 @told
 def status(session: str, run_dir: Path, output: str) -> None:
     """How SESSION stands: files, work items, account."""
-    from functions.cli.output import account_table, console, emit_json, emit_table, instant
+    from functions.cli.output import console, emit_json, emit_table, instant, print_account
     from functions.cli.views import status as read_status
 
     found = read_status(services_of(run_dir), session)
@@ -152,11 +157,15 @@ def status(session: str, run_dir: Path, output: str) -> None:
     click.echo(f"{session}: {found.stands}; {found.received} of {found.seen} files here, {found.refused} refused")
     if found.complete is not None:
         click.echo(f"T0 {instant(found.complete.t0)}")
+        if found.complete.missing:
+            click.echo(f"Went on without all files, {found.complete.reason}. Missing:")
+            for each in found.complete.missing:
+                click.echo(f"  {each}")
     if found.work:
         rows = [(each.step, each.unit, each.stands, str(each.attempts), instant(each.since)) for each in found.work]
         emit_table(("step", "unit", "stands", "attempts", "since"), rows)
     if found.account is not None:
-        console().print(account_table(found.account))
+        print_account(console(), found.account)
 
 
 @main.command()
@@ -267,11 +276,12 @@ def _station(text: str) -> StationSettings:
         raise BadInputError("--station", f"a station ({error})", name) from None
 
 
-def _assignment(text: str) -> tuple[str, str]:
-    if not _ASSIGNMENT.fullmatch(text):
-        raise BadInputError("--set", "S2PS_NAME=VALUE", text)
-    name, _, value = text.partition("=")
-    return name, value
+def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
+    """The settings of ``--set``, by name. BadInputError where one is none."""
+    for text in assignments:
+        if not _ASSIGNMENT.fullmatch(text):
+            raise BadInputError("--set", "S2PS_NAME=VALUE", text)
+    return {name: value for name, _, value in (text.partition("=") for text in assignments)}
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from functions.cli.views import jsonable
-from shared.ledger.records import Account
+from shared.ledger.records import Account, AccountEntry
 
+_FOLDED = frozenset({"product", "session", "unit", ""})
+"""Columns that give way where the terminal is narrow: a long name on two lines can still be read."""
 _ENDED = {"produced": "green", "absent": "yellow", "parked": "red"}
 
 
@@ -32,7 +34,7 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: 
     """A plain table; a line that says so where there is nothing."""
     table = Table(box=None, padding=(0, 2, 0, 0), title=title or None, title_justify="left")
     for name in columns:
-        table.add_column(name.upper(), overflow="fold", no_wrap=name in {"product", "session"})
+        table.add_column(name.upper(), overflow="fold", no_wrap=name not in _FOLDED)
     for row in rows:
         table.add_row(*row)
     console().print(table if table.row_count else "nothing")
@@ -68,19 +70,39 @@ def account_table(account: Account) -> Table:
         title_justify="left",
         padding=(0, 1),
     )
-    table.add_column("level")
-    table.add_column("product", overflow="fold", min_width=44)
-    table.add_column("ended")
-    table.add_column("when", justify="right")
-    table.add_column("slack", justify="right")
-    table.add_column("remark", overflow="fold")
-    for entry in sorted(account.entries, key=lambda each: (each.level, each.unit, each.product)):
+    table.add_column("level", no_wrap=True)
+    table.add_column("product", overflow="fold")
+    table.add_column("ended", no_wrap=True)
+    table.add_column("when", justify="right", no_wrap=True)
+    table.add_column("slack", justify="right", no_wrap=True)
+    for entry in _in_order(account):
         table.add_row(
             entry.level,
             entry.product or f"{entry.step} {entry.unit}",
             f"[{_ENDED[entry.ended]}]{entry.ended}[/]",
             since(account.t0, entry.at),
             minutes(entry.slack_s),
-            entry.reason or entry.warning,
         )
     return table
+
+
+def remarks(account: Account) -> list[str]:
+    """What is to be known of the products, once for all of which it is true; then what was refused."""
+    found: dict[str, list[str]] = {}
+    for entry in _in_order(account):
+        remark = entry.reason or entry.warning
+        if remark:
+            found.setdefault(remark, []).append(f"{entry.level} {entry.unit}")
+    told = [f"{', '.join(dict.fromkeys(products))}: {remark}" for remark, products in found.items()]
+    return told + [f"Refused: {each}" for each in account.refused]
+
+
+def _in_order(account: Account) -> list[AccountEntry]:
+    return sorted(account.entries, key=lambda each: (each.level, each.unit, each.product))
+
+
+def print_account(console: Console, account: Account) -> None:
+    """The account, and the remarks below it."""
+    console.print(account_table(account))
+    for each in remarks(account):
+        console.print(each, markup=False, highlight=False)

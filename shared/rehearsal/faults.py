@@ -1,8 +1,8 @@
 """What may go wrong in a rehearsal, as data: on the link, and at the station.
 
 Link faults change a channel's CADUs before they are cut into chunks; they are part of the recorded session. Delivery
-faults
-change what the station shows of a recorded session, and when. Each can be written as a short text, for command lines::
+faults change what the station shows of a recorded session, and when. Each can be written as a short text, for command
+lines::
 
     corrupt:channel=1,frame=120,symbols=9      drop:channel=2,frame=40,frames=3      noise:channel=1,rate=1e-6
     truncate:channel=1,number=2,keep=1000      late:channel=2,number=1               retransfer:channel=1,number=3
@@ -157,18 +157,30 @@ def parse_fault(text: str) -> Fault:
     for key, _, _ in pairs:
         if key not in known:
             raise ConfigurationError(f"fault {text!r}: expected no {key!r}, but any of {', '.join(sorted(known))}")
+    return _checked(kind, {key: value for key, _, value in pairs}, f"fault {text!r}")
+
+
+def _checked(kind: type[Fault], values: dict[str, Any], what: str) -> Fault:
     adapter: TypeAdapter[Fault] = TypeAdapter(kind)
     try:
-        return adapter.validate_python({key: value for key, _, value in pairs})
+        return adapter.validate_python(values)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors())
-        raise ConfigurationError(f"fault {text!r}: {wrong}") from None
+        raise ConfigurationError(f"{what}: {wrong}") from None
 
 
 def describe_fault(fault: Fault) -> dict[str, Any]:
     """The fault as JSON."""
     name = next(name for name, kind in _BY_NAME.items() if type(fault) is kind)
     return {"fault": name} | {entry.name: getattr(fault, entry.name) for entry in fields(fault)}
+
+
+def restore_fault(described: dict[str, Any]) -> Fault:
+    """The fault that ``describe_fault`` described; ConfigurationError where it is none."""
+    kind = _BY_NAME.get(described.get("fault", ""))
+    if kind is None:
+        raise ConfigurationError(f"fault {described}: expected one of {', '.join(_BY_NAME)}")
+    return _checked(kind, {name: value for name, value in described.items() if name != "fault"}, f"fault {described}")
 
 
 @dataclass

@@ -82,7 +82,10 @@ class Flight:
 
 
 def fly(datatake: Datatake, satellite: str) -> Flight:
-    """The flight whose imaged detectors have their centre at the datatake's position."""
+    """The flight whose imaged detectors have their centre at the datatake's position.
+
+    BadInputError where the orbit does not come so far north or south.
+    """
     first_line = gps_ns_from_utc(datatake.start) // _EIGHTH * _EIGHTH
     centre = first_line + round(SCENE_NS * datatake.scenes / 2)
     lon, lat = datatake.position
@@ -91,7 +94,7 @@ def fly(datatake: Datatake, satellite: str) -> Flight:
         orbit = CircularOrbit.over(aim_lon, aim_lat, centre)
         flight = _points(datatake, satellite, orbit, first_line)
         seen_lon, seen_lat = _centre(flight.model, datatake)
-        aim_lon, aim_lat = aim_lon + lon - seen_lon, aim_lat + lat - seen_lat
+        aim_lon, aim_lat = aim_lon + _turn(seen_lon, lon), aim_lat + lat - seen_lat
     return flight
 
 
@@ -135,4 +138,10 @@ def _centre(model: ViewingModel, datatake: Datatake) -> tuple[float, float]:
     line = np.array(band.lines_per_scene * datatake.scenes / 2)
     low = model.locate(min(datatake.detectors), band, line, np.array(0.0))
     high = model.locate(max(datatake.detectors), band, line, np.array(float(band.width)))
-    return float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2
+    west, east = float(low[0]), float(high[0])
+    return west + _turn(west, east) / 2, float(low[1] + high[1]) / 2
+
+
+def _turn(begin: float, end: float) -> float:
+    """Degrees from one longitude to another the short way, also across the antimeridian."""
+    return (end - begin + 180.0) % 360.0 - 180.0

@@ -156,6 +156,7 @@ class Pass:
         faults: the delivery faults are applied.
         bytes_s: rate at which files appear, octets in a second; 0 for as fast as the disk allows.
         station_folder: a folder between tree and satellite, as some stations have (``SGS_``); none where empty.
+        journal: file that remembers how many have appeared, so that a pass which was cut short goes on from there.
     """
 
     recording: Path
@@ -163,6 +164,7 @@ class Pass:
     faults: FaultPlan = field(default_factory=FaultPlan)
     bytes_s: float = 0.0
     station_folder: str = ""
+    journal: Path | None = None
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -175,12 +177,31 @@ class Pass:
 
     def play(self, seen: Callable[[Delivery], None] | None = None) -> None:
         """Deliver all files; ``seen`` is called after each. Returns early, between files, once ``stop`` is called."""
-        for delivery in self.deliveries:
+        begun = self._appeared()
+        for number, delivery in enumerate(self.deliveries[begun:], begun + 1):
             size = self.deliver(delivery)
+            if self.journal is not None:
+                part = self.journal.with_name(self.journal.name + ".part")
+                part.write_text(str(number), encoding="utf-8")
+                part.replace(self.journal)
             if seen is not None:
                 seen(delivery)
             if self._stop.wait(size / self.bytes_s if self.bytes_s > 0 else 0):
                 return
+
+    def _appeared(self) -> int:
+        """How many files appeared before this pass was cut short; the last may have done so unnoticed."""
+        if self.journal is None or not self.journal.exists():
+            return 0
+        count = int(self.journal.read_text(encoding="utf-8"))
+        return count + int(count < len(self.deliveries) and self._is_there(self.deliveries[count]))
+
+    def _target(self, delivery: Delivery) -> Path:
+        return self.served / delivery.tree / self.station_folder / delivery.path
+
+    def _is_there(self, delivery: Delivery) -> bool:
+        target = self._target(delivery)
+        return target.exists() and target.read_bytes() == content(delivery, self.recording / delivery.path)
 
     def stop(self) -> None:
         """End ``play`` after the file under way; safe from any thread."""
@@ -188,7 +209,7 @@ class Pass:
 
     def deliver(self, delivery: Delivery) -> int:
         """Make one file appear, its modification time now; returns its size."""
-        target = self.served / delivery.tree / self.station_folder / delivery.path
+        target = self._target(delivery)
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = self.served.with_name(f"{self.served.name}.incoming")
         staging.mkdir(exist_ok=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,17 +13,18 @@ import pytest
 import rasterio
 from click.testing import CliRunner
 from rasterio.transform import from_origin
+from rich.console import Console
 
 from eventing.local.config import RunConfig, RunDir, settings_from
 from functions.cli.demo import clear
 from functions.cli.main import main, stations_json
-from functions.cli.output import minutes, since
+from functions.cli.output import minutes, print_account, since
 from functions.cli.progress import counts
 from functions.cli.quicklook import make_quicklook
 from functions.cli.shelf import target_of
 from functions.cli.views import jsonable, work_rows
 from shared.errors import ConfigurationError, IntegrityError
-from shared.ledger.records import FileEntry, Published
+from shared.ledger.records import Account, AccountEntry, FileEntry, Published
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WORK = "sessions/S/work/{}/{}/" + "a" * 64 + "/"
@@ -66,7 +69,12 @@ def test_rows_as_json() -> None:
         (["up", "--station", "SGS_=ftp://host/"], "--station"),
         (["up", "--station", "much too long=http://host/"], "--station"),
         (["up", "--set", "PATH=/tmp"], "--set"),
+        (["up", "--set", "S2PS_MAX_ATEMPTS=3"], "S2PS_MAX_ATEMPTS"),
         (["run", "--detectors", "six"], "--detectors"),
+        (["run", "--detectors", "13"], "detectors"),
+        (["run", "--scenes", "0"], "--scenes"),
+        (["run", "--fault", "storm"], "storm"),
+        (["run", "--set", "S2PS_MAX_ATTEMPTS=0"], "S2PS_MAX_ATTEMPTS"),
         (["sessions"], "is not up"),
         (["status", "S"], "is not up"),
         (["trace", "S2A_20261122100000057405"], "no span"),
@@ -103,9 +111,62 @@ def test_stations_reach_the_settings_with_their_password() -> None:
     assert (chosen.url, chosen.password.get_secret_value()) == ("https://host:8443/pick/", "p@ss")
 
 
-def test_settings_that_are_wrong_are_named() -> None:
-    with pytest.raises(ConfigurationError, match="S2PS_MAX_ATTEMPTS"):
-        settings_from({"S2PS_MAX_ATTEMPTS": "0"})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("S2PS_MAX_ATTEMPTS", "0"),
+        ("S2PS_MAX_ATEMPTS", "3"),
+        ("S2PS_STATIONS", "SGS_=http://host/"),
+        ("S2PS_STATIONS", '[{"name": "SGS_"}]'),
+    ],
+)
+def test_settings_that_are_wrong_are_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        settings_from({name: value})
+
+
+def test_the_settings_of_a_run_are_its_own_whatever_the_operators_shell_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S2PS_BUCKET_LEDGER", "another")
+    monkeypatch.setenv("S2PS_STATIONS", "no JSON")
+    found = settings_from({"S2PS_MAX_ATTEMPTS": "7", "PATH": "/bin"})
+    assert (found.max_attempts, found.bucket_ledger, found.stations) == (7, "s2-ledger", ())
+
+
+ENTRY = {"step": "l1c", "unit": "DT01-T32TMQ", "deadline": NOW, "level": "L1C"}
+ACCOUNT = Account(
+    created=NOW,
+    session="S2A_20261122100000057405",
+    t0=NOW,
+    entries=(
+        AccountEntry.model_validate(
+            {
+                **ENTRY,
+                "product": f"S2A_MSIL1C_{'X' * 90}",
+                "ended": "produced",
+                "at": NOW,
+                "slack_s": 4500,
+                "warning": "[odd]",
+            }
+        ),
+        AccountEntry.model_validate({**ENTRY, "product": "L1C of DT01", "ended": "absent", "reason": "no [light]"}),
+    ),
+    produced=1,
+    absent=1,
+    parked=0,
+    refused=("../../x: no file of a session",),
+)
+
+
+@pytest.mark.parametrize("width", [72, 100, 200])
+def test_an_account_fits_the_terminal_and_says_all(width: int) -> None:
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_account(console, ACCOUNT)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    shown = re.sub(r"[│\s]", "", "".join(lines))
+    for told in ("produced", "absent", "75:00", "DT01-T32TMQ:[odd]", "DT01-T32TMQ:no[light]", "Refused:../../x:nofile"):
+        assert told in shown
+    assert "X" * 20 in shown
 
 
 def test_only_folders_of_runs_are_cleared(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from shared.rehearsal.faults import (
     TruncateChunk,
     describe_fault,
     parse_fault,
+    restore_fault,
 )
 
 SIZE = SENTINEL2.cadu_octets
@@ -43,6 +46,7 @@ SIZE = SENTINEL2.cadu_octets
 def test_faults_are_written_as_short_texts(text: str, fault: object) -> None:
     assert parse_fault(text) == fault
     assert describe_fault(parse_fault(text))["fault"] == text.partition(":")[0]
+    assert restore_fault(json.loads(json.dumps(describe_fault(parse_fault(text))))) == fault
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,37 @@ def test_a_truncated_chunk_is_short(recording: Path, tmp_path: Path) -> None:
     assert shown.read_bytes() == (recording / path(1, 2)).read_bytes()[:77]
 
 
+def test_a_pass_that_was_cut_short_goes_on_where_it_was(recording: Path, tmp_path: Path) -> None:
+    faults = FaultPlan((RetransferChunk(1, 1), DsibFault(2, "corrected-later")))
+
+    def player() -> Pass:
+        return Pass(recording, tmp_path / "served", faults, journal=tmp_path / "delivered")
+
+    delivered: list[Delivery] = []
+    whole = player().deliveries
+    while len(delivered) < len(whole):
+        current = player()  # the process before was killed: only its files tell how far it came
+
+        def look(delivery: Delivery, running: Pass = current) -> None:
+            delivered.append(delivery)
+            running.stop()
+
+        current.play(look)
+    assert delivered == whole
+    player().play(delivered.append)
+    assert delivered == whole
+    assert (tmp_path / "served" / "NOMINAL" / path(1, 1)).read_bytes() == (recording / path(1, 1)).read_bytes()
+
+
+def test_a_file_that_appeared_just_before_a_crash_does_not_appear_again(recording: Path, tmp_path: Path) -> None:
+    first = Pass(recording, tmp_path / "served", journal=tmp_path / "delivered")
+    (tmp_path / "delivered").write_text("0")
+    first.deliver(first.deliveries[0])  # the journal was not written any more
+    seen: list[Delivery] = []
+    Pass(recording, tmp_path / "served", journal=tmp_path / "delivered").play(seen.append)
+    assert seen == first.deliveries[1:]
+
+
 @pytest.mark.parametrize("tree", ["NOMINAL", "RETRANSFER"])
 def test_a_chunk_that_is_sent_again_is_whole_and_newer(recording: Path, tmp_path: Path, tree: str) -> None:
     player = Pass(recording, tmp_path / "served", FaultPlan((RetransferChunk(1, 2, tree),)))  # type: ignore[arg-type]
