@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import functions_framework
 from flask import Request
 
 from eventing.http import Answer, answer
 from functions.file_transfer.step import transfer
+from functions.file_transfer.under_way import UnderWay
 from shared.bootstrap import services
+
+
+@cache
+def _under_way() -> UnderWay:
+    return UnderWay()
 
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "file_transfer", lambda event: transfer(event, services()))
+    return answer(request, "file_transfer", lambda event: transfer(event, services(), _under_way()))

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from functions.file_transfer.parts import cut, part_size, usable
+from functions.file_transfer.under_way import UnderWay
 from shared.bootstrap import Services
 from shared.domain.events import Event
 from shared.domain.names import SessionFile
@@ -93,24 +94,32 @@ class _DiffersError(NotReadyError):
     """The station's bytes are not those that it listed: parts of them are of no use."""
 
 
-def transfer(event: Event, services: Services) -> Receipt | None:
+def transfer(event: Event, services: Services, under_way: UnderWay | None = None) -> Receipt | None:
     """Bring the file of the seen record at ``event.subject`` into the store; None where nothing was left to do.
 
     NotReadyError where the time of one request is over, or the station holds another file than it listed: the same
-    request goes on later. Duplicates of it, even at the same time, write the same bytes to the same place.
+    request goes on later. Duplicates of it in one process (which share ``under_way``) leave the work to the first;
+    elsewhere, even at the same time, they write the same bytes to the same place.
     """
     place = keys.parse_session(event.subject)
     if place is None or not place[1].startswith("seen/"):
         raise BadInputError("event, subject", "the key of a seen record", event.subject)
     seen, etag = services.ledger.read_with_etag(event.subject, Seen)
+    with (under_way or UnderWay()).claim(event.subject, etag) as mine:
+        if not mine:
+            _log.info("%s: its transfer is under way", seen.file)
+            return None
+        return _transfer(_Transfer(services, seen, event.subject, etag, object_key(seen), services.clock.now()))
+
+
+def _transfer(work: _Transfer) -> Receipt | None:
+    services, seen = work.services, work.seen
     receipt_key = keys.receipt(seen.session, seen.file)
     if _answered(services, receipt_key, seen):
         return None
-    key = object_key(seen)
-    if _settled(services, seen.session, key):
+    if _settled(services, seen.session, work.key):
         _log.info("%s: its session is complete, a later version changes nothing", seen.file)
         return None
-    work = _Transfer(services, seen, event.subject, etag, key, services.clock.now())
     step = part_size(seen, services.settings.transfer_part_mb)
     try:
         stored = _small(work) if seen.size <= step else _large(work, step)

@@ -33,6 +33,8 @@ _IGNORED: Final = re.compile(r"\..*|.*\.tmp|db.*|lost\+found", re.DOTALL)
 _CHANNEL: Final = re.compile(r"ch_?0?[12]", re.ASCII)
 _STATION: Final = re.compile(r"[A-Z0-9_]{4}", re.ASCII)
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)", re.ASCII)
+# One of several challenges, perhaps: ``Digest realm="a", nonce="b", Basic realm="a"`` (RFC 9110, section 11.6.1).
+_BASIC: Final = re.compile(r"(?:^|,)\s*basic(?:\s|,|$)", re.ASCII | re.IGNORECASE)
 _RETRY: Final = Retry(
     total=2,
     connect=2,
@@ -190,7 +192,7 @@ class WebDavStation:
             except HTTPError as error:
                 raise self._unavailable(path, error) from error
             challenge = response.headers.get("WWW-Authenticate", "")
-            if response.status != 401 or self._authorise or not basic or not challenge.lower().startswith("basic"):
+            if response.status != 401 or self._authorise or not basic or not _BASIC.search(challenge):
                 return response
             response.drain_conn()
             self._authorise = True

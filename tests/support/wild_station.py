@@ -28,6 +28,7 @@ class WildStation:
     ignore_range: bool = False
     status: int = 0
     credentials: str = ""
+    challenge: str = 'Basic realm="station"'
     before_get: Callable[[str], None] = lambda _path: None
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     port: int = 0
@@ -116,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(wild.status, b"")
         expected = "Basic " + base64.b64encode(wild.credentials.encode()).decode()
         if wild.credentials and self.headers.get("Authorization") != expected:
-            return self._answer(401, b"who?", {"WWW-Authenticate": 'Basic realm="station"'})
+            return self._answer(401, b"who?", {"WWW-Authenticate": wild.challenge})
         return True
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from functions.file_transfer.parts import part_size
 from functions.file_transfer.step import transfer
+from functions.file_transfer.under_way import UnderWay
 from functions.station_poll.step import StationPoll
 from shared.adapters.memory import MemoryStore, MemoryUpload
 from shared.bootstrap import Services
@@ -219,6 +220,34 @@ def test_a_twin_that_ended_the_shared_upload_has_done_the_work(
     monkeypatch.setattr(MemoryUpload, "put_part", gone)
     assert transfer(event, services) is None
     assert stored(services) == LARGE
+
+
+def test_a_duplicate_in_one_instance_leaves_the_work_to_the_first(services: Services) -> None:
+    event, under_way = see(services, LARGE), UnderWay()
+    duplicates: list[Receipt | None] = []
+
+    def announce_again(_at: int) -> None:
+        duplicates.append(transfer(event, services, under_way))
+
+    station(services).on_chunk = announce_again
+    receipt = transfer(event, services, under_way)
+    assert receipt is not None
+    assert duplicates == [None] * 18
+    assert station(services).starts == [0], "the station was asked once"
+    assert stored(services) == LARGE
+
+
+def test_a_transfer_that_failed_is_no_longer_under_way(services: Services) -> None:
+    event, under_way = see(services, LARGE), UnderWay()
+
+    def break_down(_at: int) -> None:
+        raise StationUnavailableError("broken")
+
+    station(services).on_chunk = break_down
+    with pytest.raises(StationUnavailableError):
+        transfer(event, services, under_way)
+    station(services).on_chunk = lambda _at: None
+    assert transfer(event, services, under_way) is not None
 
 
 @pytest.mark.parametrize("writes", ["put_new", "put_part", "complete"])

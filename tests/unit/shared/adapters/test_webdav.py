@@ -93,6 +93,14 @@ def test_basic_authentication(wild: WildStation, preemptive: bool) -> None:
         list(wrong.sessions())
 
 
+def test_a_challenge_may_name_other_schemes_first(wild: WildStation) -> None:
+    wild.credentials = "me:secret"
+    wild.challenge = 'Digest realm="basic, or so", nonce="x", qop="auth", Basic realm="station"'
+    wild.put(f"NOMINAL/S2A/{FOLDER}/a", b"1")
+    station = WebDavStation(wild.settings(preemptive=False, **basic("me", "secret")))
+    assert list(station.sessions()) == [("NOMINAL", "S2A", FOLDER)]
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
