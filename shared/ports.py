@@ -123,8 +123,11 @@ class ObjectStore(Protocol):
         """The common prefixes one level under ``prefix`` (delimiter ``/``), each ending in ``/``."""
         ...
 
-    def copy(self, bucket: str, key: str, to_bucket: str, to_key: str) -> str:
-        """Server-side copy, of any size; returns the new etag. ObjectAbsentError where the source is not."""
+    def copy(self, bucket: str, key: str, to_bucket: str, to_key: str, *, size: int | None = None) -> str:
+        """Server-side copy, of any size; returns the new etag. ObjectAbsentError where the source is not.
+
+        Who knows the ``size`` of the source saves asking for it.
+        """
         ...
 
     def delete(self, bucket: str, key: str) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 from shared.bootstrap import Services
 from shared.domain.deadlines import deadline
 from shared.domain.events import Event
 from shared.errors import BadInputError
 from shared.ledger import keys
-from shared.ledger.records import FINISHED, Artifact, FileEntry, Order, Outcome, Published
+from shared.ledger.records import FINISHED, Artifact, Order, Outcome, Published
 from shared.workflow.accounting import product_key, product_name, published_artifacts, sensing_start
 from shared.workflow.graph import Output
 
-MANIFEST = "manifest.json"
+MANIFEST: Final = "manifest.json"
+_THREADS: Final = 12
 
 
 def publish(event: Event, services: Services) -> int:
@@ -26,16 +30,24 @@ def publish(event: Event, services: Services) -> int:
     outcome = services.ledger.read(event.subject, Outcome)
     if outcome.status not in FINISHED:
         return 0
-    wanted = [
-        (output, artifact)
-        for output, artifact in published_artifacts(services.workflow, outcome)
-        if not services.ledger.exists(product_key(str(output.publish), product_name(artifact), outcome.finished))
-    ]
-    if not wanted:
-        return 0
-    order = services.ledger.read(place[0].order, Order)
-    for output, artifact in wanted:
-        _publish(output, artifact, order, outcome, services)
+    found = list(published_artifacts(services.workflow, outcome))
+    record_keys = [product_key(str(o.publish), product_name(artifact), outcome.finished) for o, artifact in found]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        shelved = list(pool.map(services.ledger.exists, record_keys))
+        wanted = [item for item, there in zip(found, shelved, strict=True) if not there]
+        if not wanted:
+            return 0
+        order = services.ledger.read(place[0].order, Order)
+        # The files of all products at once: a datastrip has hundreds of granules of few files each.
+        copies = [[pool.submit(copy) for copy in _copies(*item, outcome, services)] for item in wanted]
+        try:
+            for (output, artifact), files in zip(wanted, copies, strict=True):
+                for file in files:
+                    file.result()
+                _show(output, artifact, order, outcome, services)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return len(wanted)
 
 
@@ -44,16 +56,20 @@ def shelf_prefix(level: str, sensing: datetime, artifact: Artifact) -> str:
     return f"{level}/{sensing:%Y/%m/%d}/{artifact.name}/"
 
 
-def _publish(output: Output, artifact: Artifact, order: Order, outcome: Outcome, services: Services) -> None:
+def _copies(output: Output, artifact: Artifact, outcome: Outcome, services: Services) -> Iterator[Callable[[], str]]:
+    """The server-side copies that bring a product's files to the shelf."""
+    prefix = shelf_prefix(str(output.publish), sensing_start(product_name(artifact), outcome.finished), artifact)
+    for file in artifact.files:
+        source, to = artifact.prefix + file.path, prefix + file.path
+        bucket = services.settings.bucket_products
+        yield partial(services.store.copy, artifact.bucket, source, bucket, to, size=file.size)
+
+
+def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, services: Services) -> None:
+    """Make a product visible, all of whose files are on the shelf."""
     level, bucket = str(output.publish), services.settings.bucket_products
     sensing = sensing_start(product_name(artifact), outcome.finished)
     prefix = shelf_prefix(level, sensing, artifact)
-
-    def copy(file: FileEntry) -> None:
-        services.store.copy(artifact.bucket, artifact.prefix + file.path, bucket, prefix + file.path)
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(copy, artifact.files))
     record = Published(
         created=services.clock.now(),
         traceparent=services.trace(order.session),

@@ -110,7 +110,15 @@ class MemoryStore:
         }
         return iter(sorted(heads))
 
-    def copy(self, bucket: str, key: str, to_bucket: str, to_key: str) -> str:
+    def copy(
+        self,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        *,
+        size: int | None = None,  # noqa: ARG002  the port's signature
+    ) -> str:
         body, info = self.get(bucket, key)
         with self._lock:
             return self._write(to_bucket, to_key, body, info.metadata)

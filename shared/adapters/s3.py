@@ -187,13 +187,14 @@ class S3Store:
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def copy(self, bucket: str, key: str, to_bucket: str, to_key: str) -> str:
+    def copy(self, bucket: str, key: str, to_bucket: str, to_key: str, *, size: int | None = None) -> str:
         source = {"Bucket": bucket, "Key": key}
-        info = self.head(bucket, key)
-        if info is None:
-            raise ObjectAbsentError(f"no object {bucket}/{key}")
-        if info.size > self.copy_limit:
-            return multi.copy_large(self.client, source, info, to_bucket, to_key, self.copy_part)
+        if size is None or size > self.copy_limit:
+            info = self.head(bucket, key)
+            if info is None:
+                raise ObjectAbsentError(f"no object {bucket}/{key}")
+            if info.size > self.copy_limit:
+                return multi.copy_large(self.client, source, info, to_bucket, to_key, self.copy_part)
         with store_errors(f"{bucket}/{key}"):
             answer = self.client.copy_object(Bucket=to_bucket, Key=to_key, CopySource=source)
         return unquoted(answer["CopyObjectResult"]["ETag"])

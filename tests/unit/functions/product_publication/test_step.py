@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from threading import Lock
+
+import pytest
+
+from functions.product_publication.step import publish
+from shared.adapters.memory import MemoryStore
+from shared.bootstrap import Services
+from shared.domain.events import Event, object_created
+from shared.errors import BadInputError, StoreUnavailableError
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import Artifact, FileEntry, Order, Outcome, Published, StatusClass
+from shared.settings import Settings
+from tests.support.house import START, VirtualClock
+from tests.support.standin import SESSION
+
+PLACE = WorkKey(SESSION, "l0c", "DT01", "0" * 64)
+EVENT = object_created("s2-ledger", PLACE.outcome, "e")
+
+
+class Store(MemoryStore):
+    """Copies are counted; that of a key which ends in ``broken`` fails."""
+
+    copies = 0
+    broken = "-"
+    counting = Lock()
+
+    def copy(self, bucket: str, key: str, to_bucket: str, to_key: str, *, size: int | None = None) -> str:
+        with self.counting:
+            self.copies += 1
+        if key.endswith(self.broken):
+            raise StoreUnavailableError("down")
+        assert size == len(self.get(bucket, key)[0])
+        return super().copy(bucket, key, to_bucket, to_key)
+
+
+def granule(detector: int) -> str:
+    return f"S2A_TEST_MSI_L0__GR_S2PS_20261122T101500_S20261122T100000_D{detector:02d}_N00.01"
+
+
+@pytest.fixture
+def services() -> Services:
+    clock = VirtualClock()
+    made = Services(Settings(), clock)
+    vars(made).update(store=Store(clock))
+    return made
+
+
+def make(services: Services, granules: int, files: int, status: StatusClass = "succeeded") -> None:
+    """An outcome of ``granules`` artifacts of ``files`` files each."""
+    artifacts = []
+    for n in range(1, granules + 1):
+        prefix, entries = f"{SESSION}/l0c/{n}/", []
+        for file in range(files):
+            body = b"%d %d" % (n, file)
+            services.store.put("s2-work", f"{prefix}IMG/{file}.bin", body)
+            digest = hashlib.sha256(body).hexdigest()
+            entries.append(FileEntry(path=f"IMG/{file}.bin", size=len(body), sha256=digest))
+        artifacts.append(
+            Artifact(
+                file_type="PDI_DS_GR_LIST",
+                name=granule(n),
+                bucket="s2-work",
+                prefix=prefix,
+                digest="0" * 64,
+                size=sum(entry.size for entry in entries),
+                files=tuple(entries),
+            )
+        )
+    order = Order(
+        created=START,
+        session=SESSION,
+        step="l0c",
+        unit="DT01",
+        digest="0" * 64,
+        processor="p",
+        version="1",
+        inputs=(),
+        parameters={},
+        t0=START,
+        deadline=START,
+    )
+    outcome = Outcome(
+        created=START,
+        step="l0c",
+        unit="DT01",
+        attempt=1,
+        status=status,
+        started=START,
+        finished=START,
+        outputs=tuple(artifacts),
+    )
+    services.ledger.create(PLACE.order, order)
+    services.ledger.create(PLACE.outcome, outcome)
+
+
+def shelf(services: Services) -> list[str]:
+    return [info.key for info in services.store.list("s2-products")]
+
+
+def test_each_product_has_its_files_its_manifest_and_its_record(services: Services) -> None:
+    make(services, granules=3, files=2)
+    assert publish(EVENT, services) == 3
+    records = [services.ledger.read(info.key, Published) for info in services.ledger.list("products/L0/2026/11/22/")]
+    assert [record.product for record in records] == [granule(n) for n in (1, 2, 3)]
+    for record in records:
+        manifest = json.loads(services.store.get(record.bucket, record.manifest)[0])
+        assert [file["path"] for file in manifest["files"]] == ["IMG/0.bin", "IMG/1.bin"]
+        for file in manifest["files"]:
+            body = services.store.get(record.bucket, record.prefix + file["path"])[0]
+            assert hashlib.sha256(body).hexdigest() == file["sha256"]
+
+
+def test_what_was_published_is_not_copied_again(services: Services) -> None:
+    make(services, granules=2, files=2)
+    publish(EVENT, services)
+    store = services.store
+    assert isinstance(store, Store)
+    before, store.copies = shelf(services), 0
+    assert publish(EVENT, services) == 0
+    assert store.copies == 0
+    assert shelf(services) == before
+
+
+def test_a_copy_that_fails_leaves_its_product_unseen_and_the_next_try_ends_the_rest(services: Services) -> None:
+    make(services, granules=3, files=40)
+    store = services.store
+    assert isinstance(store, Store)
+    store.broken = "/2/IMG/39.bin"
+    with pytest.raises(StoreUnavailableError):
+        publish(EVENT, services)
+    manifests = [key for key in shelf(services) if key.endswith("manifest.json")]
+    assert len(manifests) == 1
+    assert granule(1) in manifests[0]
+    store.broken = "-"
+    assert publish(EVENT, services) == 2
+
+
+def test_failed_work_publishes_nothing(services: Services) -> None:
+    make(services, granules=1, files=1, status="failed")
+    assert publish(EVENT, services) == 0
+    assert shelf(services) == []
+
+
+def test_an_event_that_is_not_for_it(services: Services) -> None:
+    with pytest.raises(BadInputError, match=r"outcome\.json"):
+        publish(Event("i", "s", "t", PLACE.order), services)
