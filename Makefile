@@ -41,14 +41,19 @@ $(BIN)/python:
 	  || { echo 'Please install the package python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
+# A function starts in a third of the time where its byte code is there, and a shell may keep Python from writing it.
+COMPILE = @$(BIN)/python -m compileall -q -j 0 functions eventing shared
+
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -qq --require-hashes -r requirements/run.txt
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -qq --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	$(COMPILE)
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.benchmark: requirements/benchmark.txt $(VENV)/.dev
