@@ -50,7 +50,8 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
         except S2psError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:  # a full disk, a folder that may not be written
-            raise click.ClickException(f"{error.filename or 'system'}: {error.strerror or error}") from None
+            where = error.filename or kwargs.get("run_dir", "system")
+            raise click.ClickException(f"{where}: {error.strerror or error}") from None
 
     return wrapper
 

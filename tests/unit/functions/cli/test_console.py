@@ -90,6 +90,15 @@ def test_errors_are_one_sentence(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("command", ["up", "run"])
+def test_a_folder_that_cannot_be_written_is_named(command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "run")
+    result = CliRunner().invoke(main, [command, "--run-dir", place])
+    assert result.exit_code == 1
+    assert f"Error: {place}" in result.output
+
+
 def test_down_of_what_is_not_up(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["down", "--run-dir", str(tmp_path / "run")])
     assert (result.exit_code, result.output) == (0, "nothing was running\n")
