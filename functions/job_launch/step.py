@@ -11,6 +11,9 @@ from shared.ledger.records import Attempt, Order
 from shared.ports import JobSpec
 
 OUT_OF_MEMORY = "OOMKilled"
+# What a Job has beyond its IPF's time limit. The runner stops an IPF itself, and saves its log; the platform's limit is
+# for a runner that hangs.
+STAGING_S = 900
 
 
 def launch(event: Event, services: Services) -> JobSpec | None:
@@ -42,7 +45,7 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
         job=job.name,
         cpus=job.cpus,
         memory_mb=job.memory_mb,
-        time_limit_s=job.time_limit_s,
+        time_limit_s=services.workflow.processors[order.step].time_limit_s,
     )
     ledger.create(place.attempt(number), attempt)
     services.launcher.launch(job)
@@ -61,7 +64,7 @@ def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services
         unit=place.unit,
         cpus=processor.cpus,
         memory_mb=processor.memory_mb * 2**escalations,
-        time_limit_s=processor.time_limit_s,
+        time_limit_s=processor.time_limit_s + STAGING_S,
         deadline=order.deadline,
         priority=order.priority,
         traceparent=services.trace(place.session),

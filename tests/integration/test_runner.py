@@ -12,17 +12,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from functions.ipf.runner import cli
+from functions.ipf.runner.patience import patiently
 from shared.bootstrap import Services
+from shared.errors import StoreUnavailableError
 from shared.joborder import format_job_order
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import AttemptEnded, Complete, Outcome, SessionChunk
+from shared.ports import ObjectStore
 from shared.settings import Settings
 from shared.workflow import graph
 from shared.workflow.plan import Ready, Source, make_job_order, make_order, next_work
@@ -338,6 +343,36 @@ def test_three_containers_over_one_volume(bench: Bench) -> None:
 def test_a_store_that_is_down_fails_the_job(bench: Bench) -> None:
     assert bench.run(S2PS_STORE_ENDPOINT="http://127.0.0.1:9").returncode == 1
     assert bench.outcome is None
+
+
+class Interrupted:
+    """The store, of which the next writes fail, as many as ``failures`` says."""
+
+    def __init__(self, store: ObjectStore, failures: int) -> None:
+        self._store, self.failures = store, failures
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put(self, *args: Any, **kwargs: Any) -> str:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise StoreUnavailableError("answered 503")
+        return self._store.put(*args, **kwargs)
+
+
+@pytest.mark.parametrize("bench", [f"{GOOD}\n(root.parent.parent / 'runs').open('a').write('x')"], indirect=True)
+def test_a_store_that_is_away_for_a_while_does_not_cost_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(cli, "patiently", partial(patiently, pause=pauses.append))
+    vars(bench.services)["store"] = Interrupted(bench.services.store, failures=3)
+    assert cli.perform("run", bench.place.prefix, 1, bench.folder / "scratch" / "1", bench.services) == 0
+    assert (bench.folder / "runs").read_text() == "x", "the IPF ran once"
+    assert pauses == [1.0, 2.0, 4.0]
+    outcome = bench.outcome
+    assert outcome is not None
+    assert outcome.status == "succeeded"
+    assert all(f"{artifact.prefix}{artifact.files[0].path}" in bench.uploaded() for artifact in outcome.outputs)
 
 
 def _alive(group: int) -> bool:

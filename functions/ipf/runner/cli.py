@@ -14,11 +14,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
 from functions.ipf.runner.execute import execute, tail
 from functions.ipf.runner.job import Execution, Job, Staged
+from functions.ipf.runner.patience import patiently
 from functions.ipf.runner.stage_in import stage_in
 from functions.ipf.runner.stage_out import give_up, stage_out
 from shared.bootstrap import Services, services
@@ -78,7 +80,7 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
         with span(f"job {job.place.step}", traceparent=parent, attributes=attributes):
             for name in STAGES if stage == "run" else (stage,):
                 with span(name, attributes=attributes) as here:
-                    _DO[name](job, here.traceparent)
+                    patiently(partial(_DO[name], job, here.traceparent))
     except (S2psError, OSError) as error:
         _log.exception("%s: attempt %d: %s", job.place.prefix, attempt, stage)
         give_up(job, "infrastructure", f"{type(error).__name__}: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from functions.ipf.runner.job import Execution, Job
 from shared.errors import ConfigurationError
 
 _GRACE_S: Final = 10.0
+_NO_ROOM: Final = 1 << 20
 _CGROUP_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
 _KEPT: Final = frozenset({"S2PS_TRACE_DIR"})
 _CREDENTIALS: Final = ("S2PS_", "AWS_")
@@ -88,6 +90,7 @@ def run(command: list[str], folder: Path, log: Path, env: Mapping[str, str], lim
         signal=-code if code < 0 else None,
         timed_out=timed_out,
         out_of_memory=_oom_kills() > kills,
+        disk_full=shutil.disk_usage(folder).free < _NO_ROOM,
         seconds=round(time.monotonic() - started, 3),
         cpu_seconds=round(_children_cpu() - used, 3),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),

@@ -60,13 +60,17 @@ class Staged(BaseModel):
 
 
 class Execution(BaseModel):
-    """How the IPF ended. ``signal`` is the one that ended it, if one did; ``timed_out``: this runner stopped it."""
+    """How the IPF ended. ``signal`` is the one that ended it, if one did; ``timed_out``: this runner stopped it.
+
+    ``disk_full``: at its end there was no room left in the scratch folder.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     exit_code: int
     signal: int | None = None
     timed_out: bool = False
     out_of_memory: bool = False
+    disk_full: bool = False
     seconds: float
     cpu_seconds: float
     peak_rss_mb: float

@@ -6,6 +6,7 @@ leaves nothing that could be taken for a product.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -18,7 +19,7 @@ from functions.ipf.runner.execute import tail
 from functions.ipf.runner.harvest import Found, Harvested, harvest
 from functions.ipf.runner.job import Execution, Job, Staged
 from functions.ipf.runner.verdict import Verdict, judge
-from shared.errors import BadInputError, IntegrityError
+from shared.errors import BadInputError, IntegrityError, S2psError
 from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
 from shared.telemetry import current_traceparent
 from shared.workflow.plan import tree_digest
@@ -145,11 +146,16 @@ def _upload(job: Job, item: Found, prefix: str, path: str, size: int) -> FileEnt
             store.put(bucket, key, body, metadata=metadata, content_type="application/octet-stream")
         else:
             upload, number = store.multipart(bucket, key, metadata=metadata), 0
-            while body := file.read(PART):
-                number, sent = number + 1, sent + len(body)
-                digest.update(body)
-                upload.put_part(number, body)
-            upload.complete()
+            try:
+                while body := file.read(PART):
+                    number, sent = number + 1, sent + len(body)
+                    digest.update(body)
+                    upload.put_part(number, body)
+                upload.complete()
+            except BaseException:
+                with contextlib.suppress(S2psError):
+                    upload.abort()
+                raise
     if sent != size:
         raise IntegrityError(f"output {path}: expected {size} bytes, the file changed while it was sent ({sent})")
     return FileEntry(path=path, size=size, sha256=digest.hexdigest())

@@ -6,6 +6,8 @@ interface of the PDGS IPFs (0 good, 1 to 127 product made with warnings, 128 and
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ from shared.workflow.graph import Processor
 
 _LINE: Final = re.compile(r"\[\d+\]: \[(?P<kind>[DIPWE])\] (?P<text>.*)")
 _MOST: Final = 20
+# By SIGKILL or SIGTERM: the IPF itself, or what it started, as a shell passes it on.
+_KILLED: Final = frozenset({128 + 9, 128 + 15})
+_NO_SPACE: Final = os.strerror(errno.ENOSPC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,10 @@ def judge(processor: Processor, execution: Execution, made: Sequence[str], log: 
         return Verdict("retry", f"DeadlineExceeded: stopped after {execution.seconds:.0f} s")
     if execution.out_of_memory:
         return Verdict("infrastructure", "OOMKilled")
-    if execution.signal in {9, 15}:
-        return Verdict("infrastructure", f"stopped from outside by signal {execution.signal}")
+    if code in _KILLED:
+        return Verdict("infrastructure", f"stopped from outside by signal {code - 128}")
+    if code != 0 and (execution.disk_full or any(_NO_SPACE in line for line in log)):
+        return Verdict("infrastructure", f"DiskFull: exit code {code}{_because(log)}")
     if code in processor.retry_exits:
         return Verdict("retry", f"exit code {code}{_because(log)}")
     first, last = processor.warning_exits

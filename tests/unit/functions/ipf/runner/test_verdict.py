@@ -44,6 +44,9 @@ def ended(code: int = 0, **more: object) -> Execution:
         (ended(137, signal=9), ALL, "infrastructure", "signal 9"),
         (ended(137, signal=9, out_of_memory=True), NONE, "infrastructure", "OOMKilled"),
         (ended(1, out_of_memory=True), ALL, "infrastructure", "OOMKilled"),
+        (ended(143), NONE, "infrastructure", "signal 15"),
+        (ended(129, disk_full=True), NONE, "infrastructure", "DiskFull"),
+        (ended(0, disk_full=True), ALL, "succeeded", ""),
         (ended(139, signal=11), ALL, "failed", "signal 11"),
     ],
 )
@@ -52,6 +55,13 @@ def test_status_classes(execution: Execution, made: tuple[str, ...], status: str
     assert verdict.status == status
     assert reason in verdict.reason
     assert bool(verdict.reason) == (status not in {"succeeded", "succeeded-with-warnings"})
+
+
+def test_a_full_disk_is_not_the_products_fault() -> None:
+    log = [line("E", "[Errno 28] No space left on device: 'outputs/B02.jp2'")]
+    verdict = judge(PROCESSOR, ended(129), NONE, log)
+    assert verdict.status == "infrastructure"
+    assert "outputs/B02.jp2" in verdict.reason
 
 
 def test_out_of_memory_is_named_as_the_platform_names_it() -> None:

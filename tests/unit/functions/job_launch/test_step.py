@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from functions.job_launch.step import STAGING_S, launch
+from shared.adapters.memory import MemoryStore
+from shared.bootstrap import Services
+from shared.domain.events import object_created
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import Attempt, AttemptEnded, Order
+from shared.ports import JobSpec
+from shared.settings import Settings
+from tests.support.house import START, VirtualClock
+from tests.support.standin import SESSION
+
+PLACE = WorkKey(SESSION, "l1b", "DT01", "0" * 64)
+EVENT = object_created("s2-ledger", PLACE.order, "e")
+
+
+class Launcher:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.jobs: list[JobSpec] = []
+
+    def launch(self, job: JobSpec) -> None:
+        self.jobs.append(job)
+
+
+@pytest.fixture
+def services() -> Services:
+    clock = VirtualClock()
+    made = Services(Settings(), clock)
+    vars(made).update(store=MemoryStore(clock), launcher=Launcher())
+    order = Order(
+        created=START,
+        session=SESSION,
+        step="l1b",
+        unit="DT01",
+        digest="0" * 64,
+        processor="S2PS-L1B",
+        version="1",
+        inputs=(),
+        parameters={},
+        t0=START,
+        deadline=START,
+    )
+    made.ledger.create(PLACE.order, order)
+    return made
+
+
+def test_the_job_outlives_its_ipf_so_that_a_run_over_its_time_keeps_its_log(services: Services) -> None:
+    limit = services.workflow.processors["l1b"].time_limit_s
+    job = launch(EVENT, services)
+    assert job is not None
+    assert services.ledger.read(PLACE.attempt(1), Attempt).time_limit_s == limit
+    assert job.time_limit_s == limit + STAGING_S
+
+
+def test_after_an_attempt_without_memory_the_next_gets_twice_as_much(services: Services) -> None:
+    first = launch(EVENT, services)
+    ended = AttemptEnded(created=START, number=1, status="infrastructure", reason="OOMKilled", retry_at=START)
+    services.ledger.create(PLACE.ended(1), ended)
+    second = launch(EVENT, services)
+    assert first is not None
+    assert second is not None
+    assert (second.attempt, second.memory_mb) == (2, 2 * first.memory_mb)
+
+
+def test_an_attempt_under_way_is_launched_under_its_own_name(services: Services) -> None:
+    assert launch(EVENT, services) == launch(EVENT, services)
