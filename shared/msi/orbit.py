@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from shared.errors import BadInputError
 from shared.msi.earth import EARTH_ROTATION_RAD_S, WGS84_E2, Floats, geodetic_to_ecef
 
 ORBIT_RADIUS_M: Final = 7_164_000.0
@@ -34,11 +35,19 @@ class CircularOrbit:
 
     @classmethod
     def over(cls, lon_deg: float, lat_deg: float, time_ns: int, *, descending: bool = True) -> CircularOrbit:
-        """The orbit whose geocentric sub-satellite point is a place's, at a given instant."""
+        """The orbit whose geocentric sub-satellite point is a place's, at a given instant.
+
+        BadInputError where the place lies beyond the orbit's inclination.
+        """
         place = geodetic_to_ecef(np.asarray(lon_deg, dtype=np.float64), np.asarray(lat_deg, dtype=np.float64))
         inclination = np.radians(INCLINATION_DEG)
         latitude = np.arcsin(place[2] / np.linalg.norm(place))
-        argument = np.arcsin(np.sin(latitude) / np.sin(inclination))
+        height = np.sin(latitude) / np.sin(inclination)
+        if not abs(height) <= 1:
+            raise BadInputError(
+                "place below the orbit", f"a latitude within {180 - INCLINATION_DEG:.1f} degrees", lat_deg
+            )
+        argument = np.arcsin(height)
         if descending:
             argument = np.pi - argument
         from_node = np.arctan2(np.cos(inclination) * np.sin(argument), np.cos(argument))

@@ -15,7 +15,7 @@ from shared.ccsds.decoder import ChannelDecoder
 from shared.ccsds.link import LinkProfile
 from shared.ccsds.rs import ReedSolomon
 from shared.ccsds.spacepackets import SpacePacket
-from shared.errors import ConfigurationError
+from shared.errors import BadInputError, ConfigurationError
 from shared.msi.codec import decompress
 from shared.msi.instrument import Band, band_named
 from shared.msi.packets import ANCILLARY_APIDS, DATATAKE_APID, DatatakeDescriptor, ImageBlock, image_apid
@@ -170,6 +170,20 @@ def test_the_demo_meets_two_tiles_of_one_zone() -> None:
     x, y = flight.outline()
     assert x.max() - x.min() < 65_000
     assert y.max() - y.min() < 65_000
+
+
+@pytest.mark.parametrize("position", [(180.0, -17.0), (-179.99, 65.0), (179.97, 0.0), (20.0, 81.3)])
+def test_a_pass_is_aimed_at_its_place_wherever_that_is(position: tuple[float, float]) -> None:
+    flight = fly(replace(DATATAKE, position=position), "S2A")
+    line = np.array([band_named("B02").lines_per_scene])
+    lon, lat = flight.model.locate(6, band_named("B02"), line, np.array([2592.0]))
+    apart_km = np.hypot(((lon - position[0] + 180) % 360 - 180) * np.cos(np.radians(lat)), lat - position[1]) * 111.3
+    assert apart_km[0] < 5
+
+
+def test_a_place_that_the_orbit_does_not_reach_is_refused() -> None:
+    with pytest.raises(BadInputError, match=r"latitude within 81\.4 degrees, found -?83"):
+        fly(replace(DATATAKE, position=(20.0, 83.0)), "S2A")
 
 
 def test_packets_are_dated_by_their_first_line(recording: tuple[Path, Truth, Received]) -> None:
