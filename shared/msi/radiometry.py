@@ -1,6 +1,6 @@
 """Between top-of-atmosphere reflectance and the instrument's 12-bit counts.
 
-L = rho * E0 * U * cos(sun zenith) / pi                     (PSD 14, definition of TOA reflectance)
+L = rho * E0 * U * cos(sun zenith) / pi                     (PSD 14, definition of TOA reflectance), 0 at night
 DN = dark(column) + gain * sensitivity(column) * L          rounded, 0..4095
 
 E0 and gain are the band's; dark level and relative sensitivity are fixed, smooth-plus-random patterns of each
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from shared.msi.instrument import MAX_DN, Band
 
 Floats32 = NDArray[np.float32]
+
+LOWEST_SUN_DEG: Final = 85.0
+"""Zenith of the lowest Sun under which counts tell a reflectance; operational imaging ends before, at 82 degrees."""
 
 DARK_DN: Final = 64.0
 _DARK_SPREAD: Final = 2.0
@@ -42,7 +45,8 @@ def column_pattern(band: Band, detector: int) -> tuple[Floats32, Floats32]:
 
 def counts_per_reflectance(band: Band, sun_zenith_deg: float | NDArray[np.floating], earth_sun_u: float) -> Floats32:
     """DN above dark of reflectance 1 at sensitivity 1; shape of the sun zenith."""
-    radiance = band.solar_irradiance * earth_sun_u * np.cos(np.radians(sun_zenith_deg)) / np.pi
+    light = np.maximum(np.cos(np.radians(sun_zenith_deg)), 0)
+    radiance = band.solar_irradiance * earth_sun_u * light / np.pi
     return np.asarray(band.physical_gain * radiance, dtype=np.float32)
 
 
@@ -86,12 +90,15 @@ def dn_to_reflectance(
     sun_zenith_deg: float | NDArray[np.floating],
     earth_sun_u: float,
 ) -> Floats32:
-    """TOA reflectances of counts of shape (lines, band.width): the inverse but for rounding and saturation, float32."""
+    """TOA reflectances of counts of shape (lines, band.width): the inverse but for rounding and saturation, float32.
+
+    Under a Sun lower than ``LOWEST_SUN_DEG`` they are those of that Sun.
+    """
     dark, sensitivity = column_pattern(band, detector)
     rho = counts.astype(np.float32)
     rho -= dark
     rho /= sensitivity
-    rho /= counts_per_reflectance(band, sun_zenith_deg, earth_sun_u)
+    rho /= counts_per_reflectance(band, np.minimum(sun_zenith_deg, LOWEST_SUN_DEG), earth_sun_u)
     return rho
 
 

@@ -42,9 +42,10 @@ def sun_zenith_at_nodes(grids: Geolocation, band: Band, first_line_ns: int) -> F
     return np.asarray(begin * (1 - part) + end * part, np.float64)
 
 
-def spread(nodes: Floats, lines: int, columns: int) -> NDArray[np.float32]:
-    """Node values, from edge to edge, linearly at every sample's centre: shape (lines, columns)."""
-    return np.asarray(_weights(lines, nodes.shape[0]) @ nodes @ _weights(columns, nodes.shape[1]).T, np.float32)
+def spread(nodes: Floats, lines: int, columns: int, part: slice) -> NDArray[np.float32]:
+    """Node values, from edge to edge of ``lines``, linearly at the centres of the samples of some: (part, columns)."""
+    along = _weights(lines, nodes.shape[0])[part]
+    return np.asarray(along @ nodes @ _weights(columns, nodes.shape[1]).T, np.float32)
 
 
 def _weights(samples: int, nodes: int) -> Floats:

@@ -119,8 +119,11 @@ def granules_by_detector(folders: Iterable[Path]) -> dict[int, list[Path]]:
     """L0 granule folders under each of ``folders`` (a granule itself, or a folder of granules), by detector."""
     found: dict[int, list[Path]] = {}
     for folder in folders:
-        inside = [folder] if (folder / "IMG_DATA").is_dir() else sorted(p for p in folder.iterdir() if p.is_dir())
-        for granule in inside:
+        if not folder.is_dir():
+            raise BadInputError("job order, PDI_DS_GR_LIST", "folders of granules", folder.name)
+        for granule in (
+            [folder] if (folder / "IMG_DATA").is_dir() else sorted(p for p in folder.iterdir() if p.is_dir())
+        ):
             detector = PdiName.parse(granule.name).get("D")
             if detector is None:
                 raise BadInputError(granule.name, "an L0 granule's name with suffix _D")

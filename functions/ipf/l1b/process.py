@@ -12,7 +12,8 @@ from functions.ipf.common import xml
 from functions.ipf.common.processor import Exit
 from functions.ipf.l1b.geolocation import geolocate, spread, sun_zenith_at_nodes
 from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancillary, read_band, read_downlink
-from functions.ipf.l1b.tile_list import tile_list
+from functions.ipf.l1b.tile_list import tile_list, tiles_seen
+from functions.ipf.safe.parallel import threads_of
 from functions.ipf.safe.working import (
     AttitudeRecord,
     BandImage,
@@ -26,8 +27,7 @@ from shared.errors import BadInputError
 from shared.msi.earth import earth_sun_u, utc_from_gps_ns
 from shared.msi.geometry import ViewingModel
 from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS, Band, band_named
-from shared.msi.radiometry import dn_to_reflectance
-from shared.msi.tiling import tiles_meeting
+from shared.msi.radiometry import LOWEST_SUN_DEG, dn_to_reflectance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from functions.ipf.common.processor import IpfLog
     from functions.ipf.l1b.level0 import DetectorImage
     from shared.joborder import JobOrder
+    from shared.msi.packets import DatatakeDescriptor
 
 NAME: Final = "S2PS-L1B"
 VERSION: Final = "0.1.0"
@@ -43,11 +44,12 @@ SIMPLIFICATIONS: Final = (
     "L1B: equalisation tables are the simulator's; no crosstalk, defective pixel, deconvolution or SWIR step.",
     "L1B: nominal viewing directions on the WGS 84 ellipsoid at height 0: no terrain, no refinement on ground control.",
     "L1B: saturated samples keep their value and are not flagged.",
+    f"L1B: lines where the Sun stands farther than {LOWEST_SUN_DEG:.0f} degrees from the zenith are no data.",
 )
 
 
 def process(order: JobOrder, journal: IpfLog) -> int:
-    """Run the step as a job order asks."""
+    """Run the step as a job order asks; no product, and a warning, of a datastrip at night."""
     datastrips = [Path(name) for name in order.input_files("PDI_DS")]
     folder = _single_datastrip(datastrips)
     ancillary = read_ancillary(folder)
@@ -59,12 +61,14 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         raise BadInputError("L0 granules", f"detectors {described.detectors} of the descriptor", strangers)
     journal.info(f"{folder.name}: {described.scenes} scenes, detectors {described.detectors}")
 
+    if (sun := _least_sun_zenith(model, described)) > LOWEST_SUN_DEG:
+        journal.warning(f"night: the Sun stands {sun:.0f} degrees from the zenith, there is no reflectance")
+        return Exit.DEGRADED
     root = Path(order.output("L1B_WORKING"))
     root.mkdir(parents=True, exist_ok=True)
     working = WorkingFolder(root)
     wanted = [(detector, band) for detector in described.detectors for band in BANDS]
-    threads = int(order.parameters.get("NUMBER_OF_THREADS", "1"))
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads_of(order)) as pool:
         images = list(
             pool.map(
                 lambda item: _image(working, model, ancillary, granules.get(item[0], []), item[0], item[1], journal),
@@ -73,7 +77,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         )
     datastrip = _describe(order, folder, ancillary, model, images)
     working.write_datastrip(datastrip)
-    tiles = tiles_meeting(*np.array(datastrip.footprint).T)
+    tiles = tiles_seen(model, described)
     xml.write(Path(order.output("TILE_LIST_FILE")), tile_list(tiles))
     journal.info(f"{len(images)} images, tiles {', '.join(tile.name for tile in tiles)}")
     if datastrip.degraded_percent:
@@ -82,11 +86,13 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     return Exit.OK
 
 
+def _least_sun_zenith(model: ViewingModel, described: DatatakeDescriptor) -> float:
+    lon, lat = model.footprint(described.detectors, band_named("B02"), described.scenes)
+    return float(model.sun_angles(lon, lat, model.centre_time(described.scenes))[0].min())
+
+
 def _single_datastrip(folders: Sequence[Path]) -> Path:
-    found = [
-        f for folder in folders for f in ([folder] if (folder / "ANC_DATA").is_dir() else sorted(folder.iterdir()))
-    ]
-    found = [folder for folder in found if (folder / "ANC_DATA").is_dir()]
+    found = [place.parent for folder in folders for place in (*folder.glob("ANC_DATA"), *folder.glob("*/ANC_DATA"))]
     if len(found) != 1:
         raise BadInputError("job order, PDI_DS", "one L0 datastrip", len(found))
     return found[0]
@@ -123,15 +129,16 @@ def _image(
 def _calibrated(
     raw: DetectorImage, grids: Geolocation, detector: int, band: Band, first_line_ns: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
-    """Counts of reflectance, 0 where packets are missing; scene after scene, to bound memory."""
+    """Counts of reflectance, 0 where packets are missing or the Sun is too low; scene after scene, to bound memory."""
     nodes = sun_zenith_at_nodes(grids, band, first_line_ns)
     lines, columns = raw.counts.shape
-    sun = spread(nodes, lines, columns)
     u = earth_sun_u(first_line_ns + round(lines * band.line_period_ns / 2))
     counts = np.empty(raw.counts.shape, np.uint16)
     for first in range(0, lines, band.lines_per_scene):
         part = slice(first, first + band.lines_per_scene)
-        counts[part] = to_counts(dn_to_reflectance(raw.counts[part], band, detector, sun[part], u))
+        sun = spread(nodes, lines, columns, part)
+        counts[part] = to_counts(dn_to_reflectance(raw.counts[part], band, detector, sun, u))
+        counts[part][(sun > LOWEST_SUN_DEG).any(axis=1)] = 0
     counts.reshape(-1, LINES_PER_PACKET, columns)[~raw.present] = 0
     return counts
 

@@ -67,6 +67,15 @@ def test_noise_is_added_before_rounding() -> None:
     assert (moved.astype(int) - plain == 7).all()
 
 
+def test_at_night_counts_are_the_dark_level_whatever_the_ground() -> None:
+    band = band_named("B04")
+    black, white = (
+        reflectance_to_dn(np.full((1, band.width), rho, np.float32), band, 5, 112.0, 1.0) for rho in (0.0, 1.0)
+    )
+    assert np.array_equal(black, white)
+    assert np.isfinite(dn_to_reflectance(white, band, 5, 112.0, 1.0)).all()
+
+
 def test_every_detector_has_a_pattern_of_its_own_that_nobody_can_change() -> None:
     band = band_named("B02")
     one, other = column_pattern(band, 1), column_pattern(band, 2)

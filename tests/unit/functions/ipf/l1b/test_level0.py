@@ -12,7 +12,7 @@ import pytest
 
 from functions.ipf.common.annotated import Annotation
 from functions.ipf.l1b.level0 import granules_by_detector, read_ancillary, read_band, read_downlink
-from functions.ipf.l1b.tile_list import tile_list
+from functions.ipf.l1b.tile_list import tile_list, tiles_seen
 from shared.ccsds.spacepackets import SpacePacket
 from shared.errors import BadInputError
 from shared.msi.codec import compress
@@ -29,6 +29,8 @@ from shared.msi.packets import (
     image_apid,
 )
 from shared.msi.tiling import tile
+from shared.rehearsal.flight import fly
+from shared.rehearsal.plan import Datatake
 
 RECEIVED = Annotation(datetime(2026, 11, 22, tzinfo=UTC), 0)
 GRANULE = "S2A_TEST_MSI_L0__GR_S2PS_20261122T120000_S20260621T102000_D06_N00.01"
@@ -139,3 +141,14 @@ def test_tile_list_counts_and_numbers_its_tiles() -> None:
     assert document.findtext("Number_Of_Tiles") == "2"
     entries = document.findall("List_Tile_Id")
     assert [(e.get("Tile_Number"), e.findtext("Tile_Id")) for e in entries] == [("1", "32TLQ"), ("2", "32TMQ")]
+
+
+def test_tiles_between_detectors_that_took_no_image_are_not_listed() -> None:
+    def seen(*detectors: int) -> set[str]:
+        flight = fly(Datatake(scenes=1, detectors=detectors), "S2A")
+        return {tile.name for tile in tiles_seen(flight.model, flight.descriptor)}
+
+    swath = seen(*range(1, 13))
+    ends = seen(1, 12)
+    assert "32TMQ" in swath - ends
+    assert ends < swath
