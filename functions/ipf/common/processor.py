@@ -93,8 +93,9 @@ def run_processor(
     except (S2psError, OSError) as error:
         journal.error(str(error))
         return Exit.FAILED
-    except Exception:  # noqa: BLE001 - the caller sees only exit code and log
-        journal.error(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the caller sees only exit code and log
+        journal.debug(traceback.format_exc())
+        journal.error(f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
         return Exit.BUG
     journal.info(f"exit code {code}")
     return code

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from functions.ipf.l1c.resample import resample
-from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, write_jp2
+from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, around, write_jp2
 from functions.ipf.safe.preview import display, preview
 from functions.ipf.safe.working import WorkingFolder
 from shared.msi.instrument import band_named
@@ -88,12 +88,7 @@ class ColourTask:
 
 def make_colours(task: ColourTask) -> None:
     """Write both images; a pixel lacks data in all three colours where it lacks it in one."""
-    at = Extent(
-        min(e.row for e in task.extents),
-        min(e.column for e in task.extents),
-        max(e.row_stop for e in task.extents),
-        max(e.column_stop for e in task.extents),
-    )
+    at = around(task.extents)
     colours = np.zeros((3, *at.shape), np.uint8)
     for plane, band, extent in zip(colours, COLOUR_BANDS, task.extents, strict=True):
         part = np.load(task.scratch / f"{band}_display.npy", mmap_mode="r")

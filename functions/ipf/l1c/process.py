@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,7 +24,7 @@ from functions.ipf.safe.manifest import FILE, manifest
 from functions.ipf.safe.names import Acquisition, ProductNames
 from functions.ipf.safe.parallel import threads_of, workers
 from functions.ipf.safe.working import WorkingFolder
-from shared.errors import PermanentError
+from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
 from shared.msi.tiling import Tile, tile
 
@@ -38,7 +39,7 @@ SIMPLIFICATIONS: Final = (
     "L1C: no terrain model: pixels lie on the WGS 84 ellipsoid.",
     "L1C: bicubic resampling with positions to 1/32 pixel; kernel a = -0.75.",
     "L1C: masks MSK_DETFOO and MSK_CLASSI only, the latter by fixed thresholds; no MSK_QUALIT.",
-    "L1C: the tile's sensing time is the datastrip's centre.",
+    "L1C: the tile's sensing time is the datastrip's centre; its footprint holds what was lost, too.",
     "Metadata: no GIPP, DEM, GRI or IERS file was used, so none is named; the datastrip's hold what telemetry gave.",
 )
 # The widest first, so that no process is left with a long one at the end.
@@ -46,10 +47,13 @@ _ORDER: Final = sorted(BANDS, key=lambda band: (band.resolution, band.name not i
 
 
 def process(order: JobOrder, journal: IpfLog) -> int:
-    """Run the step as a job order asks."""
+    """Run the step as a job order asks; no product, and a warning, where no packet of the tile's ground came."""
     working = WorkingFolder(Path(order.input_files("L1B_WORKING")[0]))
     datastrip = working.datastrip()
     target = tile(order.parameter("TILE"))
+    footprint = clip_to_tile(datastrip.footprint, target)
+    if not footprint:
+        raise BadInputError("job order, TILE", "a tile that the datastrip meets", target.name)
     names = ProductNames(_acquisition(datastrip), "L1C", target.name, Production.of(order))
     safe = Path(order.output("MSI_L1C_TL")) / names.safe
     journal.info(f"{names.safe}: detectors {datastrip.detectors}, {datastrip.scenes} scenes")
@@ -59,12 +63,13 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     with tempfile.TemporaryDirectory(prefix="s2ps-l1c-") as scratch:
         results = _images(working.root, safe, names, Path(scratch), threads_of(order))
         if not any(result.valid for result in results.values()):
-            raise PermanentError(f"tile {target.name}: expected pixels of the datastrip, found none")
+            shutil.rmtree(safe)
+            journal.warning(f"tile {target.name}: no image packet of its ground came")
+            return Exit.DEGRADED
         content = _classes(datastrip, safe, names, target, Path(scratch))
     residual = max(result.residual for result in results.values())
     journal.info(f"images written; inverse location within {residual:.4f} px of the viewing model")
 
-    footprint = clip_to_tile(datastrip.footprint, target)
     angles = tile_angles(working, datastrip, target)
     xml.write(safe / names.product_metadata, metadata.product(names, datastrip, footprint, content))
     xml.write(safe / names.granule_folder / "MTD_TL.xml", metadata.tile_document(names, target, angles, content))

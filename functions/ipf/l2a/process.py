@@ -27,11 +27,12 @@ from functions.ipf.l2a.images import (
 from functions.ipf.l2a.retrieval import Aerosol, aerosol, water_vapour
 from functions.ipf.l2a.source import Level1C, read_level1c
 from functions.ipf.safe import elements
-from functions.ipf.safe.jp2 import Extent, read_window, write_jp2
+from functions.ipf.safe.footprint import extent_in_tile
+from functions.ipf.safe.jp2 import Extent, around, read_window, write_jp2
 from functions.ipf.safe.manifest import FILE, manifest
 from functions.ipf.safe.names import ProductNames
 from functions.ipf.safe.parallel import threads_of, workers
-from shared.errors import PermanentError
+from shared.errors import BadInputError
 from shared.msi import atmosphere
 from shared.msi.instrument import BANDS, band_named
 
@@ -58,6 +59,7 @@ SIMPLIFICATIONS: Final = (
 _CLASS_BANDS: Final = ("B02", "B03", "B04", "B8A", "B10", "B11")
 _RETRIEVAL_BANDS: Final = ("B02", "B04", "B8A", "B09", "B12")
 _MARGIN_60M: Final = 8
+_NOTHING: Final = Extent(0, 0, 0, 0)
 _CELL_60M: Final = 10
 _WRITTEN: Final = sorted((band for band in BANDS if band.name != "B10"), key=lambda band: band.resolution)
 
@@ -87,17 +89,18 @@ def process(order: JobOrder, journal: IpfLog) -> int:
 
 
 def _block(source: Level1C) -> Extent:
-    """The part of the tile that holds data, from B01, with a margin for bands that reach further."""
+    """The part of the tile that holds data: the footprint's and B01's, which may lack packets, with a margin."""
     counts = read_window(source.images["B01"])
     rows, columns = np.flatnonzero(counts.any(axis=1)), np.flatnonzero(counts.any(axis=0))
-    if not rows.size:
-        raise PermanentError(f"{source.name}: expected pixels with data, found none in B01")
-    size = source.tile.size(60)
+    seen = Extent(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1) if rows.size else _NOTHING
+    block, size = around((seen, extent_in_tile(source.footprint, source.tile, 60))), source.tile.size(60)
+    if block.empty:
+        raise BadInputError(source.name, f"a footprint or pixels of B01 within tile {source.tile.name}")
     return Extent(
-        max(int(rows[0]) - _MARGIN_60M, 0),
-        max(int(columns[0]) - _MARGIN_60M, 0),
-        min(int(rows[-1]) + 1 + _MARGIN_60M, size),
-        min(int(columns[-1]) + 1 + _MARGIN_60M, size),
+        max(block.row - _MARGIN_60M, 0),
+        max(block.column - _MARGIN_60M, 0),
+        min(block.row_stop + _MARGIN_60M, size),
+        min(block.column_stop + _MARGIN_60M, size),
     )
 
 

@@ -6,10 +6,12 @@ in the granule's folder.
 
 from __future__ import annotations
 
+import math
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import defusedxml
 import defusedxml.ElementTree as SafeET
@@ -17,13 +19,16 @@ import numpy as np
 
 from functions.ipf.safe.angles import NODES, Angles, TileAngles
 from functions.ipf.safe.names import Acquisition
-from shared.domain.names import CompactName
+from shared.domain.names import CompactName, parse_stamp
 from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
 from shared.msi.tiling import Tile, tile
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_GRANULE: Final = re.compile(r"L1C_T\w{5}_A(\d{6})_(\d{8}T\d{6})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +60,15 @@ def read_level1c(safe: Path) -> Level1C:
         raise BadInputError(f"{safe.name}, GRANULE", "one granule", len(granules))
     tile_document = _document(granules[0] / "MTD_TL.xml")
     found = tile(name.tile)
+    orbit, sensing = _granule(granules[0].name)
     acquisition = Acquisition(
         satellite=name.satellite,
         datatake_start=_time(product, "Datatake/DATATAKE_SENSING_START"),
         datatake_type=_text(product, "Datatake/DATATAKE_TYPE"),
-        absolute_orbit=_absolute_orbit(granules[0].name),
+        absolute_orbit=orbit,
         relative_orbit=name.relative_orbit,
-        orbit_direction=_text(product, "Datatake/SENSING_ORBIT_DIRECTION"),
-        sensing_start=datetime.strptime(granules[0].name[-15:] + "+0000", "%Y%m%dT%H%M%S%z"),
+        orbit_direction=_direction(product),
+        sensing_start=sensing,
         tile_sensing=_time(tile_document, "SENSING_TIME"),
     )
     return Level1C(
@@ -70,9 +76,9 @@ def read_level1c(safe: Path) -> Level1C:
         granule=_text(tile_document, "TILE_ID"),
         tile=found,
         acquisition=acquisition,
-        quantification=_number(product, "QUANTIFICATION_VALUE"),
+        quantification=_positive(product, "QUANTIFICATION_VALUE"),
         offsets=_offsets(product),
-        earth_sun_u=_number(product, "Reflectance_Conversion/U"),
+        earth_sun_u=_positive(product, "Reflectance_Conversion/U"),
         degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE"),
         footprint=_footprint(product),
         angles=_angles(tile_document),
@@ -100,27 +106,55 @@ def _text(root: ET.Element, path: str) -> str:
     return text.strip()
 
 
-def _number(root: ET.Element, path: str) -> float:
-    text = _text(root, path)
+def _numbers(what: str, text: str | None) -> list[float]:
+    """Finite numbers with blanks between."""
     try:
-        return float(text)
+        numbers = [float(word) for word in (text or "").split()]
     except ValueError:
-        raise BadInputError(f"L1C metadata, {path}", "a number", text) from None
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise BadInputError(f"L1C metadata, {what}", "finite numbers", text)
+    return numbers
+
+
+def _number(root: ET.Element, path: str) -> float:
+    """One number, not negative."""
+    numbers = _numbers(path, _text(root, path))
+    if len(numbers) != 1 or numbers[0] < 0:
+        raise BadInputError(f"L1C metadata, {path}", "a number from 0", numbers)
+    return numbers[0]
+
+
+def _positive(root: ET.Element, path: str) -> float:
+    number = _number(root, path)
+    if not number:
+        raise BadInputError(f"L1C metadata, {path}", "a number above 0", number)
+    return number
 
 
 def _time(root: ET.Element, path: str) -> datetime:
     text = _text(root, path)
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         raise BadInputError(f"L1C metadata, {path}", "a UTC time", text) from None
+    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
-def _absolute_orbit(granule: str) -> int:
-    part = granule.split("_")[2]
-    if len(part) != 7 or not part[1:].isdecimal():
-        raise BadInputError(f"granule {granule}", "an absolute orbit as A012345", part)
-    return int(part[1:])
+def _direction(product: ET.Element) -> str:
+    path = "Datatake/SENSING_ORBIT_DIRECTION"
+    text = _text(product, path)
+    if text not in ("ASCENDING", "DESCENDING"):
+        raise BadInputError(f"L1C metadata, {path}", "ASCENDING or DESCENDING", text)
+    return text
+
+
+def _granule(name: str) -> tuple[int, datetime]:
+    """Absolute orbit and sensing start of the datastrip, from a granule's folder name."""
+    match = _GRANULE.fullmatch(name)
+    if match is None:
+        raise BadInputError(f"granule {name}", "a name as L1C_T32TMQ_A012345_20260621T102000")
+    return int(match[1]), parse_stamp(match[2], f"granule {name}")
 
 
 def _offsets(product: ET.Element) -> dict[str, float]:
@@ -130,12 +164,12 @@ def _offsets(product: ET.Element) -> dict[str, float]:
         index = element.get("band_id", "")
         if not index.isdecimal() or int(index) >= len(BANDS):
             raise BadInputError("L1C metadata, RADIO_ADD_OFFSET", "a band_id of 0..12", index)
-        found[BANDS[int(index)].name] = float(element.text or "0")
+        found[BANDS[int(index)].name] = sum(_numbers("RADIO_ADD_OFFSET", element.text))
     return found
 
 
 def _footprint(product: ET.Element) -> tuple[tuple[float, float], ...]:
-    numbers = [float(word) for word in _text(product, "Global_Footprint/EXT_POS_LIST").split()]
+    numbers = _numbers("EXT_POS_LIST", _text(product, "Global_Footprint/EXT_POS_LIST"))
     if len(numbers) < 8 or len(numbers) % 2:
         raise BadInputError("L1C metadata, EXT_POS_LIST", "pairs of latitude and longitude", len(numbers))
     return tuple(zip(numbers[1::2], numbers[::2], strict=True))
@@ -145,11 +179,16 @@ def _angles(document: ET.Element) -> TileAngles:
     sun = document.find(".//Sun_Angles_Grid")
     if sun is None:
         raise BadInputError("L1C tile metadata", "an element Sun_Angles_Grid")
-    views = {
-        (int(grid.get("bandId", "-1")), int(grid.get("detectorId", "-1"))): _pair(grid)
-        for grid in document.iter("Viewing_Incidence_Angles_Grids")
-    }
-    return TileAngles(_pair(sun), views)
+    found = _pair(sun)
+    if not np.isfinite([found.zenith, found.azimuth]).all():
+        raise BadInputError("L1C tile metadata, Sun_Angles_Grid", "an angle at every node")
+    views = {}
+    for grid in document.iter("Viewing_Incidence_Angles_Grids"):
+        band, detector = grid.get("bandId", ""), grid.get("detectorId", "")
+        if not (band.isdecimal() and detector.isdecimal()):
+            raise BadInputError(f"L1C tile metadata, {grid.tag}", "numbers of band and detector", (band, detector))
+        views[int(band), int(detector)] = _pair(grid)
+    return TileAngles(found, views)
 
 
 def _pair(grid: ET.Element) -> Angles:
@@ -158,7 +197,10 @@ def _pair(grid: ET.Element) -> Angles:
         rows = [(row.text or "").split() for row in grid.findall(f"{tag}/Values_List/VALUES")]
         if len(rows) != NODES or any(len(row) != NODES for row in rows):
             raise BadInputError(f"L1C tile metadata, {grid.tag}/{tag}", f"{NODES} x {NODES} values")
-        values.append(np.array(rows, np.float64))
+        try:
+            values.append(np.array(rows, np.float64))
+        except ValueError as error:
+            raise BadInputError(f"L1C tile metadata, {grid.tag}/{tag}", "numbers", str(error)) from None
     return Angles(*values)
 
 

@@ -15,12 +15,14 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _SOC: Final = 0xFF4F
 _SIZ: Final = 0xFF51
@@ -71,8 +73,23 @@ def enlarge(part: bytes, empty: bytes, at: Placement) -> bytes:
     return b"".join(_rebuilt(kind, content, zeros, at) for kind, content in _boxes(part))
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a JP2 file is as long as its boxes say and its codestream ends: GDAL reads a cut one as black."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        try:
+            ends = [data[end - len(_EOC) : end] for kind, _, end in _spans(data) if kind == b"jp2c"]
+        except (IntegrityError, struct.error):
+            return False
+    return ends == [_EOC]
+
+
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Type and content of the boxes one level down."""
+    return ((kind, data[begin:end]) for kind, begin, end in _spans(data))
+
+
+def _spans(data: bytes | mmap) -> Iterator[tuple[bytes, int, int]]:
+    """Type of each box one level down, and where its content begins and ends."""
     offset = 0
     while offset < len(data):
         if offset + 8 > len(data):
@@ -85,7 +102,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             length = len(data) - offset
         if length < head or offset + length > len(data):
             raise IntegrityError(f"JP2 box {kind!r}: expected a length within the file, found {length}")
-        yield kind, data[offset + head : offset + length]
+        yield kind, offset + head, offset + length
         offset += length
 
 

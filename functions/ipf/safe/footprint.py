@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyproj import Transformer
 
+from functions.ipf.safe.jp2 import Extent
 from shared.msi.tiling import to_utm
 
 if TYPE_CHECKING:
@@ -22,8 +23,34 @@ def clip_to_tile(ring: Sequence[Point], tile: Tile) -> list[Point]:
 
     The method is that of Sutherland and Hodgman (1974), doi 10.1145/360767.360802.
     """
+    corners = _clipped(ring, tile)
+    if not corners:
+        return []
+    back = Transformer.from_crs(tile.epsg, 4326, always_xy=True)
+    found = [back.transform(*point) for point in corners]
+    return [*found, found[0]]
+
+
+def extent_in_tile(ring: Sequence[Point], tile: Tile, resolution: int) -> Extent:
+    """The rows and columns of a tile's image that a ring of (longitude, latitude) reaches; empty where it does not."""
+    corners = _clipped(ring, tile)
+    if not corners:
+        return Extent(0, 0, 0, 0)
+    x, y = np.array(corners).T
+    return Extent(
+        int((tile.uly - y.max()) // resolution),
+        int((x.min() - tile.ulx) // resolution),
+        int(-((y.min() - tile.uly) // resolution)),
+        int(-((tile.ulx - x.max()) // resolution)),
+    )
+
+
+def _clipped(ring: Sequence[Point], tile: Tile) -> list[Point]:
+    """The corners, in metres of the tile's zone."""
     lon, lat = np.array(ring, np.float64).T
     x, y = to_utm(tile.epsg).transform(lon, lat)
+    if not np.isfinite([x, y]).all():
+        return []  # too far from the tile's zone to be projected
     polygon = list(zip(np.asarray(x).tolist(), np.asarray(y).tolist(), strict=True))
     if polygon[0] == polygon[-1]:
         polygon.pop()
@@ -32,10 +59,7 @@ def clip_to_tile(ring: Sequence[Point], tile: Tile) -> list[Point]:
         polygon = _cut(polygon, axis, float(limit), sign)
         if not polygon:
             return []
-    back = Transformer.from_crs(tile.epsg, 4326, always_xy=True)
-    corners = [a for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True) if a != b]
-    found = [back.transform(*point) for point in corners]
-    return [*found, found[0]]
+    return [a for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True) if a != b]
 
 
 def _cut(polygon: list[Point], axis: int, limit: float, sign: float) -> list[Point]:

@@ -21,10 +21,12 @@ import rasterio.shutil
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from functions.ipf.safe.codestream import Placement, empty_size, enlarge
+from functions.ipf.safe.codestream import Placement, empty_size, enlarge, is_whole
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from shared.msi.tiling import Tile
@@ -62,6 +64,19 @@ class Extent:
         return Extent(
             *(edge * numerator // denominator for edge in (self.row, self.column, self.row_stop, self.column_stop))
         )
+
+
+def around(extents: Iterable[Extent]) -> Extent:
+    """The extent that holds all of them; empty ones do not count."""
+    held = [extent for extent in extents if not extent.empty]
+    if not held:
+        return Extent(0, 0, 0, 0)
+    return Extent(
+        min(extent.row for extent in held),
+        min(extent.column for extent in held),
+        max(extent.row_stop for extent in held),
+        max(extent.column_stop for extent in held),
+    )
 
 
 def write_jp2(path: Path, pixels: NDArray[Any], tile: Tile, resolution: int, at: Extent) -> None:
@@ -152,12 +167,20 @@ def _write_part(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, p
 
 
 def read_window(path: Path, at: Extent | None = None) -> NDArray[Any]:
-    """The first band of an image, or the part of it at ``at``; BadInputError where GDAL cannot read it."""
+    """The first band of an image, or the part of it at ``at``.
+
+    Raises:
+        BadInputError: where the file is cut short, GDAL cannot read it, or it does not reach as far as ``at``.
+    """
     try:
+        if not is_whole(path):
+            raise BadInputError(path.name, "a whole JP2 file")
         with rasterio.Env(**_GDAL), rasterio.open(path) as image:
+            if at is not None and (at.row_stop > image.height or at.column_stop > image.width):
+                raise BadInputError(path.name, f"rows and columns up to {(at.row_stop, at.column_stop)}", image.shape)
             if at is None:
                 return np.asarray(image.read(1))
             rows, columns = at.shape
             return np.asarray(image.read(1, window=Window(at.column, at.row, columns, rows)))
-    except RasterioError as error:
+    except (RasterioError, OSError, ValueError) as error:
         raise BadInputError(path.name, "an image that GDAL reads", str(error)) from None

@@ -36,6 +36,8 @@ def preview(colours: NDArray[np.uint8], at: Extent, size: int) -> tuple[NDArray[
         at: its place.
         size: rows and columns of the preview image.
     """
+    if at.empty:
+        return np.zeros((3, 0, 0), np.uint8), at
     left, top = at.column // _STEP, at.row // _STEP
     right, bottom = min(-(-at.column_stop // _STEP), size), min(-(-at.row_stop // _STEP), size)
     padded = np.zeros((bottom * _STEP - top * _STEP, right * _STEP - left * _STEP, 3), np.uint8)

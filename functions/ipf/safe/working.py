@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 import rasterio
@@ -130,7 +131,7 @@ class Geolocation:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 found = cls(**{name: np.asarray(archive[name], np.float64) for name in cls.__slots__})
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise BadInputError(path.name, "the six grids of a geolocation", str(error)) from None
         shape = (found.lines.size, found.columns.size)
         if any(getattr(found, name).shape != shape for name in ("lon", "lat", "view_zenith", "view_azimuth")):

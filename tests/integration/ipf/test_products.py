@@ -99,8 +99,11 @@ def test_a_tile_beside_the_datastrip_is_refused(chain: Any, tmp_path: Path, caps
     )
     order = tmp_path / "order.xml"
     order.write_text(text)
-    assert run_processor("S2PS-L1C", "test", l1c, [str(order)]) >= 128
-    assert "33TUJ" in capsys.readouterr().out
+    assert run_processor("S2PS-L1C", "test", l1c, [str(order)]) == 128
+    assert [line.partition("[E] ")[2] for line in capsys.readouterr().out.splitlines() if "[E] " in line] == [
+        "job order, TILE: expected a tile that the datastrip meets, found '33TUJ'"
+    ]
+    assert not list(tmp_path.rglob("*.SAFE"))
 
 
 def test_lost_packets_are_no_data_and_a_warning(chain: Any, tmp_path: Path) -> None:

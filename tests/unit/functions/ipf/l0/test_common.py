@@ -53,6 +53,7 @@ def _order_file(tmp_path: Path) -> str:
         (AbsentError("nothing"), Exit.FAILED),
         (OSError("disk"), Exit.FAILED),
         (ZeroDivisionError("bug"), Exit.BUG),
+        (ValueError("of\nseveral\n\nlines\n"), Exit.BUG),
     ],
 )
 def test_exit_codes(outcome: int | Exception, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +65,9 @@ def test_exit_codes(outcome: int | Exception, code: int, tmp_path: Path, capsys:
     assert run_processor("PROC", "00.01", main, [_order_file(tmp_path)]) == code
     lines = capsys.readouterr().out.splitlines()
     assert all(LINE.fullmatch(line) for line in lines)
-    assert any("[E]" in line for line in lines) == (code >= 128)
+    said = [line.partition("[E] ")[2] for line in lines if "[E] " in line]
+    assert len(said) == (code >= 128)
+    assert all(said)
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["/nowhere/JobOrder.xml"]])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from functions.ipf.l2a.source import read_level1c
 from shared.errors import BadInputError
+from shared.msi.instrument import BANDS
 
 NAME = "S2A_MSIL1C_20260621T101955_N0001_R065_T32TMQ_20261122T120000.SAFE"
 BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
@@ -50,3 +52,81 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_a_missing_document_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"MTD_MSIL1C\.xml"):
         read_level1c(tmp_path / NAME)
+
+
+def grid(tag: str, value: str = "30", **attributes: str) -> str:
+    rows = f"<VALUES>{' '.join([value] * 23)}</VALUES>" * 23
+    parts = "".join(f"<{part}><Values_List>{rows}</Values_List></{part}>" for part in ("Zenith", "Azimuth"))
+    said = " ".join(f'{name}="{text}"' for name, text in attributes.items())
+    return f"<{tag} {said}>{parts}</{tag}>"
+
+
+PRODUCT = """<a><Datatake><DATATAKE_SENSING_START>2026-06-21T10:19:55.000Z</DATATAKE_SENSING_START>
+<DATATAKE_TYPE>INS-NOBS</DATATAKE_TYPE><SENSING_ORBIT_DIRECTION>DESCENDING</SENSING_ORBIT_DIRECTION></Datatake>
+<QUANTIFICATION_VALUE unit="none">10000</QUANTIFICATION_VALUE>
+<Reflectance_Conversion><U>0.97</U></Reflectance_Conversion>
+<DEGRADED_MSI_DATA_PERCENTAGE>0.0</DEGRADED_MSI_DATA_PERCENTAGE>
+<Global_Footprint><EXT_POS_LIST>44 8 44 9 45 9 44 8</EXT_POS_LIST></Global_Footprint></a>"""
+ANGLES = grid("Sun_Angles_Grid") + grid("Viewing_Incidence_Angles_Grids", bandId="3", detectorId="6")
+TILE = f"<a><TILE_ID>id</TILE_ID><SENSING_TIME>2026-06-21T10:20:03.000Z</SENSING_TIME>{ANGLES}</a>"
+
+
+def with_images(safe: Path) -> Path:
+    images = next((safe / "GRANULE").iterdir()) / "IMG_DATA"
+    images.mkdir()
+    for band in BANDS:
+        (images / f"T32TMQ_20260621T101955_{band.name}.jp2").touch()
+    return safe
+
+
+def test_a_product_without_offsets_has_none(tmp_path: Path) -> None:
+    found = read_level1c(with_images(make(tmp_path, PRODUCT, TILE)))
+    assert set(found.offsets.values()) == {0.0}
+    assert found.acquisition.absolute_orbit == 57_405
+    assert (3, 6) in found.angles.views
+
+
+def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
+    found = read_level1c(with_images(make(tmp_path, PRODUCT.replace("000Z", "000"), TILE)))
+    assert found.acquisition.datatake_start.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (">10000<", ">0<", "QUANTIFICATION_VALUE: expected a number above 0"),
+        (">10000<", ">nan<", "QUANTIFICATION_VALUE: expected finite numbers"),
+        (">10000<", ">1 2<", "QUANTIFICATION_VALUE: expected a number from 0"),
+        (">0.97<", ">-1<", "Reflectance_Conversion/U"),
+        ("</a>", '<RADIO_ADD_OFFSET band_id="0">abc</RADIO_ADD_OFFSET></a>', "RADIO_ADD_OFFSET: expected finite"),
+        ("</a>", '<RADIO_ADD_OFFSET band_id="13">1</RADIO_ADD_OFFSET></a>', "RADIO_ADD_OFFSET: expected a band_id"),
+        ("44 8 44 9 ", "44 8 far away ", "EXT_POS_LIST: expected finite numbers"),
+        ("DESCENDING", "SIDEWAYS", "SENSING_ORBIT_DIRECTION: expected ASCENDING or DESCENDING"),
+        ("10:19:55", "25:19:55", "DATATAKE_SENSING_START: expected a UTC time"),
+    ],
+)
+def test_false_product_metadata_are_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        read_level1c(with_images(make(tmp_path, PRODUCT.replace(old, new), TILE)))
+
+
+@pytest.mark.parametrize(
+    ("tile", "said"),
+    [
+        (TILE.replace(grid("Sun_Angles_Grid"), ""), "an element Sun_Angles_Grid"),
+        (TILE.replace(grid("Sun_Angles_Grid"), grid("Sun_Angles_Grid", "NaN")), "an angle at every node"),
+        (TILE.replace(grid("Sun_Angles_Grid"), grid("Sun_Angles_Grid", "low")), "Zenith: expected numbers"),
+        (TILE.replace('bandId="3"', 'bandId="red"'), "expected numbers of band and detector"),
+    ],
+)
+def test_false_tile_metadata_are_named(tmp_path: Path, tile: str, said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        read_level1c(with_images(make(tmp_path, PRODUCT, tile)))
+
+
+def test_a_granule_of_another_name_is_refused(tmp_path: Path) -> None:
+    safe = with_images(make(tmp_path, PRODUCT, TILE))
+    granule = next((safe / "GRANULE").iterdir())
+    granule.rename(granule.with_name("L1C_other"))
+    with pytest.raises(BadInputError, match=r"granule L1C_other: expected a name as L1C_T32TMQ_A012345_"):
+        read_level1c(safe)

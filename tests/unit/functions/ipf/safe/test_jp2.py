@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from pyproj import Transformer
 
 from functions.ipf.safe.codestream import Placement, empty_size, enlarge
-from functions.ipf.safe.jp2 import Extent, read_window, write_jp2
+from functions.ipf.safe.footprint import extent_in_tile
+from functions.ipf.safe.jp2 import Extent, around, read_window, write_jp2
+from functions.ipf.safe.preview import preview
 from shared.errors import BadInputError, IntegrityError
 from shared.msi.tiling import tile
 
@@ -76,6 +79,48 @@ def test_what_gdal_cannot_read_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "no.jp2").write_bytes(b"no image")
     with pytest.raises(BadInputError, match=r"no\.jp2"):
         read_window(tmp_path / "no.jp2")
+
+
+@pytest.mark.parametrize("keep", [0, 0.4, 0.99])
+def test_an_image_cut_short_is_bad_input(tmp_path: Path, keep: float) -> None:
+    at = Extent(0, 0, 600, 600)
+    path = tmp_path / "cut.jp2"
+    write_jp2(path, np.random.default_rng(3).integers(0, 65_536, at.shape, dtype=np.uint16), TILE, 60, at)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(BadInputError, match=r"cut\.jp2"):
+        read_window(path)
+
+
+def test_an_image_that_is_too_small_is_bad_input(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.jp2"
+    write_jp2(path, np.ones((8, 8), np.uint16), TILE, 60, Extent(0, 0, 8, 8))
+    with pytest.raises(BadInputError, match=r"coarse\.jp2.*\(2000, 2000\)"):
+        read_window(path, Extent(0, 0, 2000, 2000))
+
+
+def test_what_is_empty_does_not_widen_an_extent() -> None:
+    nothing = Extent(0, 0, 0, 0)
+    assert around((Extent(5, 6, 7, 8), nothing, Extent(4, 7, 6, 9))) == Extent(4, 6, 7, 9)
+    assert around((nothing, nothing)).empty
+
+
+def test_the_preview_of_nothing_is_nothing() -> None:
+    small, place = preview(np.zeros((3, 0, 0), np.uint8), Extent(0, 0, 0, 0), 343)
+    assert small.shape == (3, 0, 0)
+    assert place.empty
+
+
+def test_a_footprint_reaches_some_rows_and_columns() -> None:
+    back = Transformer.from_crs(TILE.epsg, 4326, always_xy=True)
+    x, y = np.array([100, 400, 400, 100]) * 60 + TILE.ulx, TILE.uly - np.array([-50, -50, 30, 30]) * 60
+    ring = list(zip(*back.transform(x, y), strict=True))
+    found = extent_in_tile([*ring, ring[0]], TILE, 60)
+    assert found.row == 0
+    assert found.row_stop == pytest.approx(30, abs=1)
+    assert found.column_stop - found.column == pytest.approx(300, abs=2)
+    assert extent_in_tile(ring, tile("31TGK"), 60).empty
+    assert extent_in_tile(ring, tile("01KAB"), 60).empty
 
 
 @pytest.mark.parametrize("broken", [b"\0\0\0", b"\0\0\0\x20jp2c\xff\x4f", b"\0\0\0\x0cjp2c\xff\x4f\xff\x90"])
