@@ -38,8 +38,9 @@ def cut(chunks: Iterable[bytes], step: int) -> Iterator[bytes]:
         while length + len(rest) >= step:
             held.append(rest[: step - length])
             rest = rest[step - length :]
-            yield b"".join(held)
-            held, length = [], 0
+            part = b"".join(held)
+            held, length = [], 0  # before the part goes out: who takes it may keep us waiting
+            yield part
         if rest:
             held.append(rest)
             length += len(rest)

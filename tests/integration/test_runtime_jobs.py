@@ -105,10 +105,10 @@ def test_failures_and_kills_are_told(tmp_path: Path) -> None:
         host.launch("fails", "fails")
         assert host.ended("fails") == JobState("failed", 3, "BackoffLimitExceeded")
         host.launch("killed", "hangs")
-        wait_for((tmp_path / "child").exists, "the Job's child")
+        wait_for(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text(), "the Job's child")
+        child = int((tmp_path / "child").read_text())
         os.kill(int(host.began()[-1][1]), signal.SIGKILL)
         assert host.ended("killed") == JobState("failed", 137, "BackoffLimitExceeded")
-        child = int((tmp_path / "child").read_text())
         wait_for(lambda: not _alive(child), "the Job's child to be ended with it")
     conditions = [event.data["status"]["conditions"][0] for event in host.events]
     assert [(each["type"], each["message"]) for each in conditions] == [
