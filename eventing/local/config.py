@@ -96,8 +96,8 @@ def load_config(run: RunDir) -> RunConfig:
         return RunConfig()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{run.config}, {field}: {first['msg']}") from None
+        where = ", ".join(filter(None, [str(run.config), ".".join(str(part) for part in first["loc"])]))
+        raise ConfigurationError(f"{where}: {first['msg']}") from None
 
 
 class _GivenSettings(Settings):

@@ -15,8 +15,9 @@ from typing import Final
 
 from eventing.local.config import RunConfig, RunDir, load_config, settings_from
 from eventing.local.processes import MARK, end_family, family
+from eventing.local.seaweed import remove_sockets
 from shared.adapters.local_jobs import write_whole
-from shared.errors import RetryableError
+from shared.errors import ConfigurationError, RetryableError
 
 _POLL_S: Final = 0.02
 _LOG_TAIL: Final = 2000
@@ -56,7 +57,7 @@ def is_served(run: RunDir) -> bool:
 
 
 def start(run: RunDir, config: RunConfig | None = None, *, timeout_s: float = 90.0) -> RunState:
-    """Bring a run up and wait until it serves; one that serves already is left as it is.
+    """Bring a run up and wait until it serves; one that serves already is left as it is, where nothing else is asked.
 
     Args:
         run: its folder.
@@ -64,11 +65,13 @@ def start(run: RunDir, config: RunConfig | None = None, *, timeout_s: float = 90
         timeout_s: how long to wait.
 
     Raises:
-        ConfigurationError: one of its settings is wrong, or is none.
+        ConfigurationError: one of its settings is wrong, or is none, or the run is up with others.
         RetryableError: it did not start; the message ends with the end of its log.
     """
     found = state(run)
     if found is not None:
+        if config is not None and config != load_config(run):
+            raise ConfigurationError(f"run {run.path}: it is up, and set up otherwise; `s2ps down` it first")
         return found
     settings_from((config or load_config(run)).environment)  # refused here, by name, rather than in a log
     run.logs.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,7 @@ def start(run: RunDir, config: RunConfig | None = None, *, timeout_s: float = 90
         found = state(run)
         if found is not None:
             return found
-        if _has_ended(pid):
+        if _has_ended(pid) and not is_served(run):  # else another start was first: its runtime is waited for
             break
         time.sleep(_POLL_S)
     end_family(run.path)
@@ -110,6 +113,7 @@ def stop(run: RunDir, *, timeout_s: float = 30.0) -> int:
             time.sleep(_POLL_S)
         _has_ended(found.pid)
     end_family(run.path)
+    remove_sockets(run.store)
     run.state.unlink(missing_ok=True)
     return len(members)
 

@@ -49,6 +49,20 @@ def weed_binary() -> str:
     return found
 
 
+def remove_sockets(folder: Path) -> None:
+    """Remove what a store that ran in ``folder`` and was killed left outside of it."""
+    for port in _known_ports(folder).values():
+        for number in (port, port + 10_000):
+            for path in _SOCKETS.glob(f"seaweedfs-*-{number}.sock"):
+                path.unlink(missing_ok=True)
+
+
+def _known_ports(folder: Path) -> dict[str, int]:
+    path = folder / "ports.json"
+    known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    return known
+
+
 class SeaweedStore:
     """One ``weed mini`` process.
 
@@ -155,12 +169,7 @@ class SeaweedStore:
             _LOG.warning("embedded store: did not stop within %.0f s", _STOP_S)
         send_group(process.pid, signal.SIGKILL)
         process.wait()
-        for port in self._ports.values():
-            for path in [
-                *_SOCKETS.glob(f"seaweedfs-*-{port}.sock"),
-                *_SOCKETS.glob(f"seaweedfs-*-{port + 10_000}.sock"),
-            ]:
-                path.unlink(missing_ok=True)
+        remove_sockets(self._dir)
 
     def _credentials(self) -> Credentials:
         path = self._dir / "s3.json"
@@ -179,14 +188,13 @@ class SeaweedStore:
 
     def _choose_ports(self) -> dict[str, int]:
         """The ports of last time where they are free, else new ones. Each also takes the one 10000 above it (gRPC)."""
-        path = self._dir / "ports.json"
-        ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        ports = _known_ports(self._dir)
         chosen: dict[str, int] = {}
         for name in _PORTS:
             port = ports.get(name, 0)
             usable = port and is_free(port) and is_free(port + 10_000)
             chosen[name] = port if usable else free_port(taken=chosen.values(), paired=True)
-        path.write_text(json.dumps(chosen))
+        (self._dir / "ports.json").write_text(json.dumps(chosen))
         return chosen
 
     def _notification(self) -> str:

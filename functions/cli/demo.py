@@ -19,9 +19,9 @@ from rich.console import Console
 
 from eventing.local import control
 from eventing.local.config import RunConfig, RunDir, settings_from
-from functions.cli.main import assigned, settings_option, stations_json, told
+from functions.cli.main import assigned, output_option, settings_option, stations_json, told
 from functions.cli.output import console as make_console
-from functions.cli.output import print_account
+from functions.cli.output import emit_json, print_account
 from functions.cli.progress import Watch
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError
@@ -114,6 +114,7 @@ class Demo:
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave the run up; `s2ps down` ends it.")
 @click.option("--resume", is_flag=True, help="Go on with the session that this folder holds, after a crash.")
+@output_option
 @told
 def run(
     run_dir: Path,
@@ -128,6 +129,7 @@ def run(
     timeout_s: float,
     keep: bool,
     resume: bool,
+    output: str,
 ) -> None:
     """Play a simulated pass through the whole service, and show the session's account.
 
@@ -154,7 +156,7 @@ def run(
         demo = replace(demo, faults=_recorded_faults(demo.truth))
     settings_from(environment)
     planned(demo, None)  # what cannot be is refused before an earlier run is removed
-    console = make_console()
+    console = make_console() if output == "table" else Console(stderr=True)
     try:
         account = perform(demo, console, resume=resume)
     finally:
@@ -162,6 +164,8 @@ def run(
             control.stop(demo.run)
     if keep:
         console.print(f"The run is still up: s2ps status {account.session} --run-dir {run_dir}, s2ps down ends it.")
+    if output == "json":
+        emit_json(account)
     if account.produced < len(account.entries) or not account.entries:
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
@@ -205,9 +209,11 @@ def clear(run: RunDir) -> None:
 
 def planned(demo: Demo, position: tuple[float, float] | None) -> SessionPlan:
     """What is to be recorded, at a longitude and latitude or the demo's; ConfigurationError where that cannot be."""
-    from shared.rehearsal.plan import DEMO_POSITION, Datatake, SessionPlan
+    from shared.rehearsal.plan import Datatake, SessionPlan, morning_over
 
-    datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors, position=position or DEMO_POSITION)
+    datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors)
+    if position is not None:
+        datatake = replace(datatake, position=position, start=morning_over(position))
     return replace(SessionPlan("S2A", (datatake,)), chunk_bytes=demo.chunk_mib << 20, seed=demo.seed)
 
 

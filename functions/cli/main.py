@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 from collections.abc import Callable
@@ -131,13 +132,17 @@ def up(
 
 @main.command()
 @run_dir_option
+@output_option
 @told
-def down(run_dir: Path) -> None:
+def down(run_dir: Path, output: str) -> None:
     """Bring a run down. Nothing of it is left running, whatever had crashed; its data stay."""
     try:
         count = control.stop(RunDir.at(run_dir))
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
+    if output == "json":
+        click.echo(json.dumps({"ended": count}))
+        return
     click.echo(f"{count} processes ended" if count else "nothing was running")
 
 
@@ -253,8 +258,6 @@ def services_of(run_dir: Path) -> Services:
 
 def stations_json(stations: list[StationSettings]) -> str:
     """Stations as the setting ``S2PS_STATIONS`` takes them, passwords in clear."""
-    import json
-
     rows = [{**each.model_dump(mode="json"), "password": each.password.get_secret_value()} for each in stations]
     return json.dumps(rows)
 

@@ -52,16 +52,18 @@ def read_spans(folder: Path, trace_id: str) -> list[SpanRow]:
 
 
 def parse_line(line: str) -> Iterator[SpanRow]:
-    """The spans of one OTLP JSON line (``ExportTraceServiceRequest``); none where it is not whole."""
+    """The spans of one OTLP JSON line (``ExportTraceServiceRequest``); none where it is not whole, or is another's."""
     try:
         document = json.loads(line)
-    except ValueError:
+        found = [
+            _row(span, str(_attributes(resource.get("resource", {})).get("service.name", "")))
+            for resource in document.get("resourceSpans", ())
+            for scope in resource.get("scopeSpans", ())
+            for span in scope.get("spans", ())
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return
-    for resource in document.get("resourceSpans", ()):
-        service = _attributes(resource.get("resource", {})).get("service.name", "")
-        for scope in resource.get("scopeSpans", ()):
-            for span in scope.get("spans", ()):
-                yield _row(span, str(service))
+    yield from found
 
 
 def _row(span: Mapping[str, Any], service: str) -> SpanRow:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from eventing.local import control
 from eventing.local.processes import family
 from shared.adapters.local_jobs import LocalJobLauncher
-from shared.errors import RetryableError
+from shared.errors import ConfigurationError, RetryableError
 from shared.ports import JobSpec, JobState
 from tests.support.runs import ProbeRun, make_probe_run, stop_and_check, wait_for
 
@@ -75,6 +76,24 @@ def test_the_front_refuses_what_is_no_event(probe: ProbeRun) -> None:
 
 def test_starting_twice_is_one_run(probe: ProbeRun) -> None:
     assert probe.start() == control.state(probe.run)
+
+
+def test_a_run_that_is_up_is_not_set_up_otherwise_in_silence(probe: ProbeRun) -> None:
+    with pytest.raises(ConfigurationError, match="is up"):
+        control.start(probe.run, probe.config.model_copy(update={"cpus": 64.0}))
+    assert control.state(probe.run) is not None
+
+
+def test_two_starts_at_once_are_one_run(tmp_path: Path) -> None:
+    probe = make_probe_run(tmp_path)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            found = {future.result().pid for future in [pool.submit(probe.start) for _ in range(3)]}
+        assert len(found) == 1
+        probe.send("fine", "after")
+        wait_for(lambda: probe.attempts("after"), "the event")
+    finally:
+        stop_and_check(probe.run)
 
 
 def test_an_idle_function_is_stopped_and_woken_again(tmp_path: Path) -> None:
@@ -161,7 +180,7 @@ def test_a_run_json_that_is_wrong_is_told(tmp_path: Path) -> None:
     probe = make_probe_run(tmp_path)
     probe.run.path.mkdir()
     probe.run.config.write_text(json.dumps({"cpu": 2}))
-    with pytest.raises(RetryableError, match=r"run\.json, cpu"):
+    with pytest.raises(ConfigurationError, match=r"run\.json, cpu"):
         control.start(probe.run)
     stop_and_check(probe.run)
 

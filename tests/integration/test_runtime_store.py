@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from eventing.local import control
 from eventing.local.config import settings_from
+from eventing.local.processes import family
 from eventing.local.seaweed import weed_binary
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError, StoreUnavailableError
@@ -88,3 +91,17 @@ def test_down_and_up_again_is_the_same_store(probe: ProbeRun) -> None:
     probe.start()
     assert services(probe).settings.store_endpoint == endpoint
     assert services(probe).store.get("s2-ledger", "before.json")[0] == b"before"
+
+
+def test_down_after_a_kill_of_everything_leaves_nothing_outside_the_run(tmp_path: Path) -> None:
+    try:
+        weed_binary()
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    made = make_probe_run(tmp_path, store=True)
+    runtime = made.start().pid
+    ports = json.loads((made.run.store / "ports.json").read_text()).values()
+    for pid in sorted(family(made.run.path), key=lambda each: each != runtime):
+        os.kill(pid, signal.SIGKILL)
+    stop_and_check(made.run)
+    assert [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")] == []

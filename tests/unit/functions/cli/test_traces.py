@@ -30,6 +30,8 @@ def line(name: str, trace: str = TRACE, **more: Any) -> str:
 
 def test_spans_are_read_from_every_file_but_cut_lines(tmp_path: Path) -> None:
     (tmp_path / "a-1.jsonl").write_text(line("one") + line("other", "2" * 32) + line("cut")[:-20])
+    (tmp_path / "foreign.jsonl").write_text(f'["{TRACE}"]\n{{"resourceSpans": [{{"scopeSpans": "{TRACE}"}}]}}\n')
+    (tmp_path / "half.jsonl").write_text(line("half").replace('"spanId"', '"span"'))
     (tmp_path / "b-2.jsonl").write_text(line("two", startTimeUnixNano="0") + line("one"))
     assert [span.span_id for span in read_spans(tmp_path, TRACE)] == ["two", "one"]
     assert read_spans(tmp_path / "absent", TRACE) == []
