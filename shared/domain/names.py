@@ -10,6 +10,7 @@ Specification Document (PSD 14) for PDI suffixes and the compact naming of user 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
@@ -56,10 +57,13 @@ _COMPACT: Final = re.compile(
 
 def parse_stamp(text: str, field: str) -> datetime:
     """``YYYYMMDDThhmmss`` or ``YYYYMMDDhhmmss`` as UTC; BadInputError naming ``field`` where it is no date."""
-    try:
-        return datetime.strptime(text.replace("T", ""), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        raise BadInputError(field, "a date as YYYYMMDDhhmmss", text) from None
+    found: datetime | None = None
+    with suppress(ValueError):
+        found = datetime.strptime(text.replace("T", ""), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    # Before 1000 strftime gives fewer than four digits: such a name would not come back as it was.
+    if found is None or found.year < 1000:
+        raise BadInputError(field, "a date as YYYYMMDDhhmmss", text)
+    return found
 
 
 def format_stamp(when: datetime) -> str:

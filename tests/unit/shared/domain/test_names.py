@@ -102,6 +102,12 @@ def test_every_compact_name_survives_being_written_and_read(name: CompactName) -
     assert CompactName.parse(str(name)) == name
 
 
+@pytest.mark.parametrize("text", ["S2A_00010101000000000001", "L09990101000000123000001", "S2A_20260230000000000001"])
+def test_a_date_that_could_not_be_written_back_is_refused(text: str) -> None:
+    with pytest.raises(BadInputError, match="session id"):
+        SessionId.parse(text)
+
+
 @pytest.mark.parametrize("grammar", [SessionId, SessionFile, PdiName, CompactName, HktmName])
 @given(text=st.one_of(st.text(), st.from_regex(r"(DCS_05_)?S2B_2022[0-9]{16,18}(_ch1_DSDB_0000[0-9](\.raw)?)?")))
 def test_what_a_grammar_accepts_is_what_it_writes_and_can_stand_in_a_key(grammar: Any, text: str) -> None:
