@@ -130,6 +130,7 @@ def _codestream(data: bytes, zeros: bytes, at: Placement) -> bytes:
     blanks, blank_columns = dict(_tile_parts(zeros, _first_tile(zeros))), _columns(zeros, at.block)
     header = bytearray(data[:first])
     struct.pack_into(">II", header, 8, at.width, at.height)
+    struct.pack_into(">II", header, 24, at.block, at.block)  # a part narrower than a tile was given narrower tiles
     pieces = [bytes(header)]
     for number in range(at.tiles_across * at.tiles_down):
         row, column = divmod(number, at.tiles_across)
