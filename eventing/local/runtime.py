@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import sys
 import threading
@@ -73,6 +74,8 @@ class Runtime:
         self._stack.callback(self._ask_functions_to_end)
         broker = self._broker = LocalBroker(manifests, self._functions)
         self._stack.callback(lambda: broker.close(_STOP_S))
+        for left in run.scratch.iterdir():  # by Jobs that were killed with the last runtime
+            shutil.rmtree(left, ignore_errors=True)
         command = config.job_command or (sys.executable, "-m", "functions.ipf.runner")
         capacity = Capacity(config.cpus, config.memory_mb)
         self._jobs = JobHost(run.jobs, command, settings, capacity, broker.accept)

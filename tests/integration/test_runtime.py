@@ -148,7 +148,9 @@ def test_after_kill_9_of_everything_a_start_takes_up_what_was_left(tmp_path: Pat
         for pid in sorted(family(probe.run.path), key=lambda each: each != runtime):
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not control.is_served(probe.run), "the runtime to be dead")
+        (probe.run.scratch / "left-by-the-job" / "inputs").mkdir(parents=True)
         probe.start()
+        assert list(probe.run.scratch.iterdir()) == []
         state = launcher.state("l0u-x-1")
         assert state is not None
         assert (state.phase, state.reason) == ("failed", "NodeLost")
