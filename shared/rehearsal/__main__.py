@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.errors import S2psError
 from shared.rehearsal.faults import FaultPlan, parse_fault
-from shared.rehearsal.plan import DEMO_POSITION, DEMO_START, Datatake, SessionPlan
+from shared.rehearsal.plan import DEMO_POSITION, DEMO_START, Datatake, SessionPlan, morning_over
 from shared.rehearsal.scenes import scene_for
 from shared.rehearsal.simulator import simulate_session
 
@@ -18,7 +18,7 @@ from shared.rehearsal.simulator import simulate_session
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--satellite", default="S2A", show_default=True)
-@click.option("--start", default=DEMO_START.isoformat(), show_default=True, help="First line, ISO 8601 with its zone")
+@click.option("--start", help="First line, ISO 8601 with its zone; by default the demo's, elsewhere a summer's morning")
 @click.option("--scenes", default=2, show_default=True, help="3.608 s each")
 @click.option("--detectors", default="6,7", show_default=True)
 @click.option("--position", help="Longitude,latitude of the centre; by default the image's, or the demo's")
@@ -28,11 +28,12 @@ from shared.rehearsal.simulator import simulate_session
 @click.option("--seed", default=1, show_default=True, help="Of the landscape, the noise and the faults")
 @click.option("--noise", default=0.0, show_default=True, help="Standard deviation, counts")
 @click.option("--chunk-mib", default=16, show_default=True)
+@click.option("--link", default=str(SENTINEL2), show_default=True, help="Its coding, e.g. rs223-i5-dual")
 @click.option("--fault", "faults", multiple=True, help="e.g. corrupt:channel=1,frame=120,symbols=9; may be repeated")
 def main(
     folder: Path,
     satellite: str,
-    start: str,
+    start: str | None,
     scenes: int,
     detectors: str,
     position: str | None,
@@ -42,21 +43,31 @@ def main(
     seed: int,
     noise: float,
     chunk_mib: int,
+    link: str,
     faults: tuple[str, ...],
 ) -> None:
     """Record a downlink session in FOLDER, and the truth about it in FOLDER.truth.json."""
     try:
         place = _pair(position) if position else None
         scene = scene_for(image, place or DEMO_POSITION, seed=seed)
+        elsewhere = place or scene.centre()
+        morning = morning_over(elsewhere) if elsewhere else DEMO_START
         datatake = Datatake(
-            start=datetime.fromisoformat(start),
+            start=datetime.fromisoformat(start) if start else morning,
             scenes=scenes,
             detectors=tuple(int(text) for text in detectors.split(",")),
-            position=place or scene.centre() or DEMO_POSITION,
+            position=elsewhere or DEMO_POSITION,
             absolute_orbit=orbit,
             relative_orbit=relative_orbit,
         )
-        plan = replace(SessionPlan(satellite, (datatake,)), chunk_bytes=chunk_mib << 20, noise_dn=noise, seed=seed)
+        plan = SessionPlan(
+            satellite,
+            (datatake,),
+            chunk_bytes=chunk_mib << 20,
+            profile=LinkProfile.parse(link),
+            noise_dn=noise,
+            seed=seed,
+        )
         chosen = FaultPlan(tuple(parse_fault(text) for text in faults), seed)
         truth = simulate_session(plan, folder, scene=scene, faults=chosen)
     except (S2psError, ValueError) as error:

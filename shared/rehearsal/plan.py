@@ -23,6 +23,15 @@ Channel = Literal[1, 2]
 CHANNELS: Final[tuple[Channel, Channel]] = (1, 2)
 
 
+def morning_over(position: tuple[float, float]) -> datetime:
+    """10:30 by mean solar time at a longitude and latitude, in the summer of its hemisphere: there is light.
+
+    Sentinel-2 crosses the equator southwards at this time.
+    """
+    lon, lat = position
+    return datetime(2026, 6 if lat >= 0 else 12, 21, 10, 30, tzinfo=UTC) - timedelta(seconds=round(lon * 240))
+
+
 @dataclass(frozen=True, slots=True)
 class Datatake:
     """One continuous acquisition.
