@@ -24,7 +24,7 @@ from functions.cli.output import console as make_console
 from functions.cli.output import emit_json, print_account
 from functions.cli.progress import Watch
 from shared.bootstrap import Services
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RetryableError
 from shared.ledger import keys
 from shared.ledger.records import Account
 from shared.settings import StationSettings
@@ -266,10 +266,15 @@ def _await_account(
     while True:
         if playing.done():
             playing.result()  # a pass that failed is not waited for
-        listing = {info.key: info.modified for info in services.ledger.list(keys.session(session))}
-        watch.update(listing)
-        if keys.account(session) in listing:
-            return services.ledger.read(keys.account(session), Account)
+        try:
+            listing = {info.key: info.modified for info in services.ledger.list(keys.session(session))}
+            watch.update(listing)
+            if keys.account(session) in listing:
+                return services.ledger.read(keys.account(session), Account)
+        except RetryableError:
+            pass  # a store that died is started anew, as long as there is a runtime
+        if not control.is_served(demo.run):
+            raise RetryableError(f"run {demo.run.path}: its runtime has ended; `s2ps run --resume` goes on")
         if time.monotonic() - began > demo.timeout_s:
             raise ConfigurationError(
                 f"session {session}: no account within {demo.timeout_s:.0f} s; the logs are in {demo.run.logs}, "

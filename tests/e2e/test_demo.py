@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,14 @@ def images(folder: Path) -> dict[str, bytes]:
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("reference") / "run"
     started = DemoRun.start(folder, "--keep")
-    output = started.finish()
-    ledger = started.ledger()
-    assert ledger is not None
-    account, _ = finished(ledger)
-    stop_and_check(started.run)
+    try:
+        output = started.finish()
+        ledger = started.ledger()
+        assert ledger is not None
+        account, _ = finished(ledger)
+    finally:
+        started.process.kill()
+        stop_and_check(started.run)
     traced = subprocess.run(
         [sys.executable, "-m", "functions.cli.main", "trace", account.session, "--run-dir", str(folder), "-o", "json"],
         capture_output=True,
@@ -201,11 +204,32 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_products(
-    reference: Reference, tmp_path: Path
-) -> None:
-    folder = tmp_path / "run"
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A run folder; what a test that failed left up in it is brought down."""
+    yield tmp_path / "run"
+    stop_and_check(RunDir.at(tmp_path / "run"))
 
+
+def test_the_command_outlives_its_store_and_says_that_its_runtime_has_ended(folder: Path) -> None:
+    demo = DemoRun.start(folder)
+    demo.when(received, "a first file in the store")
+    state = control.state(demo.run)
+    assert state is not None
+    (store,) = [pid for pid in family(demo.run.path) if "weed" in command_line(pid)]
+    send([store], signal.SIGKILL)
+    demo.when(lambda ledger: attempts(ledger, "l0u"), "L0U, from the store that was started anew")
+    send([state.pid], signal.SIGKILL)
+    output, _ = demo.process.communicate(timeout=60)
+    assert demo.process.returncode == 1
+    assert "--resume" in output
+    assert "Traceback" not in output
+    assert family(demo.run.path) == []
+
+
+def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_products(
+    reference: Reference, folder: Path
+) -> None:
     demo = DemoRun.start(folder)
     demo.when(received, "a first file in the store")
     demo.kill_everything()
