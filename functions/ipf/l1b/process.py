@@ -21,6 +21,7 @@ from functions.ipf.safe.working import (
     Geolocation,
     GpsRecord,
     WorkingFolder,
+    loss_sentences,
     to_counts,
 )
 from shared.errors import BadInputError
@@ -80,15 +81,33 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     tiles = tiles_seen(model, described)
     xml.write(Path(order.output("TILE_LIST_FILE")), tile_list(tiles))
     journal.info(f"{len(images)} images, tiles {', '.join(tile.name for tile in tiles)}")
-    if datastrip.degraded_percent:
-        journal.warning(f"{datastrip.degraded_percent:.3f} % of the image packets are missing")
-        return Exit.DEGRADED
-    return Exit.OK
+    troubles = [
+        *loss_sentences(datastrip.degraded_percent, datastrip.degraded_ancillary_percent),
+        *_beyond_ancillary(model, described),
+    ]
+    for trouble in troubles:
+        journal.warning(trouble)
+    return Exit.DEGRADED if troubles else Exit.OK
 
 
 def _least_sun_zenith(model: ViewingModel, described: DatatakeDescriptor) -> float:
     lon, lat = model.footprint(described.detectors, band_named("B02"), described.scenes)
     return float(model.sun_angles(lon, lat, model.centre_time(described.scenes))[0].min())
+
+
+def _beyond_ancillary(model: ViewingModel, described: DatatakeDescriptor) -> list[str]:
+    """A sentence where lines were taken before the first orbit and attitude data, or after the last."""
+    times = [
+        float(model.line_seconds(detector, band, np.array(float(line))))
+        for detector in described.detectors
+        for band in BANDS
+        for line in (0, described.scenes * band.lines_per_scene)
+    ]
+    begin, end = model.span_s
+    beyond = max(begin - min(times), max(times) - end)
+    if beyond <= 0:
+        return []
+    return [f"lines up to {beyond:.1f} s beyond the orbit and attitude data are located by extrapolation"]
 
 
 def _single_datastrip(folders: Sequence[Path]) -> Path:
@@ -167,6 +186,8 @@ def _describe(
         reception_station=station,
         downlink_orbit=downlink_orbit,
         earth_sun_u=earth_sun_u(centre),
+        ancillary_expected=described.gps_packets + described.attitude_packets,
+        ancillary_received=len(ancillary.gps) + len(ancillary.attitudes),
         images=tuple(images),
         gps_points=tuple(GpsRecord(gps_ns=p.gps_ns, position=p.position, velocity=p.velocity) for p in ancillary.gps),
         attitudes=tuple(AttitudeRecord(gps_ns=p.gps_ns, quaternion=p.quaternion) for p in ancillary.attitudes),

@@ -27,6 +27,7 @@ class Content:
     """Percentages that the metadata state; shares of the pixels that have data."""
 
     degraded: float
+    degraded_ancillary: float
     cloudy: float
     snow: float
 
@@ -59,7 +60,7 @@ def product(names: ProductNames, datastrip: Datastrip, footprint: Sequence[Point
         "Quality_Indicators_Info",
         node("Cloud_Coverage_Assessment", f"{content.cloudy:.6f}"),
         node("Snow_Coverage_Assessment", f"{content.snow:.6f}"),
-        elements.technical_quality(content.degraded),
+        elements.technical_quality(content.degraded, content.degraded_ancillary),
         elements.no_control_checks(),
     )
     return elements.root(

@@ -23,7 +23,7 @@ from functions.ipf.safe.jp2 import Extent, write_jp2
 from functions.ipf.safe.manifest import FILE, manifest
 from functions.ipf.safe.names import Acquisition, ProductNames
 from functions.ipf.safe.parallel import threads_of, workers
-from functions.ipf.safe.working import WorkingFolder
+from functions.ipf.safe.working import WorkingFolder, loss_sentences
 from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
 from shared.msi.tiling import Tile, tile
@@ -77,10 +77,10 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     notes = (*datastrip.simplifications, *SIMPLIFICATIONS)
     xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, datastrip.level0_datastrip))
     xml.write(safe / FILE, manifest(safe, names, footprint))
-    if content.degraded:
-        journal.warning(f"{content.degraded:.3f} % of the datastrip's image packets are missing")
-        return Exit.DEGRADED
-    return Exit.OK
+    lost = loss_sentences(content.degraded, content.degraded_ancillary)
+    for sentence in lost:
+        journal.warning(sentence)
+    return Exit.DEGRADED if lost else Exit.OK
 
 
 def _acquisition(datastrip: Datastrip) -> Acquisition:
@@ -128,4 +128,4 @@ def _classes(datastrip: Datastrip, safe: Path, names: ProductNames, target: Tile
     write_jp2(safe / names.mask("CLASSI_B00"), masks, target, 60, Extent(0, 0, size, size))
     valid = max(int(np.count_nonzero(blue)), 1)
     opaque, thin, snow = (100.0 * int(mask.sum()) / valid for mask in masks)
-    return metadata.Content(datastrip.degraded_percent, opaque + thin, snow)
+    return metadata.Content(datastrip.degraded_percent, datastrip.degraded_ancillary_percent, opaque + thin, snow)

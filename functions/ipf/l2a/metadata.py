@@ -47,6 +47,7 @@ class Content:
     aot_method: str
     water_cm: float
     degraded: float
+    degraded_ancillary: float
 
     @property
     def valid(self) -> int:
@@ -126,7 +127,7 @@ def product(names: ProductNames, source: Level1C, content: Content) -> ET.Elemen
     quality = node(
         "Quality_Indicators_Info",
         node("Cloud_Coverage_Assessment", f"{content.cloudy:.6f}"),
-        elements.technical_quality(content.degraded),
+        elements.technical_quality(content.degraded, content.degraded_ancillary),
         elements.no_control_checks(),
         node(
             "Image_Content_QI",

@@ -32,6 +32,7 @@ from functions.ipf.safe.jp2 import Extent, around, read_window, write_jp2
 from functions.ipf.safe.manifest import FILE, manifest
 from functions.ipf.safe.names import ProductNames
 from functions.ipf.safe.parallel import threads_of, workers
+from functions.ipf.safe.working import loss_sentences
 from shared.errors import BadInputError
 from shared.msi import atmosphere
 from shared.msi.instrument import BANDS, band_named
@@ -82,10 +83,10 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     notes = (*source.simplifications, *SIMPLIFICATIONS)
     xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, source.name))
     xml.write(safe / FILE, manifest(safe, names, source.footprint))
-    if content.degraded:
-        journal.warning(f"{content.degraded:.3f} % of the datastrip's image packets are missing")
-        return Exit.DEGRADED
-    return Exit.OK
+    lost = loss_sentences(content.degraded, content.degraded_ancillary)
+    for sentence in lost:
+        journal.warning(sentence)
+    return Exit.DEGRADED if lost else Exit.OK
 
 
 def _block(source: Level1C) -> Extent:
@@ -210,4 +211,12 @@ def _content(
     counts[SceneClass.NODATA] += size * size - rows * columns
     valid = bench.load("B02_60") > 0
     mean = float(water[valid].mean()) if valid.any() else float(water.mean())
-    return metadata.Content(counts, size * size, found.aot550, found.method, mean, source.degraded_percent)
+    return metadata.Content(
+        counts,
+        size * size,
+        found.aot550,
+        found.method,
+        mean,
+        source.degraded_percent,
+        source.degraded_ancillary_percent,
+    )

@@ -43,6 +43,7 @@ class Level1C:
     offsets: dict[str, float]
     earth_sun_u: float
     degraded_percent: float
+    degraded_ancillary_percent: float
     footprint: tuple[tuple[float, float], ...]
     angles: TileAngles
     images: dict[str, Path]
@@ -80,6 +81,7 @@ def read_level1c(safe: Path) -> Level1C:
         offsets=_offsets(product),
         earth_sun_u=_positive(product, "Reflectance_Conversion/U"),
         degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE"),
+        degraded_ancillary_percent=_number(product, "DEGRADED_ANC_DATA_PERCENTAGE"),
         footprint=_footprint(product),
         angles=_angles(tile_document),
         images=_images(granules[0]),

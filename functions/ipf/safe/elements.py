@@ -228,12 +228,12 @@ def notes(processor: str, version: str, simplifications: Sequence[str], source: 
     )
 
 
-def technical_quality(degraded_percent: float) -> ET.Element:
-    """``Technical_Quality_Assessment``."""
+def technical_quality(image_percent: float, ancillary_percent: float) -> ET.Element:
+    """``Technical_Quality_Assessment``: image and ancillary data that are missing."""
     return node(
         "Technical_Quality_Assessment",
-        node("DEGRADED_ANC_DATA_PERCENTAGE", "0"),
-        node("DEGRADED_MSI_DATA_PERCENTAGE", f"{degraded_percent:.6f}"),
+        node("DEGRADED_ANC_DATA_PERCENTAGE", f"{ancillary_percent:.6f}"),
+        node("DEGRADED_MSI_DATA_PERCENTAGE", f"{image_percent:.6f}"),
     )
 
 

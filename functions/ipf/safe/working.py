@@ -88,6 +88,8 @@ class Datastrip(_Model):
     reception_station: str
     downlink_orbit: int = Field(ge=0, le=999_999)
     earth_sun_u: float = Field(gt=0.9, lt=1.1)
+    ancillary_expected: int = Field(ge=0)
+    ancillary_received: int = Field(ge=0)
     images: tuple[BandImage, ...]
     gps_points: tuple[GpsRecord, ...]
     attitudes: tuple[AttitudeRecord, ...]
@@ -103,7 +105,22 @@ class Datastrip(_Model):
         """Share of image packets that are missing, percent."""
         expected = sum(image.packets_expected for image in self.images)
         received = sum(image.packets_received for image in self.images)
-        return 100.0 * (expected - received) / expected if expected else 0.0
+        return _lost_percent(expected, received)
+
+    @property
+    def degraded_ancillary_percent(self) -> float:
+        """Share of GPS and attitude packets that are missing, percent."""
+        return _lost_percent(self.ancillary_expected, self.ancillary_received)
+
+
+def loss_sentences(image_percent: float, ancillary_percent: float) -> list[str]:
+    """What is to be warned of, one sentence each."""
+    kinds = (("image", image_percent), ("orbit and attitude", ancillary_percent))
+    return [f"{percent:.3f} % of the datastrip's {kind} packets are missing" for kind, percent in kinds if percent]
+
+
+def _lost_percent(expected: int, received: int) -> float:
+    return 100.0 * max(expected - received, 0) / expected if expected else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from lxml import etree
 
+from functions.ipf.common.annotated import read_annotated
 from functions.ipf.common.processor import run_processor
 from functions.ipf.l1b.process import process as l1b
 from functions.ipf.l1c.process import process as l1c
@@ -86,10 +87,30 @@ def test_a_band_wholly_lost_leaves_the_others_as_they_are(chain: Any, level0: Pa
 def test_a_tile_of_which_nothing_came_is_no_product(level0: Path, run: Run) -> None:
     for path in (level0 / "gr").iterdir():
         shutil.rmtree(path)
-    assert run(l1b, level1b(level0)) == (1, {"W": ["100.000 % of the image packets are missing"], "E": []})
+    assert run(l1b, level1b(level0)) == (1, {"W": ["100.000 % of the datastrip's image packets are missing"], "E": []})
     code, said = run(l1c, level1c(level0))
     assert (code, said["W"]) == (1, [f"tile {TILE}: no image packet of its ground came"])
     assert not any((level0 / "l1c").iterdir())
+
+
+def test_lost_orbit_and_attitude_are_told_in_every_product(chain: Any, level0: Path, run: Run) -> None:
+    """The second half of the ancillary packets is cut off, at the end of one."""
+    (path,) = level0.rglob("ancillary.bin")
+    packets = [annotation.encode() + octets for annotation, octets in read_annotated(path)]
+    path.unlink()
+    path.write_bytes(b"".join(packets[: len(packets) // 2]))
+    code, said = run(l1b, level1b(level0))
+    assert code == 1
+    share, beyond = said["W"]
+    assert re.fullmatch(r"(49|50)\.\d{3} % of the datastrip's orbit and attitude packets are missing", share)
+    assert re.fullmatch(r"lines up to [12]\.\d s beyond the orbit and attitude data are located by .*", beyond)
+    code, said = run(l1c, level1c(level0))
+    assert (code, said["W"]) == (1, [share])
+    (product,) = (level0 / "l1c").glob("*/MTD_MSIL1C.xml")
+    stated = etree.parse(product).findtext(".//DEGRADED_ANC_DATA_PERCENTAGE") or "nan"
+    assert float(stated) == pytest.approx(float(share.partition(" ")[0]), abs=1e-3)
+    whole = etree.parse(chain.safe("L1C") / "MTD_MSIL1C.xml")
+    assert float(whole.findtext(".//DEGRADED_ANC_DATA_PERCENTAGE") or "nan") == 0
 
 
 def test_a_datastrip_at_night_is_no_product(tmp_path: Path, run: Run) -> None:

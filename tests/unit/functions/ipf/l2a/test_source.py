@@ -65,6 +65,7 @@ PRODUCT = """<a><Datatake><DATATAKE_SENSING_START>2026-06-21T10:19:55.000Z</DATA
 <DATATAKE_TYPE>INS-NOBS</DATATAKE_TYPE><SENSING_ORBIT_DIRECTION>DESCENDING</SENSING_ORBIT_DIRECTION></Datatake>
 <QUANTIFICATION_VALUE unit="none">10000</QUANTIFICATION_VALUE>
 <Reflectance_Conversion><U>0.97</U></Reflectance_Conversion>
+<DEGRADED_ANC_DATA_PERCENTAGE>1.5</DEGRADED_ANC_DATA_PERCENTAGE>
 <DEGRADED_MSI_DATA_PERCENTAGE>0.0</DEGRADED_MSI_DATA_PERCENTAGE>
 <Global_Footprint><EXT_POS_LIST>44 8 44 9 45 9 44 8</EXT_POS_LIST></Global_Footprint></a>"""
 ANGLES = grid("Sun_Angles_Grid") + grid("Viewing_Incidence_Angles_Grids", bandId="3", detectorId="6")
@@ -84,6 +85,7 @@ def test_a_product_without_offsets_has_none(tmp_path: Path) -> None:
     assert set(found.offsets.values()) == {0.0}
     assert found.acquisition.absolute_orbit == 57_405
     assert (3, 6) in found.angles.views
+    assert (found.degraded_percent, found.degraded_ancillary_percent) == (0.0, 1.5)
 
 
 def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
