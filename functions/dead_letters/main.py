@@ -9,8 +9,10 @@ from eventing.http import Answer, answer
 from functions.dead_letters.step import keep
 from shared.bootstrap import services
 
+SERVICES = services()  # a wrong setting stops the function here
+
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "dead_letters", lambda event: keep(event, services()))
+    return answer(request, "dead_letters", lambda event: keep(event, SERVICES))

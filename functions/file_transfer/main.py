@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import functions_framework
 from flask import Request
 
@@ -12,13 +10,11 @@ from functions.file_transfer.step import transfer
 from functions.file_transfer.under_way import UnderWay
 from shared.bootstrap import services
 
-
-@cache
-def _under_way() -> UnderWay:
-    return UnderWay()
+SERVICES = services()  # a wrong setting stops the function here
+UNDER_WAY = UnderWay()
 
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "file_transfer", lambda event: transfer(event, services(), _under_way()))
+    return answer(request, "file_transfer", lambda event: transfer(event, SERVICES, UNDER_WAY))

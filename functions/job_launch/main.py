@@ -9,8 +9,10 @@ from eventing.http import Answer, answer
 from functions.job_launch.step import launch
 from shared.bootstrap import services
 
+SERVICES = services()  # a wrong setting stops the function here
+
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "job_launch", lambda event: launch(event, services()))
+    return answer(request, "job_launch", lambda event: launch(event, SERVICES))

@@ -9,8 +9,10 @@ from eventing.http import Answer, answer
 from functions.job_preparation.step import prepare
 from shared.bootstrap import services
 
+SERVICES = services()  # a wrong setting stops the function here
+
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "job_preparation", lambda event: prepare(event, services()))
+    return answer(request, "job_preparation", lambda event: prepare(event, SERVICES))

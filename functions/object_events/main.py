@@ -17,6 +17,8 @@ configure_logging()
 _LOG = logging.getLogger("s2ps.function")
 _MAX_BODY = 4 << 20
 
+SERVICES = services()  # a wrong setting stops the function here
+
 
 @functions_framework.http
 def main(request: Request) -> Answer:
@@ -25,8 +27,8 @@ def main(request: Request) -> Answer:
         return text("expected a notification by POST", 405)
     try:
         body = read_body(request, _MAX_BODY)
-        check_token(request.headers.get("authorization"), services().settings.notification_token.get_secret_value())
-        forward(body, services().sink)
+        check_token(request.headers.get("authorization"), SERVICES.settings.notification_token.get_secret_value())
+        forward(body, SERVICES.sink)
     except WrongTokenError as error:
         _LOG.warning("object_events: %s", error)
         return text(str(error), 401)

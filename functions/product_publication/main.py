@@ -9,8 +9,10 @@ from eventing.http import Answer, answer
 from functions.product_publication.step import publish
 from shared.bootstrap import services
 
+SERVICES = services()  # a wrong setting stops the function here
+
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "product_publication", lambda event: publish(event, services()))
+    return answer(request, "product_publication", lambda event: publish(event, SERVICES))

@@ -9,8 +9,10 @@ from eventing.http import Answer, answer
 from functions.session_assembly.step import assemble
 from shared.bootstrap import services
 
+SERVICES = services()  # a wrong setting stops the function here
+
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "session_assembly", lambda event: assemble(event, services()))
+    return answer(request, "session_assembly", lambda event: assemble(event, SERVICES))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import functions_framework
 from flask import Request
 
@@ -11,13 +9,10 @@ from eventing.http import Answer, answer
 from functions.station_poll.step import StationPoll
 from shared.bootstrap import services
 
-
-@cache
-def _poll() -> StationPoll:
-    return StationPoll(services())
+POLL = StationPoll(services())  # a wrong setting stops the function here
 
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST: a tick of the PingSource."""
-    return answer(request, "station_poll", lambda _event: _poll().run())
+    return answer(request, "station_poll", lambda _event: POLL.run())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import functions_framework
 from flask import Request
 
@@ -11,13 +9,10 @@ from eventing.http import Answer, answer
 from functions.sweep.step import Sweep
 from shared.bootstrap import services
 
-
-@cache
-def _sweep() -> Sweep:
-    return Sweep(services())
+SWEEP = Sweep(services())  # a wrong setting stops the function here
 
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST: a tick of the PingSource."""
-    return answer(request, "sweep", lambda _event: _sweep().run())
+    return answer(request, "sweep", lambda _event: SWEEP.run())
