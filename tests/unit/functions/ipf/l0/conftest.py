@@ -32,8 +32,8 @@ CADU = SENTINEL2.cadu_octets
 class Session:
     """What was sent: packets by APID, and the stream of each channel."""
 
-    packets: dict[int, list[bytes]]
-    streams: dict[int, bytes]
+    packets: dict[int, list[bytes]] = field(repr=False)
+    streams: dict[int, bytes] = field(repr=False)
     chunk: int = 100 * CADU
 
     def name(self, channel: int, number: int | None = None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from functions.ipf.common.annotated import read_annotated
@@ -271,7 +271,11 @@ def test_whatever_happens_to_the_link_the_account_closes(
             streams[channel] = stream[:at] + rng.bytes(size) + stream[at:]
         else:
             streams[channel] = stream[: at + size] + part + tail
-    run = bench.l0u(replace(one_granule, streams=streams))
+    try:
+        run = bench.l0u(replace(one_granule, streams=streams))
+    except BadInputError as error:
+        assert "APID 152" in str(error)
+        reject()  # the descriptors stand in few frames, which may all be hit: a case of its own
     report = _report(run)
     _closes(one_granule, report)
     assert not packets_under(run.root / "DS_GR_FOLDER") - _sent(one_granule)
