@@ -274,7 +274,8 @@ def test_whatever_happens_to_the_link_the_account_closes(
     try:
         run = bench.l0u(replace(one_granule, streams=streams))
     except BadInputError as error:
-        assert "APID 152" in str(error)
+        if "APID 152" not in str(error):
+            raise
         reject()  # the descriptors stand in few frames, which may all be hit: a case of its own
     report = _report(run)
     _closes(one_granule, report)
