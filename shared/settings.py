@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     store_region: Annotated[str, Field(description="Region name that requests are signed for")] = "us-east-1"
     store_access_key: Annotated[SecretStr, Field(description="Empty: the default credential chain")] = SecretStr("")
     store_secret_key: Annotated[SecretStr, Field(description="Empty: the default credential chain")] = SecretStr("")
+    store_kind: Annotated[
+        Literal["auto", "aws", "ceph", "minio", "seaweedfs"], Field(description="auto: as the store says of itself")
+    ] = "auto"
     bucket_sessions: Annotated[str, Field(description="Raw session files")] = "s2-sessions"
     bucket_auxiliary: Annotated[str, Field(description="Auxiliary files and GIPPs")] = "s2-auxiliary"
     bucket_work: Annotated[str, Field(description="Intermediate products, one prefix per attempt")] = "s2-work"
@@ -84,6 +87,57 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="Delay before the second attempt; doubles with each further one")
     ] = 30.0
 
+    # Kubernetes launcher
+    kube_namespace: Annotated[
+        str, Field(description="Namespace of Jobs; empty: that of the service account this runs under")
+    ] = ""
+    images: Annotated[
+        dict[str, str],
+        BeforeValidator(_from_json),
+        Field(description="Images by the names that processor sets use, as JSON; a name not listed is an image itself"),
+    ] = {}
+    runner_image: Annotated[str, Field(description="Image of stage-in and stage-out: the function image")] = (
+        "s2ps-functions"
+    )
+    image_pull_policy: Annotated[Literal["IfNotPresent", "Always", "Never"], Field(description="Of all Jobs")] = (
+        "IfNotPresent"
+    )
+    job_service_account: Annotated[str, Field(description="Service account of Jobs: no rights, no token")] = "s2ps-jobs"
+    job_config_map: Annotated[str, Field(description="ConfigMap with the settings of Jobs")] = "s2ps-settings"
+    job_secret: Annotated[str, Field(description="Secret with the credentials of Jobs")] = "s2ps-secrets"  # noqa: S105 - the name of an object, not what it holds
+    job_processors_map: Annotated[
+        str, Field(description="ConfigMap with processor sets of the operator's, mounted at /etc/s2ps/processors")
+    ] = "s2ps-processors"
+    job_scratch: Annotated[Path, Field(description="Where a Job's containers see their scratch volume")] = Path(
+        "/scratch"
+    )
+    job_scratch_class: Annotated[
+        str, Field(description="Storage class of scratch volumes; empty: the node's own disk (emptyDir)")
+    ] = ""
+    job_user: Annotated[int, Field(ge=1, description="User and group of a Job's containers")] = 10001
+    job_wait_s: Annotated[
+        int, Field(ge=60, description="A Job may wait this long for a place, beyond the time that it runs")
+    ] = 21600
+    job_ttl_s: Annotated[int, Field(ge=300, description="A finished Job is kept this long")] = 3600
+    job_queue: Annotated[str, Field(description="Kueue LocalQueue of Jobs; empty: none")] = ""
+    job_priorities: Annotated[
+        tuple[tuple[float, str], ...],
+        BeforeValidator(_from_json),
+        Field(
+            description="Priority classes by slack, as JSON: [[30, urgent], [75, soon]] means urgent under 30 minutes "
+            "to the deadline, soon under 75; more slack, or an empty list: no class"
+        ),
+    ] = ()
+
+    # Ticks wake these two rarely, that a quiet cluster may sleep; while sessions are open they stay awake by themselves.
+    poll_interval_s: Annotated[float, Field(gt=0, description="Seconds between polls while a session comes in")] = 10.0
+    poll_stay_s: Annotated[
+        float, Field(ge=0, description="A tick's request goes on polling this long, while a session comes in")
+    ] = 0.0
+    sweep_interval_s: Annotated[float, Field(gt=0, description="Seconds between sweeps while sessions are open")] = 20.0
+    sweep_stay_s: Annotated[
+        float, Field(ge=0, description="A tick's request goes on sweeping this long, while sessions are open")
+    ] = 0.0
     sweep_grace_s: Annotated[
         float,
         Field(ge=0, description="A sweep leaves alone what was written less than this ago: its event may be under way"),
@@ -91,6 +145,10 @@ class Settings(BaseSettings):
     trace_dir: Annotated[
         Path | None, Field(description="Where spans go as OTLP JSON lines when no collector is set")
     ] = None
+    notification_url: Annotated[
+        str,
+        Field(description="Where the store sends its notifications: object-events, as the store sees it"),
+    ] = ""
     notification_token: Annotated[
         SecretStr, Field(description="Bearer token that store notifications must carry; empty for none")
     ] = SecretStr("")

@@ -81,13 +81,32 @@ class Output(_Model):
         return self.harvest.file_type or self.file_type
 
 
+class Volume(_Model):
+    """A volume that an IPF sees in a cluster: a persistent volume claim, e.g. a DEM or the GRI."""
+
+    claim: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    path: Annotated[str, Field(pattern=r"^/[^:]+$")]
+    sub_path: str = ""
+    read_only: bool = True
+
+
 class Processor(_Model):
-    """One processor, bound to a step. ``command`` holds ``{joborder}`` and ``{scratch}``."""
+    """One processor, bound to a step. ``command`` holds ``{joborder}`` and ``{scratch}``.
+
+    In a cluster the command runs in ``image`` through ``shell``, any POSIX shell of that image, as user ``user`` where
+    the image's own does not do; ``scratch_gb`` bounds what inputs, outputs and temporary files may take together.
+    """
 
     name: str
     version: str
     command: tuple[str, ...]
     image: str = ""
+    shell: tuple[str, ...] = ("/bin/sh",)
+    env: dict[str, str] = Field(default_factory=dict)
+    user: Annotated[int | None, Field(ge=1)] = None
+    read_only_root: bool = False
+    volumes: tuple[Volume, ...] = ()
+    scratch_gb: Annotated[int, Field(ge=1)] = 20
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     parameters: dict[str, str] = Field(default_factory=dict)
