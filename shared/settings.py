@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         ),
     ] = ()
 
-    # Ticks wake these two rarely, that a quiet cluster may sleep; while sessions are open they stay awake by themselves.
+    # Ticks wake these two rarely, so that a quiet cluster sleeps; while sessions are open they stay awake.
     poll_interval_s: Annotated[float, Field(gt=0, description="Seconds between polls while a session comes in")] = 10.0
     poll_stay_s: Annotated[
         float, Field(ge=0, description="A tick's request goes on polling this long, while a session comes in")
