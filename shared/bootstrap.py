@@ -59,6 +59,12 @@ class Services:
 
     @cached_property
     def launcher(self) -> JobLauncher:
+        if self.settings.launcher == "kubernetes":
+            from shared.adapters.kubernetes.client import KubernetesApi
+            from shared.adapters.kubernetes.launcher import KubernetesJobLauncher
+
+            api = KubernetesApi.from_environment(self.settings.kube_namespace)
+            return KubernetesJobLauncher(api, lambda step: self.workflow.processors[step], self.settings, self.clock)
         from shared.adapters.local_jobs import LocalJobLauncher
 
         return LocalJobLauncher(self.settings.jobs_dir)

@@ -205,11 +205,17 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How a Job stands. ``reason``: why it failed, where the platform knows (``DeadlineExceeded``, ``OOMKilled``)."""
+    """How a Job stands.
+
+    ``reason``: why it failed, where the platform knows: one word that does not change (``DeadlineExceeded``,
+    ``OOMKilled``, ``Evicted``, ``NodeLost``, ``ImagePullBackOff``), or that, a colon and a sentence. ``stuck``: the
+    Job counts as failed, but it is not over by itself: whoever settles it stops it first.
+    """
 
     phase: Literal["waiting", "running", "succeeded", "failed"]
     exit_code: int | None = None
     reason: str = ""
+    stuck: bool = False
 
 
 class JobLauncher(Protocol):
@@ -221,6 +227,10 @@ class JobLauncher(Protocol):
 
     def state(self, name: str) -> JobState | None:
         """How the Job stands, or None where it is not known (never launched, or cleaned up)."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Take away a Job that is ``stuck``; no error where there is none."""
         ...
 
 

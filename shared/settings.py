@@ -6,6 +6,7 @@ The same settings serve the local runtime and Knative (ConfigMap and Secret). Li
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -119,7 +120,10 @@ class Settings(BaseSettings):
         int, Field(ge=60, description="A Job may wait this long for a place, beyond the time that it runs")
     ] = 21600
     job_ttl_s: Annotated[int, Field(ge=300, description="A finished Job is kept this long")] = 3600
-    job_queue: Annotated[str, Field(description="Kueue LocalQueue of Jobs; empty: none")] = ""
+    job_queue: Annotated[
+        str,
+        Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$", description="Kueue LocalQueue of Jobs; empty: none"),
+    ] = ""
     job_priorities: Annotated[
         tuple[tuple[float, str], ...],
         BeforeValidator(_from_json),
@@ -172,4 +176,10 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise wrong_settings(error) from None
     except SettingsError as error:
-        raise ConfigurationError(f"S2PS_STATIONS: {error.__cause__ or error}") from None
+        raise ConfigurationError(f"{_variable(error)}: {error.__cause__ or 'expected JSON'}") from None
+
+
+def _variable(error: SettingsError) -> str:
+    """The variable whose JSON cannot be read: pydantic-settings names the field in its sentence alone."""
+    named = re.search(r'field "(\w+)"', str(error))
+    return f"S2PS_{named[1].upper()}" if named else "S2PS_ settings"

@@ -54,7 +54,7 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
 
 def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services: Services) -> JobSpec:
     processor = services.workflow.processors[order.step]
-    escalations = sum(ended.reason == OUT_OF_MEMORY for ended in attempts.ended.values())
+    escalations = sum(ended.reason.partition(":")[0] == OUT_OF_MEMORY for ended in attempts.ended.values())
     return JobSpec(
         name=place.job_name(number),
         work=place.prefix,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, Event
-from shared.errors import BadInputError
+from shared.errors import BadInputError, PermanentError
 from shared.ledger.attempts import RETRYABLE, read_attempts
 from shared.ledger.keys import WorkKey, parse_work, timer
 from shared.ledger.records import Attempt, AttemptEnded, Outcome, timer_due
@@ -17,15 +18,19 @@ from shared.ledger.records import Attempt, AttemptEnded, Outcome, timer_due
 WORK_LABEL = "s2ps.org/work"
 ATTEMPT_LABEL = "s2ps.org/attempt"
 RETRY = "retry"
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """What a Job object says of its end."""
+    """What a Job object says of its end. ``failed``: the Job failed; else it completed."""
 
+    job: str
     place: WorkKey
     attempt: int
+    failed: bool
     reason: str
+    exit_code: int | None = None
 
 
 def settle(event: Event, services: Services) -> None:
@@ -57,28 +62,55 @@ def job_end(job: Any) -> JobEnd | None:
         if condition.get("status") == "True" and condition.get("type") in {"Failed", "Complete"}:
             failed = condition["type"] == "Failed"
             reason = str(condition.get("reason") or "unknown") if failed else "ended without an outcome"
-            return JobEnd(place[0], int(number), reason)
+            name = str(metadata.get("name") or place[0].job_name(int(number)))
+            return JobEnd(name, place[0], int(number), failed, reason)
     return None
 
 
-def _witness(end: JobEnd, services: Services) -> None:
+def _witness(told: JobEnd, services: Services) -> None:
     """The Job is over: where its attempt wrote no end of its own, write one for it."""
     ledger = services.ledger
-    if ledger.exists(end.place.outcome):
+    if ledger.exists(told.place.outcome):
         return
-    if not ledger.exists(end.place.ended(end.attempt)):
+    if not ledger.exists(told.place.ended(told.attempt)):
+        end = _asked(told, services)
+        if end is None:
+            return
         now = services.clock.now()
-        status = "retry" if end.reason == "DeadlineExceeded" else "infrastructure"
         ended = AttemptEnded(
             created=now,
             traceparent=services.trace(end.place.session),
             number=end.attempt,
-            status=status,
+            status="retry" if end.reason == "DeadlineExceeded" else "infrastructure",
+            exit_code=end.exit_code,
             reason=end.reason,
             retry_at=now + _delay(end.attempt, services),
         )
         ledger.create(end.place.ended(end.attempt), ended)
-    _settle(end.place, services)
+    _settle(told.place, services)
+
+
+def _asked(told: JobEnd, services: Services) -> JobEnd | None:
+    """The end with the reason that the Job's pods give: ``BackoffLimitExceeded`` may have been a want of memory.
+
+    None where the Job is not over after all. Where nobody knows more (the Job is gone, or may not be asked for), what
+    was told stands. A Job that cannot get on by itself is stopped before its end is written: a crash between the two
+    leaves an attempt without a Job, and the sweep launches it again.
+    """
+    if not told.failed:
+        return told
+    try:
+        state = services.launcher.state(told.job)
+        if state is not None and state.stuck:
+            services.launcher.stop(told.job)
+    except PermanentError as error:
+        _log.error("job %s: settled as it was told (%s): %s", told.job, told.reason, error)
+        return told
+    if state is None:
+        return told
+    if state.phase in {"waiting", "running"}:
+        return None
+    return replace(told, reason=state.reason or told.reason, exit_code=state.exit_code)
 
 
 def _delay(number: int, services: Services) -> timedelta:

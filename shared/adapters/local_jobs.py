@@ -45,6 +45,9 @@ class LocalJobLauncher:
         except OSError as error:
             raise RetryableError(f"job spool {self._dir}: {error}") from error
 
+    def stop(self, name: str) -> None:
+        """Nothing to do: the job host ends every Job by itself, none is ever stuck."""
+
 
 def format_job(job: JobSpec) -> bytes:
     """A Job as the spool holds it."""

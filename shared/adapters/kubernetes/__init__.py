@@ -1,0 +1,1 @@
+"""Jobs on Kubernetes: one Job object per attempt, over the API server's HTTP, without a client package."""

@@ -1,0 +1,49 @@
+"""The port ``JobLauncher`` on Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shared.adapters.kubernetes.client import KubernetesApi
+from shared.adapters.kubernetes.manifest import job_manifest
+from shared.adapters.kubernetes.states import job_state, lacks_pods, needs_pods
+from shared.ports import Clock, JobSpec, JobState
+from shared.settings import Settings
+from shared.workflow.graph import Processor
+
+
+class KubernetesJobLauncher:
+    """One Job object per attempt, by the Job's name.
+
+    Args:
+        api: the cluster.
+        processor: the processor of a step. Whoever only asks how Jobs stand never calls it.
+        settings: of the Jobs.
+        clock: for the priority by slack, and for how long a pod has not started.
+    """
+
+    def __init__(
+        self, api: KubernetesApi, processor: Callable[[str], Processor], settings: Settings, clock: Clock
+    ) -> None:
+        self._api, self._processor, self._settings, self._clock = api, processor, settings, clock
+
+    def launch(self, job: JobSpec) -> None:
+        """Create the Job; a no-op where one of this name is there.
+
+        RetryableError where the API server is down or the quota of Jobs is used up, ConfigurationError where it
+        refuses the Job (rights, a field), with its own sentence.
+        """
+        self._api.create_job(job_manifest(job, self._processor(job.step), self._settings, self._clock.now()))
+
+    def state(self, name: str) -> JobState | None:
+        """How the Job stands: its own word, and that of its pods where they know more. None where there is none."""
+        job, now = self._api.job(name), self._clock.now()
+        if job is None:
+            return None
+        pods = self._api.pods(name) if needs_pods(job) else []
+        failures = self._api.creation_failures(name) if lacks_pods(job, pods, now) else []
+        return job_state(job, pods, failures, now)
+
+    def stop(self, name: str) -> None:
+        """Delete the Job, and with it the pods that hold places on nodes."""
+        self._api.delete_job(name)
