@@ -1,6 +1,6 @@
 """Functions as processes: started by their first event, stopped when idle, started anew when they died.
 
-Each runs under functions-framework exactly as in its image: one gunicorn worker with as many threads as the manifest's
+Each is served exactly as in its image (``eventing.serve``): one gunicorn worker with as many threads as the manifest's
 ``containerConcurrency``. What Knative's activator and queue-proxy do for a Service, ``FunctionProcess`` does here.
 """
 
@@ -139,10 +139,10 @@ class FunctionProcess:
             send_group(self._process.pid, signal.SIGKILL)
         began = time.monotonic()
         self._port = free_port()
-        command = [sys.executable, "-m", "functions_framework", "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--target", self.spec.target, "--source", str(self.spec.source)]
+        command = [sys.executable, "-m", "eventing.serve"]
         env = {**os.environ, **self.spec.env, "THREADS": str(self.spec.concurrency), "PYTHONUNBUFFERED": "1"}
-        env["K_SERVICE"] = self.spec.name
+        env |= {"HOST": "127.0.0.1", "PORT": str(self._port), "K_SERVICE": self.spec.name}
+        env |= {"FUNCTION_TARGET": self.spec.target, "FUNCTION_SOURCE": str(self.spec.source)}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

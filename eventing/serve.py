@@ -1,0 +1,55 @@
+"""The server of a function: functions-framework's application under gunicorn, set up for a container of Knative's.
+
+Settings as the framework has them: ``FUNCTION_SOURCE``, ``FUNCTION_TARGET``, ``PORT``, ``HOST``, ``THREADS``. Beyond
+what its own command can be told, connections are kept longer than a proxy keeps them: a proxy that finds one closed
+just as it sends an event cannot send it again. A request under way at SIGTERM may end in the time that the platform gives, and
+a step that stays on (``shared.vigil``) hears of it. No control socket, no file on a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any, Final
+
+from functions_framework import create_app
+from functions_framework._http.gunicorn import GunicornApplication
+
+from shared.vigil import STOP
+
+KEEP_ALIVE_S: Final = 120
+"""Longer than the 90 seconds after which a Go client drops an idle connection."""
+GRACE_S: Final = 600
+"""Requests are bounded by the platform: it kills what outlives its own grace time."""
+_MEMORY: Final = "/dev/shm"  # noqa: S108 - gunicorn's heartbeat: a file without a name, where no disk can stall it
+
+
+def main() -> None:
+    """Serve until SIGTERM; ConfigurationError and others of the function's import end it before it listens."""
+    app = create_app(os.environ["FUNCTION_TARGET"], os.environ.get("FUNCTION_SOURCE"), "http")
+    options: dict[str, Any] = {
+        "keepalive": KEEP_ALIVE_S,
+        "graceful_timeout": GRACE_S,
+        "control_socket_disable": True,
+        "post_worker_init": _hear,
+    }
+    if os.access(_MEMORY, os.W_OK):
+        options["worker_tmp_dir"] = _MEMORY
+    host, port = os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "8080"))  # noqa: S104 - a container's
+    GunicornApplication(app, host, port, debug=False, **options).run()
+
+
+def _hear(_worker: object) -> None:
+    """Let SIGTERM end a stay, and go on to what the server makes of it."""
+    server = signal.getsignal(signal.SIGTERM)
+
+    def handle(number: int, frame: Any) -> None:
+        STOP.set()
+        if callable(server):
+            server(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+if __name__ == "__main__":
+    main()
