@@ -45,7 +45,7 @@ class Ticker:
                 if due[name] <= now:
                     if not self._broker.ping(name, tick(source, due[name])):
                         _LOG.info("source %s: the tick before is still under way", name)
-                    due[name] = Schedule.parse(source.spec.schedule).next(now)
+                    due[name] = Schedule.parse(source.local_schedule).next(now)
             wait_s = (min(due.values()) - datetime.now(UTC)).total_seconds()
             if self._stop.wait(max(0.0, wait_s)):
                 return
