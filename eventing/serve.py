@@ -2,8 +2,8 @@
 
 Settings as the framework has them: ``FUNCTION_SOURCE``, ``FUNCTION_TARGET``, ``PORT``, ``HOST``, ``THREADS``. Beyond
 what its own command can be told, connections are kept longer than a proxy keeps them: a proxy that finds one closed
-just as it sends an event cannot send it again. A request under way at SIGTERM may end in the time that the platform gives, and
-a step that stays on (``shared.vigil``) hears of it. No control socket, no file on a disk.
+just as it sends an event cannot send it again. A request under way at SIGTERM may end in the time that the platform
+gives, and a step that stays on (``shared.vigil``) hears of it. No control socket, no file on a disk.
 """
 
 from __future__ import annotations

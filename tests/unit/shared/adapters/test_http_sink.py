@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ class Receiver(ThreadingHTTPServer):
     daemon_threads = True
     status = 202
     seen: list[Event]
+    authorisations: list[str | None]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.authorisations.append(self.headers["authorization"])
         self.server.seen.append(from_http(dict(self.headers.items()), body))
         self.send_response(self.server.status)
         self.send_header("content-length", "0")
@@ -39,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver(("127.0.0.1", 0), Handler)
-    server.seen = []
+    server.seen, server.authorisations = [], []
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -61,7 +65,16 @@ def test_an_event_arrives_as_it_was_sent(receiver: Receiver, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(503, RetryableError), (500, RetryableError), (429, RetryableError), (404, RetryableError), (400, PermanentError)],
+    [
+        (503, RetryableError),
+        (500, RetryableError),
+        (429, RetryableError),
+        (404, RetryableError),
+        (401, RetryableError),  # a token that has just run out
+        (400, PermanentError),
+        (302, PermanentError),
+        (403, ConfigurationError),
+    ],
 )
 def test_what_the_broker_answers(receiver: Receiver, status: int, error: type[Exception]) -> None:
     receiver.status = status
@@ -78,4 +91,52 @@ def test_a_broker_that_is_not_there() -> None:
 def test_no_sink_bound(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K_SINK", value)
     with pytest.raises(ConfigurationError, match="K_SINK"):
+        HttpSink.from_environment()
+
+
+def test_a_token_is_sent_as_it_is_now_and_none_where_there_is_none(receiver: Receiver, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    sink = HttpSink(url(receiver), token_file=token)
+    for content in (None, "first\n", "second", ""):
+        if content is not None:
+            token.write_text(content)
+        sink.send(Event("1", "s", "t"))
+    assert receiver.authorisations == [None, "Bearer first", "Bearer second", None]
+
+
+def test_a_token_that_cannot_be_read_keeps_the_event_for_later(receiver: Receiver, tmp_path: Path) -> None:
+    with pytest.raises(RetryableError, match="expected a token"):
+        HttpSink(url(receiver), token_file=tmp_path).send(Event("1", "s", "t"))  # a folder
+    assert receiver.seen == []
+
+
+def test_overrides_win(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SINK", url(receiver))
+    monkeypatch.setenv("K_CE_OVERRIDES", json.dumps({"extensions": {"site": "north", "priority": "1"}}))
+    HttpSink.from_environment().send(Event("1", "s", "t", extensions={"priority": "5", "traceparent": "x"}))
+    assert receiver.seen[0].extensions == {"site": "north", "priority": "1", "traceparent": "x"}
+
+
+@pytest.mark.parametrize("value", ["", "  ", "{}", '{"extensions": null}', '{"extensions": {}}'])
+def test_no_overrides(value: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SINK", url(receiver))
+    monkeypatch.setenv("K_CE_OVERRIDES", value)
+    HttpSink.from_environment().send(Event("1", "s", "t"))
+    assert receiver.seen[0].extensions == {}
+
+
+@pytest.mark.parametrize(
+    "value", ["{", "[]", '{"extensions": []}', '{"extensions": {"a": 1}}', '{"extensions": {"A-b": "x"}}']
+)
+def test_broken_overrides_are_refused_at_the_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SINK", "http://127.0.0.1:9/")
+    monkeypatch.setenv("K_CE_OVERRIDES", value)
+    with pytest.raises(ConfigurationError, match="K_CE_OVERRIDES"):
+        HttpSink.from_environment()
+
+
+def test_certificates_that_are_none_are_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SINK", "https://127.0.0.1:9/")
+    monkeypatch.setenv("K_CA_CERTS", "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
+    with pytest.raises(ConfigurationError, match="K_CA_CERTS: expected certificates as PEM"):
         HttpSink.from_environment()
