@@ -1,8 +1,8 @@
 """Knative's resources as strict models: a field that is misspelt, unknown, or barred by default is refused.
 
-Kinds and fields: Knative Serving and Eventing 1.2x. Only what our manifests use is modelled; so a field that needs a flag
-in ``config-features`` (init containers, priorities, affinity, ...) is unknown here, and refused. Beyond the schemas of the
-custom resources, the rules of the admission webhooks that a manifest can break are checked here too.
+Kinds and fields: Knative Serving and Eventing 1.2x. Only what our manifests use is modelled; so a field that needs a
+flag in ``config-features`` (init containers, priorities, affinity) is unknown here, and refused. Beyond the schemas
+of the custom resources, the rules of the admission webhooks that a manifest can break are checked here too.
 """
 
 from __future__ import annotations

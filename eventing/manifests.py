@@ -52,7 +52,7 @@ class ConfigMap(Strict):
     api_version: Annotated[Literal["v1"], Field(alias="apiVersion")]
     kind: Literal["ConfigMap"]
     metadata: Metadata
-    data: dict[str, str] = {}
+    data: Annotated[dict[str, str], Field(default_factory=dict)]
 
 
 class CoreObject(Strict):

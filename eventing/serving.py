@@ -69,7 +69,7 @@ class Probe(Strict):
 
 class Resources(Strict):
     requests: dict[Literal["cpu", "memory"], Quantity]
-    limits: dict[Literal["cpu", "memory"], Quantity] = {}
+    limits: Annotated[dict[Literal["cpu", "memory"], Quantity], Field(default_factory=dict)]
 
 
 class Capabilities(Strict):
@@ -117,19 +117,21 @@ class Volume(Strict):
 class Container(Strict):
     name: DnsLabel
     image: str
-    image_pull_policy: Annotated[Literal["IfNotPresent", "Always", "Never"], Field(alias="imagePullPolicy")]
-    ports: Annotated[tuple[Port], Field()]
+    image_pull_policy: Annotated[Literal["IfNotPresent", "Always", "Never"] | None, Field(alias="imagePullPolicy")] = (
+        None
+    )
+    ports: tuple[Port] | tuple[()] = ()
     env: tuple[EnvVar, ...] = ()
     env_from: Annotated[tuple[EnvFrom, ...], Field(alias="envFrom")] = ()
-    readiness_probe: Annotated[Probe, Field(alias="readinessProbe")]
+    readiness_probe: Annotated[Probe | None, Field(alias="readinessProbe")] = None
     liveness_probe: Annotated[Probe | None, Field(alias="livenessProbe")] = None
-    resources: Resources
-    security_context: Annotated[SecurityContext, Field(alias="securityContext")]
+    resources: Resources | None = None
+    security_context: Annotated[SecurityContext | None, Field(alias="securityContext")] = None
     volume_mounts: Annotated[tuple[VolumeMount, ...], Field(alias="volumeMounts")] = ()
 
 
 class RevisionSpec(Strict):
-    service_account_name: Annotated[DnsLabel, Field(alias="serviceAccountName")]
+    service_account_name: Annotated[DnsLabel | None, Field(alias="serviceAccountName")] = None
     container_concurrency: Annotated[int, Field(alias="containerConcurrency", ge=1, le=1000)]
     timeout_s: Annotated[int, Field(alias="timeoutSeconds", ge=1, le=600)]
     response_start_timeout_s: Annotated[int | None, Field(alias="responseStartTimeoutSeconds", ge=1, le=600)] = None
@@ -148,8 +150,8 @@ class RevisionSpec(Strict):
 
 
 class TemplateMetadata(Strict):
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: Annotated[dict[str, str], Field(default_factory=dict)]
+    annotations: Annotated[dict[str, str], Field(default_factory=dict)]
 
     @model_validator(mode="after")
     def _autoscaling(self) -> Self:
@@ -171,7 +173,7 @@ class TemplateMetadata(Strict):
 
 
 class Template(Strict):
-    metadata: TemplateMetadata = TemplateMetadata()
+    metadata: Annotated[TemplateMetadata, Field(default_factory=lambda: TemplateMetadata.model_validate({}))]
     spec: RevisionSpec
 
 
