@@ -138,7 +138,8 @@ def _not_starting(pod: Object, now: datetime) -> str:
         waiting = state.get("waiting") or {}
         reason = str(waiting.get("reason") or "")
         if reason in _CANNOT_START and since is not None and since + START_LIMIT <= now:
-            return _sentence(reason, f"container {name}: {waiting.get('message') or ''}")
+            message = f": {waiting['message']}" if waiting.get("message") else ""
+            return _sentence(reason, f"container {name}{message}")
     return ""
 
 
