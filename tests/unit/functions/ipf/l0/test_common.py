@@ -15,7 +15,7 @@ from functions.ipf.common.annotated import Annotation, read_annotated
 from functions.ipf.common.identity import Production
 from functions.ipf.common.processor import Exit, IpfLog, run_processor
 from shared.errors import AbsentError, BadInputError, RetryableError
-from shared.joborder import JobOrder, format_job_order
+from shared.joborder import JobInput, JobOrder, JobOutput, JobTask, format_job_order
 
 DATA = Path(os.environ.get("S2PS_TEST_DATA") or Path(__file__).parents[6] / "shared/data")
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6} \S+ PROC 00\.01 \[\d{10}\]: \[[DIPWE]\] .*")
@@ -34,7 +34,8 @@ stored = st.builds(
 
 
 def _order(**parameters: str) -> JobOrder:
-    return JobOrder("PROC", "00.01", "SGS_", "S2PS", parameters, ())
+    task = JobTask("PROC", "00.01", (JobInput("WORKING", ("/w",), "Directory"),), (JobOutput("REPORT", "/r"),))
+    return JobOrder("PROC", "00.01", "SGS_", "S2PS", parameters, (task,))
 
 
 def _order_file(tmp_path: Path) -> str:
