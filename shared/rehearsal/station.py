@@ -1,4 +1,4 @@
-"""A ground station's pick-up point: a WebDAV server over a folder, on the loopback, with basic authentication.
+"""A ground station's pick-up point: a WebDAV server over a folder, with basic authentication; by default on the loopback.
 
 ``python -m shared.rehearsal.station <served folder> [<recording>]`` serves, and plays the recording as a pass.
 """
@@ -174,13 +174,21 @@ class _Hostile:
 @click.command()
 @click.argument("served", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("recording", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one")
 @click.option("--port", default=0, help="0 for a free one")
 @click.option("--user", default="s2ps", show_default=True)
 @click.option("--password", default="rehearsal", show_default=True)
 @click.option("--rate", default=0.0, help="Megabytes in a second; 0 for at once")
 @click.option("--fault", "faults", multiple=True, help="Delivery faults, e.g. truncate:channel=1,number=2,keep=1000")
 def main(
-    served: Path, recording: Path | None, port: int, user: str, password: str, rate: float, faults: tuple[str, ...]
+    served: Path,
+    recording: Path | None,
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    rate: float,
+    faults: tuple[str, ...],
 ) -> None:
     """Serve the folder SERVED by WebDAV, and play RECORDING into it; the first line printed is the address."""
     stopped = threading.Event()
@@ -195,7 +203,7 @@ def main(
         player = Pass(recording, served, plan, rate * 1e6) if recording is not None else None
     except S2psError as error:
         raise click.ClickException(str(error)) from None
-    with WebDavServer(served, user, password, port=port, faults=plan) as station:
+    with WebDavServer(served, user, password, host=host, port=port, faults=plan) as station:
         click.echo(station.url)
         sys.stdout.flush()
         playing = threading.Thread(target=player.play, name="pass") if player is not None else None
