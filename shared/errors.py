@@ -10,7 +10,8 @@
     ├── PermanentError          the same call will fail for ever: bad input, bad configuration, a bug in a document
     │   ├── BadInputError              a file, event or document from outside breaks its format
     │   ├── ConfigurationError         a setting or a manifest of ours is wrong
-    │   └── IntegrityError             bytes differ from what their checksum, size or header promises
+    │   ├── IntegrityError             bytes differ from what their checksum, size or header promises
+    │   └── RefusedError               an operator asks for what the state does not allow
     └── AbsentError             something asked for does not exist, and that is an answer
         └── ObjectAbsentError          no object under this key
 
@@ -72,6 +73,10 @@ class ConfigurationError(PermanentError):
 
 class IntegrityError(PermanentError):
     """Bytes differ from what their checksum, size or header promises."""
+
+
+class RefusedError(PermanentError):
+    """An operator asks for what the state of the ledger does not allow; the sentence says what would."""
 
 
 class AbsentError(S2psError):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from shared.bootstrap import Services
 from shared.domain.events import TIMER_DUE, Event
 from shared.errors import BadInputError
-from shared.ledger.attempts import Attempts, read_attempts
+from shared.ledger import keys
+from shared.ledger.attempts import Attempts, WorkRecords, attempts_of, read_work
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Attempt, Order
+from shared.ledger.standing import active_hold
 from shared.ports import JobSpec
 
 OUT_OF_MEMORY = "OOMKilled"
@@ -30,12 +32,14 @@ def launch(event: Event, services: Services) -> JobSpec | None:
 
 def _launch(place: WorkKey, services: Services) -> JobSpec | None:
     ledger = services.ledger
-    if ledger.exists(place.outcome):
+    work = read_work(ledger, place)
+    if work.outcome is not None:
         return None
     order = ledger.read(place.order, Order)
-    attempts = read_attempts(ledger, place)
+    attempts = attempts_of(ledger, work)
     number = attempts.due(services.clock.now(), services.settings.max_attempts)
-    if number is None:
+    # An attempt that is written down already goes on: a hold stops new ones only.
+    if number is None or (number > attempts.started and _held(work, services)):
         return None
     job = _job(place, order, attempts, number, services)
     attempt = Attempt(
@@ -50,6 +54,14 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
     ledger.create(place.attempt(number), attempt)
     services.launcher.launch(job)
     return job
+
+
+def _held(work: WorkRecords, services: Services) -> bool:
+    """Whether an operator holds the work item or its session: one request, more only where there is such a record."""
+    ledger = services.ledger
+    if work.hold is not None and active_hold(ledger, work.place.hold) is not None:
+        return True
+    return active_hold(ledger, keys.hold(work.place.session)) is not None
 
 
 def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services: Services) -> JobSpec:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, Event
 from shared.errors import BadInputError, PermanentError
-from shared.ledger.attempts import RETRYABLE, read_attempts
+from shared.ledger.attempts import RETRYABLE, attempts_of, conclude, read_work
 from shared.ledger.keys import WorkKey, parse_work, timer
 from shared.ledger.records import Attempt, AttemptEnded, Outcome, timer_due
 
@@ -70,9 +70,10 @@ def job_end(job: Any) -> JobEnd | None:
 def _witness(told: JobEnd, services: Services) -> None:
     """The Job is over: where its attempt wrote no end of its own, write one for it."""
     ledger = services.ledger
-    if ledger.exists(told.place.outcome):
+    work = read_work(ledger, told.place)
+    if work.outcome is not None or told.attempt <= work.granted:
         return
-    if not ledger.exists(told.place.ended(told.attempt)):
+    if told.attempt not in work.ended:
         end = _asked(told, services)
         if end is None:
             return
@@ -84,7 +85,7 @@ def _witness(told: JobEnd, services: Services) -> None:
             status="retry" if end.reason == "DeadlineExceeded" else "infrastructure",
             exit_code=end.exit_code,
             reason=end.reason,
-            retry_at=now + _delay(end.attempt, services),
+            retry_at=now + _delay(end.attempt - work.granted, services),
         )
         ledger.create(end.place.ended(end.attempt), ended)
     _settle(told.place, services)
@@ -114,18 +115,21 @@ def _asked(told: JobEnd, services: Services) -> JobEnd | None:
 
 
 def _delay(number: int, services: Services) -> timedelta:
+    """The pause after attempt ``number`` (from 1, counted from the newest grant)."""
     return timedelta(seconds=services.settings.retry_delay_s * 2 ** (number - 1))
 
 
 def _settle(place: WorkKey, services: Services) -> None:
     ledger, now = services.ledger, services.clock.now()
-    attempts = read_attempts(ledger, place)
+    work = read_work(ledger, place)
+    attempts = attempts_of(ledger, work)
     end = attempts.last_end
-    if end is None or ledger.exists(place.outcome):
+    # Up to a grant it is the operator's word that counts: the next attempt is due already.
+    if end is None or work.outcome is not None or attempts.started <= attempts.granted:
         return
     trace = services.trace(place.session)
-    if end.status in RETRYABLE and attempts.started < services.settings.max_attempts:
-        due = end.retry_at or end.created + _delay(attempts.started, services)
+    if end.status in RETRYABLE and attempts.left(services.settings.max_attempts):
+        due = end.retry_at or end.created + _delay(attempts.started - attempts.granted, services)
         record = timer_due(now, due, RETRY, place.session, place.order, trace)
         ledger.create(timer(due, RETRY, place.job_name(attempts.started)), record)
         return
@@ -142,4 +146,4 @@ def _settle(place: WorkKey, services: Services) -> None:
         started=ledger.read(place.attempt(attempts.started), Attempt).created,
         finished=end.created,
     )
-    ledger.create(place.outcome, outcome)
+    conclude(ledger, place, outcome)

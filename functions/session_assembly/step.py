@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from functions.session_assembly.assess import assess, awaited
+from functions.session_assembly.assess import Assessment, assess, awaited
 from shared.bootstrap import Services
 from shared.domain.deadlines import t0
 from shared.domain.events import TIMER_DUE, Event
@@ -12,7 +13,8 @@ from shared.domain.names import SessionFile
 from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.errors import BadInputError
 from shared.ledger import keys
-from shared.ledger.records import Complete, OpenMarker, Receipt, Refusal, Seen, SessionChunk, timer_due
+from shared.ledger.records import Complete, OpenMarker, Receipt, Refusal, Reopened, Seen, SessionChunk, timer_due
+from shared.ledger.standing import account_in_force, reopenings, write_account
 from shared.workflow.accounting import parked_account
 
 TIMER = "session-incomplete"
@@ -28,7 +30,12 @@ def assemble(event: Event, services: Services) -> None:
     if place is None or not place[1].endswith(_RECEIPT):
         raise BadInputError("event, subject", "the key of a receipt", event.subject)
     session = place[0]
-    if services.ledger.exists(keys.complete(session)) or services.ledger.exists(keys.account(session)):
+    if services.ledger.exists(keys.complete(session)):
+        return
+    if _released(session, reopenings(services.ledger, session), services) is not None:
+        _decide(session, services)
+        return
+    if account_in_force(services.ledger, session) is not None:
         return
     received = _received(session, services)
     dsibs = _dsibs(session, received, services)
@@ -36,10 +43,17 @@ def assemble(event: Event, services: Services) -> None:
         return
     receipts, seen = _records(session, received, services)
     found = assess(dsibs, receipts, seen)
-    for file, reason in found.refused:
-        _refuse(session, file, reason, services)
+    _refuse_all(session, found, receipts, services)
     if found.whole:
         _write_complete(session, dsibs, receipts, services)
+
+
+def _released(session: str, reopened: int, services: Services) -> Reopened | None:
+    """An operator's word that the session goes on with the files that are there; None where there is none.
+
+    Nothing else than a release opens the account of a session again that is not complete.
+    """
+    return services.ledger.find(keys.reopened(session, reopened), Reopened) if reopened else None
 
 
 def _received(session: str, services: Services) -> dict[str, str]:
@@ -69,15 +83,26 @@ def _dsibs(session: str, received: dict[str, str], services: Services) -> dict[i
                 services.store.get(services.settings.bucket_sessions, receipt.key)[0], file
             )
         except BadInputError as error:
-            _refuse(session, name, str(error), services)
+            _refuse(session, name, str(error), receipt.sha256, services)
     return found
 
 
-def _refuse(session: str, file: str, reason: str, services: Services) -> None:
+def _refuse(session: str, file: str, reason: str, sha256: str, services: Services) -> None:
+    """``sha256``: of the content that was refused; empty where the file was never received."""
     record = Refusal(
-        created=services.clock.now(), traceparent=services.trace(session), session=session, file=file, reason=reason
+        created=services.clock.now(),
+        traceparent=services.trace(session),
+        session=session,
+        file=file,
+        reason=reason,
+        sha256=sha256,
     )
-    services.ledger.create(keys.refusal(session, file), record)
+    services.ledger.create(keys.refusal(session, file, reason), record)
+
+
+def _refuse_all(session: str, found: Assessment, receipts: Mapping[str, Receipt], services: Services) -> None:
+    for file, reason in found.refused:
+        _refuse(session, file, reason, receipts[file].sha256 if file in receipts else "", services)
 
 
 def _write_complete(
@@ -120,7 +145,8 @@ def _write_complete(
 def _wait_over(event: Event, services: Services) -> None:
     """The configured decision about a session that is still not complete: go on with what is there, or park it."""
     timer_key, session = str(event.data["key"]), str(event.data["session"])
-    if not (services.ledger.exists(keys.complete(session)) or services.ledger.exists(keys.account(session))):
+    settled = services.ledger.exists(keys.complete(session)) or account_in_force(services.ledger, session) is not None
+    if not settled:
         wait = timedelta(seconds=services.settings.session_wait_s)
         last = _last_activity(session, services)
         now = services.clock.now()
@@ -140,19 +166,31 @@ def _last_activity(session: str, services: Services) -> datetime | None:
 
 
 def _decide(session: str, services: Services) -> None:
+    reopened = reopenings(services.ledger, session)
+    released = _released(session, reopened, services)
     received = _received(session, services)
     dsibs = _dsibs(session, received, services)
     receipts, seen = _records(session, received, services)
     found = assess(dsibs, receipts, seen)
-    for file, wrong in found.refused:
-        _refuse(session, file, wrong, services)
+    _refuse_all(session, found, receipts, services)
     missing = (*found.missing, *(f"{file}: {reason}" for file, reason in found.refused))
     chunks = [name for name in receipts if SessionFile.parse(name).kind == "DSDB"]
     reason = f"the wait of {services.settings.session_wait_s:.0f} s is over"
-    if services.settings.session_partial == "proceed" and chunks:
+    if released is not None:
+        reason = f"released by {released.who}: {released.reason}"
+    if (services.settings.session_partial == "proceed" or released is not None) and chunks:
         _write_complete(session, dsibs, receipts, services, missing=missing, reason=reason)
         return
     why = f"{reason}, missing: {'; '.join(missing[:5]) or 'every DSDB'}"
-    account = parked_account(services.workflow, session, why, services.clock.now(), services.trace(session))
-    services.ledger.create(keys.account(session), account)
+    refused = [info.key for info in services.ledger.list(f"{keys.session(session)}refused/")]
+    account = parked_account(
+        services.workflow,
+        session,
+        why,
+        services.ledger.read_many(refused, Refusal),
+        services.clock.now(),
+        services.trace(session),
+        reopened=reopened,
+    )
+    write_account(services.ledger, account)
     services.ledger.delete(keys.open_marker(session))

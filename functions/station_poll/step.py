@@ -97,7 +97,7 @@ class StationPoll:
         if memory is None or memory.station != station.name:
             return 0
         found = changes(session, [file for place in places for file in station.files(*place)], memory.files)
-        refused = [item for item in found.refused if item[0] not in memory.refused]
+        refused = [item for item in found.refused if item not in memory.refused]
         count = len(found.new) + len(found.changed)
         if not (count or refused):
             return 0

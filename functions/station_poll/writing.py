@@ -28,7 +28,7 @@ class Memory:
 
     station: str
     files: dict[str, Known] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Writer:
             file=file if file.isascii() and file.isprintable() else repr(file),
             reason=reason,
         )
-        if self.services.ledger.create(keys.refusal(self.session, file), record):
+        if self.services.ledger.create(keys.refusal(self.session, file, reason), record):
             _log.warning("session %s: %r refused: %s", self.session, file, reason)
-        self.memory.refused.add(file)
+        self.memory.refused.add((file, reason))
 
     def _create(self, file: StationFile) -> None:
         if self.services.ledger.create(keys.seen(self.session, file.name), self._seen(file)):

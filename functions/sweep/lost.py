@@ -6,19 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.ledger.keys import WorkKey, parse_work
+from shared.ledger.attempts import WorkRecords, sort_work
+from shared.ledger.keys import parse_work
 from shared.ports import ObjectInfo
-
-
-@dataclass(slots=True)
-class Work:
-    """The records of one work item, by their place."""
-
-    place: WorkKey
-    order: ObjectInfo | None = None
-    outcome: ObjectInfo | None = None
-    attempts: dict[int, ObjectInfo] = field(default_factory=dict)
-    ended: dict[int, ObjectInfo] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -29,43 +19,37 @@ class Story:
     receipts: dict[str, ObjectInfo] = field(default_factory=dict)
     complete: ObjectInfo | None = None
     account: ObjectInfo | None = None
-    work: dict[str, Work] = field(default_factory=dict)
+    hold: ObjectInfo | None = None
+    reopened: int = 0
+    work: dict[str, WorkRecords] = field(default_factory=dict)
 
-    @property
-    def settled(self) -> bool:
-        """Every order has its outcome."""
-        return bool(self.work) and all(work.outcome is not None for work in self.work.values())
+    def settled(self, held: frozenset[str]) -> bool:
+        """Every order has its outcome, or is held and not under way."""
+        return bool(self.work) and all(
+            work.outcome is not None or (prefix in held and not work.under_way) for prefix, work in self.work.items()
+        )
 
 
 def tell(session: str, listing: Mapping[str, ObjectInfo]) -> Story:
     """Sort a session's records."""
-    story, root = Story(), f"sessions/{session}/"
+    story, root = Story(work=sort_work(listing.values())), f"sessions/{session}/"
     for key, info in listing.items():
-        place = parse_work(key)
-        if place is not None:
-            _work(story, place[0], place[1], info)
-            continue
         rest = key.removeprefix(root)
+        if parse_work(key) is not None:
+            continue
         if rest.startswith("seen/"):
             story.seen[rest[len("seen/") : -len(".json")]] = info
         elif rest.startswith("received/"):
             story.receipts[rest[len("received/") : -len(".receipt.json")]] = info
+        elif rest.startswith("reopened/"):
+            story.reopened += 1
         elif rest == "complete.json":
             story.complete = info
         elif rest == "account.json":
             story.account = info
+        elif rest == "hold.json":
+            story.hold = info
     return story
-
-
-def _work(story: Story, place: WorkKey, rest: str, info: ObjectInfo) -> None:
-    work = story.work.setdefault(place.prefix, Work(place))
-    if rest == "order.json":
-        work.order = info
-    elif rest == "outcome.json":
-        work.outcome = info
-    elif rest.startswith("attempts/"):
-        number, _, tail = rest.removeprefix("attempts/").partition(".")
-        (work.ended if tail.startswith("ended") else work.attempts)[int(number)] = info
 
 
 def lost_files(story: Story, now: datetime, grace: timedelta) -> Iterator[ObjectInfo]:
@@ -88,20 +72,26 @@ def answered_files(story: Story, now: datetime, grace: timedelta) -> Iterator[tu
                 yield seen, story.receipts[name]
 
 
-def lost_work(story: Story, now: datetime, grace: timedelta) -> Iterator[tuple[Work, str]]:
-    """Work without outcome, untouched for a while, and what it lacks: ``attempt``, ``end`` or ``retry``."""
-    for work in story.work.values():
+def lost_work(
+    story: Story, now: datetime, grace: timedelta, held: frozenset[str] = frozenset()
+) -> Iterator[tuple[WorkRecords, str]]:
+    """Work without outcome, untouched for a while, and what it lacks: ``attempt``, ``end`` or ``retry``.
+
+    Work that is held (by its prefix) lacks no new attempt; one that is under way is still followed to its end.
+    """
+    for prefix, work in story.work.items():
         if work.outcome is not None or work.order is None:
             continue
-        newest = max(work.attempts, default=0)
-        if newest == 0:
+        if work.under_way:
+            if _old(work.attempts[work.newest], now, grace):
+                yield work, "end"
+        elif prefix in held:
+            continue
+        elif work.newest <= work.granted:
             if _old(work.order, now, grace):
                 yield work, "attempt"
-        elif newest in work.ended:
-            if _old(work.ended[newest], now, grace):
-                yield work, "retry"
-        elif _old(work.attempts[newest], now, grace):
-            yield work, "end"
+        elif _old(work.ended[work.newest], now, grace):
+            yield work, "retry"
 
 
 def _old(info: ObjectInfo, now: datetime, grace: timedelta) -> bool:

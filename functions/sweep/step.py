@@ -18,13 +18,16 @@ from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object
 from shared.errors import ObjectAbsentError, PermanentError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import Complete, Outcome, Receipt, Seen
+from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receipt, Reopened, Seen, Timer
+from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
 from shared.workflow.accounting import product_key, product_name, published_artifacts
 from shared.workflow.plan import Ready, Source, next_work
 from shared.workflow.sources import read_source
 
 _log: Final = logging.getLogger(__name__)
+# The timer of a reopening that was never written (an operator's command that was cut off) is kept this long.
+_FORGET: Final = timedelta(hours=1)
 
 
 class Sweep:
@@ -41,11 +44,11 @@ class Sweep:
         What is wrong with one session for good (a record that cannot be read, an event that the broker refuses) does
         not keep the others from being swept: it is raised at the end.
         """
+        failures: list[PermanentError] = []
+        sent = self._send(self._timers(), failures)
         sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
         for closed in set(self._done).difference(sessions):
             del self._done[closed]
-        failures: list[PermanentError] = []
-        sent = self._send(self._timers(), failures)
         for session in sessions:
             sent += self._send(self._session(session), failures)
         if failures:
@@ -67,6 +70,9 @@ class Sweep:
 
     def _timers(self) -> Iterator[Event]:
         for key, timer in self._services.ledger.due_timers(self._services.clock.now()):
+            if timer.timer == REOPENED:
+                self._reopened(key, timer)
+                continue
             data = {"key": key, "session": timer.session, "subject": timer.subject, "due": timer.due.isoformat()}
             extensions = {"traceparent": timer.traceparent} if timer.traceparent else {}
             # The kind is the subject: triggers tell timers apart by it.
@@ -74,26 +80,64 @@ class Sweep:
                 event_id(key, timer.due.isoformat()), "timers", TIMER_DUE, timer.timer, timer.due, data, extensions
             )
 
+    def _reopened(self, key: str, timer: Timer) -> None:
+        """A session that an operator reopened stays open, whoever removes its marker, until its account knows of it."""
+        ledger, number = self._services.ledger, int(timer.subject)
+        if ledger.exists(keys.open_marker(timer.session)):
+            return
+        account = ledger.find(keys.account(timer.session), Account)
+        record = ledger.find(keys.reopened(timer.session, number), Reopened)
+        if account is not None and account.reopened >= number:
+            ledger.delete(key)
+        elif record is not None:
+            marker = OpenMarker(
+                created=self._services.clock.now(),
+                traceparent=record.traceparent,
+                session=record.session,
+                station=record.station,
+                satellite=record.satellite,
+            )
+            ledger.create(keys.open_marker(timer.session), marker)
+        elif timer.due + _FORGET < self._services.clock.now():
+            ledger.delete(key)
+
     def _session(self, session: str) -> Iterator[Event]:
         services = self._services
         now, grace = services.clock.now(), timedelta(seconds=services.settings.sweep_grace_s)
         listing = {info.key: info for info in services.ledger.list(keys.session(session))}
         story = tell(session, listing)
         trace = services.trace(session)
-        if story.account is not None:
+        if story.account is not None and self._in_force(session, story):
             services.ledger.delete(keys.open_marker(session))
             return
+        held = self._held(story)
         for info in (*lost_files(story, now, grace), *self._superseded(session, story, now, grace)):
             yield self._again(info, trace)
-        for work, lacks in lost_work(story, now, grace):
-            newest = max(work.attempts, default=0)
+        for work, lacks in lost_work(story, now, grace, held):
             if lacks == "retry":
-                yield self._again(work.ended[newest], trace)
+                yield self._again(work.ended[work.newest], trace)
             elif lacks == "attempt" and work.order is not None:
                 yield self._again(work.order, trace)
             elif work.order is not None:
-                yield from self._attempt(work.place, newest, work.order, trace)
-        yield from self._consequences(session, story, listing, trace)
+                yield from self._attempt(work.place, work.newest, work.order, trace)
+        yield from self._consequences(session, story, listing, trace, held)
+
+    def _in_force(self, session: str, story: Story) -> bool:
+        """Whether the account knows of every reopening."""
+        if story.reopened == 0:
+            return True
+        return self._services.ledger.read(keys.account(session), Account).reopened >= story.reopened
+
+    def _held(self, story: Story) -> frozenset[str]:
+        """The prefixes of the work that an operator holds."""
+        ledger = self._services.ledger
+        if story.hold is not None and active_hold(ledger, story.hold.key) is not None:
+            return frozenset(story.work)
+        return frozenset(
+            prefix
+            for prefix, work in story.work.items()
+            if work.hold is not None and active_hold(ledger, work.hold.key) is not None
+        )
 
     def _superseded(self, session: str, story: Story, now: datetime, grace: timedelta) -> Iterator[ObjectInfo]:
         """Seen records whose receipt is of another version. Only the records say so: stores tell time by the second."""
@@ -120,7 +164,9 @@ class Sweep:
         elif state.phase in {"succeeded", "failed"}:
             yield job_ended(place, number, state, trace)
 
-    def _consequences(self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str) -> Iterator[Event]:
+    def _consequences(
+        self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str, held: frozenset[str]
+    ) -> Iterator[Event]:
         """complete.json and outcomes from which not everything has followed yet."""
         done = self._done[session]
         now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
@@ -136,9 +182,12 @@ class Sweep:
             else:
                 waiting = True
                 yield self._again(info, trace)
-        outcomes = [work.outcome for work in story.work.values() if work.outcome is not None]
-        if story.settled and not waiting and outcomes:
-            yield self._again(max(outcomes, key=lambda info: info.modified), trace)  # wakes the account
+        if not waiting and story.settled(held):
+            # What wakes the account: an outcome, or where held work is all there is, the hold.
+            ends = [work.outcome or work.hold or story.hold for work in story.work.values()]
+            newest = max((info for info in ends if info is not None), key=lambda info: info.modified, default=None)
+            if newest is not None:
+                yield self._again(newest, trace)
 
     def _followed(self, source: Source, listing: dict[str, ObjectInfo]) -> bool:
         services = self._services

@@ -18,6 +18,11 @@ def safe_name(name: str) -> str:
     return name if _SAFE.fullmatch(name) else "x-" + hashlib.sha256(name.encode(errors="replace")).hexdigest()[:24]
 
 
+def etag_mark(etag: str) -> str:
+    """An etag, which may be any text, as it stands in a key."""
+    return hashlib.sha256(etag.encode()).hexdigest()[:16]
+
+
 def open_marker(session: str) -> str:
     return f"{OPEN}{session}"
 
@@ -34,8 +39,10 @@ def receipt(session: str, file: str) -> str:
     return f"sessions/{session}/received/{safe_name(file)}.receipt.json"
 
 
-def refusal(session: str, file: str) -> str:
-    return f"sessions/{session}/refused/{safe_name(file)}.refusal.json"
+def refusal(session: str, file: str, reason: str) -> str:
+    """One record for each file and reason."""
+    digest = hashlib.sha256(reason.encode(errors="replace")).hexdigest()[:12]
+    return f"sessions/{session}/refused/{safe_name(file)}.{digest}.refusal.json"
 
 
 def complete(session: str) -> str:
@@ -44,6 +51,31 @@ def complete(session: str) -> str:
 
 def account(session: str) -> str:
     return f"sessions/{session}/account.json"
+
+
+def hold(session: str) -> str:
+    """An operator's hold on the whole session; it may have been released since."""
+    return f"sessions/{session}/hold.json"
+
+
+def reopened(session: str, number: int) -> str:
+    """The session's account was opened again, for the ``number``-th time (from 1)."""
+    return f"{reopenings(session)}{number}.json"
+
+
+def reopenings(session: str) -> str:
+    return f"sessions/{session}/reopened/"
+
+
+def former_account(session: str, number: int) -> str:
+    """The account that the ``number``-th reopening set aside."""
+    return f"sessions/{session}/accounts/{number}.json"
+
+
+def action(session: str, when: datetime, kind: str, digest: str) -> str:
+    """What an operator did; of what concerns no session, below ``actions/``."""
+    place = f"sessions/{session}/" if session else ""
+    return f"{place}actions/{when:%Y%m%dT%H%M%S%f}-{kind}-{digest}.json"
 
 
 def timer(due: datetime, kind: str, digest: str) -> str:
@@ -56,6 +88,12 @@ def product(level: str, sensing: datetime, name: str) -> str:
 
 def dead_letter(when: datetime, event: str) -> str:
     return f"dead-letters/{when:%Y%m%d}/{safe_name(event)}.json"
+
+
+def replayed(dead_letter: str) -> str:
+    """The mark that the event of a dead letter was sent again, a folder below the letter."""
+    folder, _, name = dead_letter.rpartition("/")
+    return f"{folder}/replayed/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +126,14 @@ class WorkKey:
 
     def ended(self, number: int) -> str:
         return f"{self.prefix}attempts/{number}.ended.json"
+
+    @property
+    def hold(self) -> str:
+        return f"{self.prefix}hold.json"
+
+    def grant(self, after: int, etag: str) -> str:
+        """More attempts after number ``after``; supersedes the outcome that has ``etag``."""
+        return f"{self.prefix}grants/{after}-{etag_mark(etag)}.json"
 
     def job_name(self, number: int) -> str:
         """A DNS label (at most 63 characters) that says what runs, and is unique by the digest."""

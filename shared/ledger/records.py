@@ -72,12 +72,13 @@ class Receipt(Record):
 
 
 class Refusal(Record):
-    """A file, or what a file says, was refused."""
+    """A file, or what a file says, was refused. ``sha256``: of its content, where that was what was refused."""
 
     kind: ClassVar[str] = "refusal"
     session: str
     file: str
     reason: str
+    sha256: str = ""
 
 
 class SessionChunk(BaseModel):
@@ -239,7 +240,12 @@ class AccountEntry(BaseModel):
 
 
 class Account(Record):
-    """The end of a session: every product that it promised, and how it ended."""
+    """The end of a session: every product that it promised, and how it ended.
+
+    ``refused``: what was refused and stayed so; ``repaired``: what was refused, and came whole later. ``reopened``: how
+    often the session had been opened again when this was made; an account that knows of fewer reopenings than there are
+    is superseded. ``held``: some of it is parked by an operator's hold.
+    """
 
     kind: ClassVar[str] = "account"
     session: str
@@ -249,6 +255,67 @@ class Account(Record):
     absent: int
     parked: int
     refused: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
+    reopened: int = 0
+    held: bool = False
+
+
+class Hold(Record):
+    """An operator's hold: no new attempt is launched. ``released``: since when it has not been in force."""
+
+    kind: ClassVar[str] = "hold"
+    session: str
+    target: str
+    who: str
+    reason: str
+    released: AwareDatetime | None = None
+    released_by: str = ""
+    released_reason: str = ""
+
+
+class Grant(Record):
+    """An operator allows more attempts after number ``after``; the failed ``outcome`` is superseded, and kept here."""
+
+    kind: ClassVar[str] = "grant"
+    after: Annotated[int, Field(ge=0)]
+    etag: str
+    outcome: Outcome
+    who: str
+    reason: str
+
+
+class Reopened(Record):
+    """An operator opened the account of a session again. An account must know of all reopenings to be in force."""
+
+    kind: ClassVar[str] = "reopened"
+    session: str
+    number: Annotated[int, Field(ge=1)]
+    action: str
+    who: str
+    reason: str
+    station: str
+    satellite: str
+
+
+class Action(Record):
+    """What an operator asked for, written before anything is changed."""
+
+    kind: ClassVar[str] = "action"
+    action: str
+    target: str
+    who: str
+    reason: str
+    concerns: tuple[str, ...] = ()
+
+
+class Replayed(Record):
+    """The event of a dead letter was sent again, or it is said what stands in for it."""
+
+    kind: ClassVar[str] = "replayed"
+    dead_letter: str
+    who: str
+    reason: str
+    note: str
 
 
 class Timer(Record):

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.bootstrap import Services
 from shared.errors import BadInputError, ConfigurationError
+from shared.ledger.attempts import over
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Attempt, Order
 from shared.workflow.graph import Processor
@@ -106,8 +107,7 @@ class Job:
     @property
     def over(self) -> bool:
         """Whether another attempt has settled the work, or this one was given up."""
-        ledger = self.services.ledger
-        return ledger.exists(self.place.outcome) or ledger.exists(self.place.ended(self.number))
+        return over(self.services.ledger, self.place, self.number)
 
     @property
     def time_limit_s(self) -> float:

@@ -20,6 +20,7 @@ from functions.ipf.runner.harvest import Found, Harvested, harvest
 from functions.ipf.runner.job import Execution, Job, Staged
 from functions.ipf.runner.verdict import Verdict, judge
 from shared.errors import BadInputError, IntegrityError, S2psError
+from shared.ledger.attempts import conclude
 from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
 from shared.telemetry import current_traceparent
 from shared.workflow.plan import tree_digest
@@ -79,7 +80,7 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
             "output_bytes": sum(artifact.size for artifact in outputs),
         },
     )
-    if not job.services.ledger.create(job.place.outcome, outcome):
+    if not conclude(job.services.ledger, job.place, outcome):
         _log.info("%s: another attempt wrote its outcome first", job.place.prefix)
     return verdict.status
 

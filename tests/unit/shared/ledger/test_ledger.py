@@ -82,7 +82,7 @@ def test_exactly_the_timers_that_are_due_are_found(minutes: list[int]) -> None:
 
 @given(st.text(max_size=200))
 def test_whatever_a_file_is_called_its_key_stays_below_its_session(name: str) -> None:
-    key = keys.refusal("S", name)
+    key = keys.refusal("S", name, name)
     head, tail = key[: len("sessions/S/refused/")], key[len("sessions/S/refused/") :]
     assert head == "sessions/S/refused/"
     assert "/" not in tail
@@ -91,7 +91,12 @@ def test_whatever_a_file_is_called_its_key_stays_below_its_session(name: str) ->
 
 
 def test_two_hostile_names_have_two_keys() -> None:
-    assert keys.refusal("S", "../../x") != keys.refusal("S", "../../y")
+    assert keys.refusal("S", "../../x", "r") != keys.refusal("S", "../../y", "r")
+
+
+def test_one_file_may_be_refused_for_two_reasons() -> None:
+    assert keys.refusal("S", "a.raw", "too short") != keys.refusal("S", "a.raw", "too long")
+    assert keys.refusal("S", "a.raw", "too short") == keys.refusal("S", "a.raw", "too short")
 
 
 def _ended(status: str, retry_in_s: float) -> AttemptEnded:

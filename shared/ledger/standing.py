@@ -1,0 +1,58 @@
+"""What of a session is in force: an operator's hold, and the account.
+
+An account is in force while it knows of every reopening of its session. Whoever makes one counts the reopenings before
+it looks at the work; what an operator changes is written before the reopening. So an account that was made from the
+state before a change is superseded by it, however late it is written.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.errors import ObjectAbsentError
+from shared.ledger import keys
+from shared.ledger.ledger import Ledger
+from shared.ledger.records import Account, Hold
+
+REOPENED: Final = "reopened"
+"""The kind of timer that keeps a reopened session in the sweep's sight until an account of it is in force again."""
+
+
+def active_hold(ledger: Ledger, key: str) -> Hold | None:
+    """The hold at ``key``, where it is in force. One request."""
+    hold = ledger.find(key, Hold)
+    return None if hold is None or hold.released is not None else hold
+
+
+def held_by(hold: Hold) -> str:
+    """A hold, as the account gives it for a reason."""
+    return f"held by {hold.who}: {hold.reason}"
+
+
+def reopenings(ledger: Ledger, session: str) -> int:
+    """How often the session was opened again."""
+    return sum(1 for _ in ledger.list(keys.reopenings(session)))
+
+
+def account_in_force(ledger: Ledger, session: str) -> Account | None:
+    """The account that closes the session; None while it is open."""
+    account = ledger.find(keys.account(session), Account)
+    if account is None or account.reopened < reopenings(ledger, session):
+        return None
+    return account
+
+
+def write_account(ledger: Ledger, record: Account) -> bool:
+    """Close the session: the first account stands, a superseded one gives way under its etag.
+
+    One that parks work by a hold is brought up to date where a Job that ran on has changed it meanwhile.
+    """
+    key = keys.account(record.session)
+    if ledger.create(key, record):
+        return True
+    try:
+        standing, etag = ledger.read_with_etag(key, Account)
+    except ObjectAbsentError:
+        return False
+    late = standing.held and record.reopened == standing.reopened and record.entries != standing.entries
+    return (record.reopened > standing.reopened or late) and ledger.replace(key, record, etag)

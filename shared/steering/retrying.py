@@ -1,0 +1,125 @@
+"""Retry: work that failed for good gets new attempts, and its session an account that knows of them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from shared.bootstrap import Services
+from shared.errors import RefusedError
+from shared.ledger import keys
+from shared.ledger.attempts import WorkRecords, failed_outcome
+from shared.ledger.records import Grant, Outcome
+from shared.ledger.standing import account_in_force, active_hold, held_by
+from shared.steering.done import Deed, Done, Target, find_target, half_open
+
+RETRY: Final = "retry"
+_READERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A work item whose outcome, of this etag, is a failure."""
+
+    work: WorkRecords
+    outcome: Outcome
+    etag: str
+
+
+def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:
+    """New attempts for a work item that failed, or for all that failed of a session.
+
+    RefusedError where nothing of it has failed.
+    """
+    found = find_target(services, target)
+    deed = Deed(services, RETRY, found.session, who, reason, dry_run)
+    failed = _failed(services, found)
+    # An interrupted retry is taken up again: granted, but not begun.
+    waiting = [work for work in found.work if work.superseded and work.newest <= work.granted]
+    incomplete = keys.complete(found.session) not in found.listing
+    taken_up = failed or waiting or half_open(services, found) or _outdated(services, found)
+    if incomplete or not taken_up:
+        raise RefusedError(_why_not(services, found))
+    deed.begin(found.name, tuple(item.work.place.prefix for item in failed))
+    deed.all(partial(_grant, deed, {item.work.place.prefix: item for item in failed}), [item.work for item in failed])
+    deed.reopen(found)
+    items = [*(item.work for item in failed), *waiting]
+    deed.all(lambda work: deed.again(work.place.order), items)
+    if not items:
+        _announce_end(deed, found)
+    return _told(deed, found, items)
+
+
+def _failed(services: Services, found: Target) -> list[_Failed]:
+    work = found.work
+    with ThreadPoolExecutor(_READERS) as pool:
+        outcomes = list(pool.map(partial(failed_outcome, services.ledger), work))
+    return [_Failed(item, *outcome) for item, outcome in zip(work, outcomes, strict=True) if outcome is not None]
+
+
+def _grant(deed: Deed, failed: dict[str, _Failed], work: WorkRecords) -> None:
+    item = failed[work.place.prefix]
+    after = max(item.outcome.attempt, work.newest)
+    record = Grant(
+        created=deed.now,
+        traceparent=deed.trace,
+        after=after,
+        etag=item.etag,
+        outcome=item.outcome,
+        who=deed.who,
+        reason=deed.reason,
+    )
+    deed.write(work.place.grant(after, item.etag), record)
+
+
+def _outdated(services: Services, found: Target) -> bool:
+    """Whether the account in force is older than a grant: a retry was interrupted before it opened the account."""
+    account = account_in_force(services.ledger, found.session)
+    granted = [key for key in found.listing if "/grants/" in key]
+    if account is None or not granted:
+        return False
+    return account.created < max(record.created for record in services.ledger.read_many(granted, Grant))
+
+
+def _announce_end(deed: Deed, found: Target) -> None:
+    """All work has its outcome again: whoever makes the account is to be woken."""
+    outcomes = [work.outcome for work in found.work if work.outcome is not None]
+    if outcomes:
+        deed.again(max(outcomes, key=lambda info: info.modified).key)
+
+
+def _told(deed: Deed, found: Target, items: list[WorkRecords]) -> list[Done]:
+    of_work = {work.place.prefix: [key for key in deed.changes if key.startswith(work.place.prefix)] for work in items}
+    taken = {key for changes in of_work.values() for key in changes}
+    deed.changes = [key for key in deed.changes if key not in taken]
+    whole = deed.done(found.session, "its account is open, and is made anew when all of this has ended")
+    session_hold = active_hold(deed.services.ledger, keys.hold(found.session))
+    told = [whole]
+    for work in items:
+        hold = session_hold or (active_hold(deed.services.ledger, work.place.hold) if work.hold else None)
+        number = max(work.newest, work.granted) + 1
+        more = deed.services.settings.max_attempts
+        note = f"attempt {number} is due, at most {more} in all"
+        if hold is not None:
+            note += f"; it is {held_by(hold)}, and starts when that is released"
+        told.append(Done(deed.action, work.place.prefix, tuple(of_work[work.place.prefix]), note))
+    return told
+
+
+def _why_not(services: Services, found: Target) -> str:
+    """Why there is nothing to retry, and what would help."""
+    hold = active_hold(services.ledger, keys.hold(found.session))
+    name = "session" if found.place is None else "work"
+    if hold is not None:
+        return f"{name} {found.name}: nothing of it has failed, it is {held_by(hold)}; release lets it go on"
+    if found.place is None and keys.complete(found.session) not in found.listing:
+        return (
+            f"session {found.session}: it is not complete, so no work of it has failed; "
+            "where it was parked, release goes on with the files that are there"
+        )
+    running = [work for work in found.work if work.outcome is None]
+    if running:
+        return f"{name} {found.name}: nothing of it has failed; {len(running)} work items are still under way"
+    return f"{name} {found.name}: nothing of it has failed; retry is for what ended as parked"
