@@ -1,4 +1,4 @@
-"""A ground station's pick-up point: a WebDAV server over a folder, with basic authentication; by default on the loopback.
+"""A ground station's pick-up point: a WebDAV server over a folder, with basic authentication.
 
 ``python -m shared.rehearsal.station <served folder> [<recording>]`` serves, and plays the recording as a pass.
 """
