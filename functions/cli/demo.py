@@ -19,9 +19,10 @@ from rich.console import Console
 
 from eventing.local import control
 from eventing.local.config import RunConfig, RunDir, settings_from
-from functions.cli.main import assigned, output_option, settings_option, stations_json, told
-from functions.cli.output import console as make_console
-from functions.cli.output import emit_json, print_account
+from functions.cli.accounts import print_account
+from functions.cli.items import read_story
+from functions.cli.options import assigned, local_output_option, settings_option, stations_json
+from functions.cli.output import echo_json
 from functions.cli.progress import Watch
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError, RetryableError
@@ -114,8 +115,7 @@ class Demo:
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave the run up; `s2ps down` ends it.")
 @click.option("--resume", is_flag=True, help="Go on with the session that this folder holds, after a crash.")
-@output_option
-@told
+@local_output_option
 def run(
     run_dir: Path,
     scenes: int,
@@ -156,7 +156,7 @@ def run(
         demo = replace(demo, faults=_recorded_faults(demo.truth))
     settings_from(environment)
     planned(demo, None)  # what cannot be is refused before an earlier run is removed
-    console = make_console() if output == "table" else Console(stderr=True)
+    console = Console(stderr=output != "table")
     try:
         account = perform(demo, console, resume=resume)
     finally:
@@ -165,7 +165,7 @@ def run(
     if keep:
         console.print(f"The run is still up: s2ps status {account.session} --run-dir {run_dir}, s2ps down ends it.")
     if output == "json":
-        emit_json(account)
+        echo_json(account)
     if account.produced < len(account.entries) or not account.entries:
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
@@ -187,12 +187,12 @@ def perform(demo: Demo, console: Console, *, resume: bool) -> Account:
         found = control.start(demo.run, _config(demo, station))
         services = Services(settings_from(found.settings))
         session, player = _recording(demo, console)
-        with ThreadPoolExecutor(1, "pass") as pool, Watch(console, session) as watch:
+        with ThreadPoolExecutor(1, "pass") as pool, Watch(console) as watch:
             try:
                 account = _await_account(demo, services, session, began, watch, pool.submit(player.play))
             finally:
                 player.stop()
-    print_account(console, account)
+    print_account(account, err=console.stderr)
     _take_home(demo, services, session, console)
     console.print(f"{time.monotonic() - began:.0f} s in all.")
     return account
@@ -267,9 +267,9 @@ def _await_account(
         if playing.done():
             playing.result()  # a pass that failed is not waited for
         try:
-            listing = {info.key: info.modified for info in services.ledger.list(keys.session(session))}
-            watch.update(listing)
-            if keys.account(session) in listing:
+            story = read_story(services, session)
+            watch.update(story)
+            if story.account is not None:
                 return services.ledger.read(keys.account(session), Account)
         except RetryableError:
             pass  # a store that died is started anew, as long as there is a runtime

@@ -1,43 +1,167 @@
-"""How the console prints: tables for people, JSON for programs."""
+"""How the console prints: tables as ``kn`` prints them, JSON and YAML for programs, names for other commands."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from functions.cli.views import jsonable
-from shared.ledger.records import Account, AccountEntry
+from functions.cli.options import Shape
+from functions.cli.safe import safe
 
-_FOLDED = frozenset({"product", "session", "unit", ""})
-"""Columns that give way where the terminal is narrow: a long name on two lines can still be read."""
-_ENDED = {"produced": "green", "absent": "yellow", "parked": "red"}
+T = TypeVar("T")
+
+API_VERSION: Final = "s2ps.org/v1"
+_GAP: Final = 3
+_NARROWEST: Final = 12
+_COLOURS: Final = {
+    **dict.fromkeys(("produced", "succeeded", "closed"), "green"),
+    **dict.fromkeys(("absent", "no-product", "held", "retry"), "yellow"),
+    **dict.fromkeys(("parked", "failed"), "red"),
+    **dict.fromkeys(("running", "processing", "arriving"), "cyan"),
+}
 
 
-def console() -> Console:
-    """The terminal; where output goes to a file there is none to fit into, and lines are long."""
-    return Console() if sys.stdout.isatty() else Console(width=160)
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """A column of a table. ``fold``: it gives way where the terminal is narrow; its text goes on in the next line."""
+
+    title: str
+    cell: Callable[[T], str]
+    fold: bool = False
 
 
-def emit_json(value: Any) -> None:
-    """JSON on standard output."""
+def show(
+    shape: Shape,
+    kind: str,
+    rows: Iterable[T],
+    columns: Sequence[Column[T]],
+    name: Callable[[T], str],
+    nothing: str,
+) -> None:
+    """A list, in the shape that was asked for; ``nothing`` is what a table says where there is none."""
+    found = list(rows)
+    if shape.form in {"json", "yaml"}:
+        echo_document(
+            shape, {"apiVersion": API_VERSION, "kind": f"{kind}List", "items": [jsonable(row) for row in found]}
+        )
+    elif shape.form == "name":
+        for row in found:
+            click.echo(safe(name(row)))
+    elif not found:
+        click.echo(nothing)
+    else:
+        cells = [[column.cell(row) for column in columns] for row in found]
+        titles = [column.title for column in columns]
+        folds = {index for index, column in enumerate(columns) if column.fold}
+        echo_lines(layout(titles, cells, folds=folds, headers=shape.headers, width=terminal_width()))
+
+
+def show_one(shape: Shape, kind: str, value: Any, lines: Callable[[], None], name: str) -> None:
+    """One thing, in the shape that was asked for; ``lines`` prints it for people."""
+    if shape.form in {"json", "yaml"}:
+        echo_document(shape, {"apiVersion": API_VERSION, "kind": kind, **jsonable(value)})
+    elif shape.form == "name":
+        click.echo(safe(name))
+    else:
+        lines()
+
+
+def echo_document(shape: Shape, document: Mapping[str, Any]) -> None:
+    """JSON or YAML on standard output."""
+    if shape.form == "json":
+        echo_json(document)
+        return
+    import yaml
+
+    click.echo(yaml.safe_dump(jsonable(document), sort_keys=False, width=10_000), nl=False)
+
+
+def echo_json(value: Any) -> None:
+    """JSON on standard output, in ASCII: nothing in it means anything to a terminal."""
     click.echo(json.dumps(jsonable(value), indent=2))
 
 
-def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
-    """A plain table; a line that says so where there is nothing."""
-    table = Table(box=None, padding=(0, 2, 0, 0), title=title or None, title_justify="left")
-    for name in columns:
-        table.add_column(name.upper(), overflow="fold", no_wrap=name not in _FOLDED)
-    for row in rows:
-        table.add_row(*row)
-    console().print(table if table.row_count else "nothing")
+def echo_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
+    """A table whose last column gives way."""
+    folds = {len(titles) - 1}
+    echo_lines(layout(titles, rows, folds=folds, width=terminal_width(err=err)), err=err)
+
+
+def echo_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Lines of a table; colours go no further than a terminal."""
+    stream = sys.stderr if err else sys.stdout
+    colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    for line in lines:
+        click.echo(line if colour else click.unstyle(line), err=err)
+
+
+def terminal_width(*, err: bool = False) -> int | None:
+    """Columns of the terminal; None where output goes elsewhere, and there is nothing to fit into."""
+    stream = sys.stderr if err else sys.stdout
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def layout(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    folds: Iterable[int] = (),
+    headers: bool = True,
+    width: int | None = None,
+) -> list[str]:
+    """The lines of a table: columns side by side, no box, headers in upper case.
+
+    Args:
+        titles: of the columns.
+        rows: their cells; made safe here.
+        folds: indices of the columns that give way, where ``width`` is less than the table's.
+        headers: whether the titles are a line of it.
+        width: columns of the terminal; None for any number.
+    """
+    body = [[safe(cell) for cell in row] for row in rows]
+    if headers:
+        body.insert(0, [title.upper() for title in titles])
+    widths = [max((len(row[index]) for row in body), default=0) for index in range(len(titles))]
+    if width is not None:
+        _narrow(widths, sorted(folds), width)
+    lines = []
+    for number, row in enumerate(body):
+        parts = [_fold(cell, each) for cell, each in zip(row, widths, strict=True)]
+        for line in range(max(map(len, parts))):
+            cells = [part[line] if line < len(part) else "" for part in parts]
+            last = max((index for index, cell in enumerate(cells) if cell), default=0)
+            painted = [
+                _paint(cell, heading=headers and number == 0) + " " * (0 if index == last else each + _GAP - len(cell))
+                for index, (cell, each) in enumerate(zip(cells[: last + 1], widths, strict=False))
+            ]
+            lines.append("".join(painted))
+    return lines
+
+
+def _narrow(widths: list[int], folds: Sequence[int], width: int) -> None:
+    """Take from the widest column that may fold, a cell at a time, until the table fits, or none can give more."""
+    while sum(widths) + _GAP * (len(widths) - 1) > width:
+        widest = max(folds, key=lambda index: widths[index], default=None)
+        if widest is None or widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+
+
+def _fold(cell: str, width: int) -> list[str]:
+    return [cell[at : at + width] for at in range(0, len(cell), width)] if len(cell) > width else [cell]
+
+
+def _paint(cell: str, *, heading: bool) -> str:
+    colour = None if heading else _COLOURS.get(cell.partition(" ")[0])
+    return click.style(cell, fg=colour) if colour else cell
 
 
 def instant(when: datetime | None) -> str:
@@ -61,48 +185,28 @@ def minutes(seconds: float | None) -> str:
     return f"{'-' if seconds < 0 else ''}{whole // 60:02d}:{whole % 60:02d}"
 
 
-def account_table(account: Account) -> Table:
-    """The account of a session: each expected product, how it ended, when, and with how much slack."""
-    total = len(account.entries)
-    table = Table(
-        title=f"Account of {account.session}: {account.produced} of {total} produced, "
-        f"{account.absent} absent, {account.parked} parked",
-        title_justify="left",
-        padding=(0, 1),
-    )
-    table.add_column("level", no_wrap=True)
-    table.add_column("product", overflow="fold")
-    table.add_column("ended", no_wrap=True)
-    table.add_column("when", justify="right", no_wrap=True)
-    table.add_column("slack", justify="right", no_wrap=True)
-    for entry in _in_order(account):
-        table.add_row(
-            entry.level,
-            entry.product or f"{entry.step} {entry.unit}",
-            f"[{_ENDED[entry.ended]}]{entry.ended}[/]",
-            since(account.t0, entry.at),
-            minutes(entry.slack_s),
-        )
-    return table
+def age(seconds: float) -> str:
+    """A time span as ``kn`` shows ages: two units at most, ``95s``, ``3m20s``, ``2h5m``, ``3d4h``."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole}s"
+    for unit, size, below, part in (("m", 60, "s", 1), ("h", 3600, "m", 60), ("d", 86400, "h", 3600)):
+        if whole < size * {"m": 120, "h": 48, "d": 1 << 40}[unit]:
+            rest = whole % size // part
+            return f"{whole // size}{unit}" + (f"{rest}{below}" if rest and whole < 10 * size else "")
+    raise AssertionError(whole)
 
 
-def remarks(account: Account) -> list[str]:
-    """What is to be known of the products, once for all of which it is true; then what was refused."""
-    found: dict[str, list[str]] = {}
-    for entry in _in_order(account):
-        remark = entry.reason or entry.warning
-        if remark:
-            found.setdefault(remark, []).append(f"{entry.level} {entry.unit}")
-    told = [f"{', '.join(dict.fromkeys(products))}: {remark}" for remark, products in found.items()]
-    return told + [f"Refused: {each}" for each in account.refused]
-
-
-def _in_order(account: Account) -> list[AccountEntry]:
-    return sorted(account.entries, key=lambda each: (each.level, each.unit, each.product))
-
-
-def print_account(console: Console, account: Account) -> None:
-    """The account, and the remarks below it."""
-    console.print(account_table(account))
-    for each in remarks(account):
-        console.print(each, markup=False, highlight=False)
+def jsonable(row: Any) -> Any:
+    """A row, or rows, as JSON and YAML take it; instants in UTC, ``2026-06-21T10:45:00Z``."""
+    if hasattr(row, "model_dump"):
+        return row.model_dump(mode="json", by_alias=True)
+    if hasattr(row, "__dataclass_fields__"):
+        return {name: jsonable(getattr(row, name)) for name in row.__dataclass_fields__}
+    if isinstance(row, (list, tuple, set, frozenset)):
+        return [jsonable(each) for each in row]
+    if isinstance(row, Mapping):
+        return {str(key): jsonable(value) for key, value in row.items()}
+    if isinstance(row, datetime):
+        return row.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return row

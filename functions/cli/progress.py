@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from functions.cli.views import WorkRow, work_rows
-from shared.ledger import keys
+from functions.cli.story import SessionStory
 
 _PRINT_EVERY_S: Final = 15.0
 
 
-def counts(session: str, listing: Mapping[str, datetime]) -> dict[str, tuple[int, int]]:
+def counts(story: SessionStory) -> dict[str, tuple[int, int]]:
     """(done, begun) of the files and of each step, in the order in which they began."""
-    root = keys.session(session)
-    seen = sum(key.startswith(f"{root}seen/") for key in listing)
-    received = sum(key.startswith(f"{root}received/") for key in listing)
-    found: dict[str, tuple[int, int]] = {"files": (received, seen)}
-    for row in work_rows(dict(listing)):
-        done, begun = found.get(row.step, (0, 0))
-        found[row.step] = (done + _is_done(row), begun + 1)
+    found: dict[str, tuple[int, int]] = {"files": (len(story.received), len(story.seen))}
+    begun_first = sorted(story.work.values(), key=lambda work: work.order.modified.timestamp() if work.order else 0.0)
+    for work in begun_first:
+        done, begun = found.get(work.place.step, (0, 0))
+        found[work.place.step] = (done + (work.outcome is not None), begun + 1)
     return found
-
-
-def _is_done(row: WorkRow) -> int:
-    return int(row.stands == "finished")
 
 
 class Watch:
     """Progress bars of a session on a terminal; a line now and then where the output is none."""
 
-    def __init__(self, console: Console, session: str) -> None:
-        self._console, self._session = console, session
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._progress = Progress(
             TextColumn("{task.description:<8}"),
             BarColumn(),
@@ -59,9 +50,9 @@ class Watch:
     ) -> None:
         self._progress.stop()
 
-    def update(self, listing: Mapping[str, datetime]) -> None:
+    def update(self, story: SessionStory) -> None:
         """Show the session as its records stand."""
-        now = counts(self._session, listing)
+        now = counts(story)
         for name, (done, begun) in now.items():
             if name not in self._tasks:
                 self._tasks[name] = self._progress.add_task(name, total=max(begun, 1))

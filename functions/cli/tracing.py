@@ -1,0 +1,116 @@
+"""``s2ps trace``: the waterfall of a session, from its spans, or from what the ledger says when."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from functions.cli.completing import complete_session
+from functions.cli.options import DEFAULT_RUN, Shape, Where, shape_options, where_options
+from shared.errors import AbsentError
+
+if TYPE_CHECKING:
+    from functions.cli.story import SessionStory
+    from functions.cli.traces import SpanRow
+
+_NANO: Final = 1_000_000_000
+
+
+@click.command()
+@click.argument("session", shell_complete=complete_session)
+@click.option("--width", type=click.IntRange(min=80), help="Columns to draw in.  [default: the terminal's]")
+@click.option("--ledger", "by_ledger", is_flag=True, help="From the times of the ledger's records, to the second.")
+@where_options
+@shape_options
+def trace(where: Where, shape: Shape, session: str, width: int | None, by_ledger: bool) -> None:
+    """The waterfall of SESSION: what ran when, under what, and where nothing did.
+
+    Of a run on this machine, from the OTLP JSON lines in its folder; the run need not be up. Elsewhere the spans went
+    to a collector: what is drawn then are the times of the ledger's records, as with --ledger. A `~` marks a span whose
+    parent is not there.
+    """
+    from rich.console import Console
+
+    from functions.cli.output import Column, show, terminal_width
+    from functions.cli.traces import tree
+    from functions.cli.waterfall import waterfall
+    from shared.telemetry import session_context
+
+    root = session_context(session)
+    folder = None if by_ledger else _folder(where)
+    spans = _from_ledger(where, session) if folder is None else _from_folder(folder, session, root.trace_id)
+    if shape.form == "table":
+        columns = width or terminal_width() or 160
+        Console(width=columns, soft_wrap=True).print(waterfall(tree(spans, [root.span_id]), columns))
+        return
+    rows: list[Column[SpanRow]] = []
+    show(shape, "Span", spans, rows, lambda span: span.span_id, "No spans found.")
+
+
+def _folder(where: Where) -> Path | None:
+    """The run folder on this machine that is meant; None where another place is."""
+    if where.run_dir is not None:
+        return where.run_dir
+    elsewhere = where.cluster or os.environ.get("S2PS_STORE_ENDPOINT")
+    return DEFAULT_RUN if not elsewhere and (DEFAULT_RUN / "traces").is_dir() else None
+
+
+def _from_folder(run_dir: Path, session: str, trace_id: str) -> list[SpanRow]:
+    from eventing.local.config import RunDir
+    from functions.cli.traces import read_spans
+
+    folder = RunDir.at(run_dir).traces
+    spans = read_spans(folder, trace_id)
+    if not spans:
+        raise AbsentError(f"{session}: no span of its trace {trace_id} in {folder}")
+    return spans
+
+
+def _from_ledger(where: Where, session: str) -> list[SpanRow]:
+    from functions.cli.items import read_story
+    from functions.cli.named import session_named
+    from functions.cli.places import opened
+
+    with opened(where) as place:
+        return story_spans(read_story(place.services, session_named(place.services, session)))
+
+
+def story_spans(story: SessionStory) -> list[SpanRow]:
+    """A session as spans: its arrival, its work items, and the attempts at each; what has not ended is left out."""
+    from functions.cli.traces import SpanRow
+    from shared.telemetry import session_context
+
+    root = session_context(story.session)
+
+    def span(identity: str, parent: str, name: str, what: str, start: datetime, end: datetime) -> SpanRow:
+        return SpanRow(
+            root.trace_id, identity, parent, name, "ledger", "internal", _nanoseconds(start), _nanoseconds(end),
+            attributes={"s2ps.step": what},
+        )  # fmt: skip
+
+    found = []
+    first = min(story.seen.values(), default=None)
+    if first is not None and story.account is not None:
+        found.append(span(root.span_id, "", "session", story.session, first, story.account))
+    if first is not None and story.complete is not None:
+        found.append(span("arrival", root.span_id, "arrival", "", first, story.complete))
+    for work in story.work.values():
+        place, end = work.place, work.outcome
+        if work.order is None or end is None:
+            continue
+        what = f"{place.step} {place.unit}"
+        found.append(span(place.digest, root.span_id, "work", what, work.order.modified, end.modified))
+        for number, attempt in sorted(work.attempts.items()):
+            ended = work.ended.get(number, end).modified
+            found.append(
+                span(f"{place.digest}-{number}", place.digest, "attempt", str(number), attempt.modified, ended)
+            )
+    return sorted(found, key=lambda each: (each.start, -each.end))
+
+
+def _nanoseconds(when: datetime) -> int:
+    return int(when.timestamp() * _NANO)
