@@ -2,7 +2,8 @@
 
 Sources: SeaweedFS webhook (filer ``EventNotification`` as JSON); S3 event message structure 2.x (``Records``) as AWS,
 Ceph RGW and MinIO send it; CloudEvents adapter for AWS S3 for type, subject and source. An event's id follows from
-bucket, key and etag, so a notification that comes twice, and the sweep's own, are known as one.
+bucket, key and etag, so a notification that comes twice, and the sweep's own, are known as one. The envelope in which
+AWS wraps its records is ``eventing.sns``.
 """
 
 from __future__ import annotations
@@ -31,12 +32,35 @@ def parse_notification(body: bytes) -> list[Event]:
     Raises:
         BadInputError: no JSON, no dialect that we know, or a field that is not what its dialect says.
     """
+    return events_of(read_document(body))
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """The JSON object that a notification is, in whatever dialect. BadInputError where it is none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadInputError("notification", f"JSON ({error})", body[:60]) from None
     if not isinstance(document, dict):
         raise BadInputError("notification", "a JSON object", type(document).__name__)
+    return document
+
+
+def opaque_data(document: Mapping[str, Any]) -> list[str]:
+    """What a Ceph topic was given to repeat in each record, record by record; empty for every other dialect.
+
+    A record without it counts as one with an empty text.
+    """
+    records = document.get("Records")
+    if not isinstance(records, list) or len(records) > _MAX_RECORDS:
+        return []
+    if not all(isinstance(record, dict) and _is_ceph(record) for record in records):
+        return []
+    return [value if isinstance(value := record.get("opaqueData"), str) else "" for record in records]
+
+
+def events_of(document: Mapping[str, Any]) -> list[Event]:
+    """The objects that a notification's document says were written. BadInputError as ``parse_notification``."""
     if "event_type" in document:
         event = _seaweed(document)
         return [] if event is None else [event]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import functions_framework
 from flask import Request
 
 from eventing.http import DONE, Answer, read_body, text
-from functions.object_events.step import WrongTokenError, check_token, forward
+from functions.object_events.envelopes import SnsEnvelopes
+from functions.object_events.step import Receiver, StormError, WrongTokenError
 from shared.bootstrap import services
 from shared.errors import PermanentError, RetryableError
 from shared.telemetry import configure_logging
@@ -16,8 +18,11 @@ from shared.telemetry import configure_logging
 configure_logging()
 _LOG = logging.getLogger("s2ps.function")
 _MAX_BODY = 4 << 20
+_BRAKE_S = 1.0
 
 SERVICES = services()  # a wrong setting stops the function here
+TOKEN = SERVICES.settings.notification_token.get_secret_value()
+ENVELOPES = SnsEnvelopes(SERVICES.settings)
 
 
 @functions_framework.http
@@ -26,16 +31,19 @@ def main(request: Request) -> Answer:
     if request.method != "POST":
         return text("expected a notification by POST", 405)
     try:
-        body = read_body(request, _MAX_BODY)
-        check_token(request.headers.get("authorization"), SERVICES.settings.notification_token.get_secret_value())
-        forward(body, SERVICES.sink)
+        receiver = Receiver(TOKEN, SERVICES.sink, ENVELOPES)
+        receiver.receive(read_body(request, _MAX_BODY), request.headers.get("authorization"))
     except WrongTokenError as error:
         _LOG.warning("object_events: %s", error)
-        return text(str(error), 401)
+        said, status, headers = text(str(error), 401)
+        # Amazon SNS sends its credentials only when it is asked for them, and by realm.
+        return said, status, {**headers, "www-authenticate": 'Basic realm="s2ps"'}
     except PermanentError as error:
         _LOG.warning("object_events: refused: %s", error)
         return text(f"object_events: {error}", 422)
     except RetryableError as error:
         _LOG.warning("object_events: again later: %s", error)
+        if isinstance(error, StormError):
+            time.sleep(_BRAKE_S)  # Ceph sends again with the answer, hundreds of times a second
         return text(f"object_events: {error}", 503)
     return DONE
