@@ -25,12 +25,16 @@ _log: Final = logging.getLogger(__name__)
 class JobEnd:
     """What a Job object says of its end. ``failed``: the Job failed; else it completed."""
 
-    job: str
     place: WorkKey
     attempt: int
     failed: bool
     reason: str
     exit_code: int | None = None
+
+    @property
+    def job(self) -> str:
+        """The Job's name: from the ledger, whatever the event calls it."""
+        return self.place.job_name(self.attempt)
 
 
 def settle(event: Event, services: Services) -> None:
@@ -62,8 +66,7 @@ def job_end(job: Any) -> JobEnd | None:
         if condition.get("status") == "True" and condition.get("type") in {"Failed", "Complete"}:
             failed = condition["type"] == "Failed"
             reason = str(condition.get("reason") or "unknown") if failed else "ended without an outcome"
-            name = str(metadata.get("name") or place[0].job_name(int(number)))
-            return JobEnd(name, place[0], int(number), failed, reason)
+            return JobEnd(place[0], int(number), failed, reason)
     return None
 
 

@@ -102,7 +102,7 @@ def test_a_job_that_is_not_there_is_none(cluster: Cluster) -> None:
 
 def test_an_odd_name_reaches_no_other_path(cluster: Cluster) -> None:
     assert launcher_of(cluster).state("../../nodes?x=1#") is None
-    assert cluster.calls == [("get", "batch", "jobs")]
+    assert (cluster.calls, cluster.queries) == ([("get", "batch", "jobs")], [{}])
 
 
 def pod(cluster: Cluster, **status: Any) -> None:

@@ -181,6 +181,14 @@ def test_where_the_api_server_is_down_the_event_comes_again(scene: Scene) -> Non
     assert scene.end() is None
 
 
+def test_an_event_cannot_point_at_another_job(scene: Scene) -> None:
+    told = event("Failed")
+    told.data["metadata"]["name"] = "somebody-elses"
+    scene.launcher.says = STUCK
+    settle(told, scene.services)
+    assert (scene.launcher.asked, scene.launcher.stopped) == ([JOB], [JOB])
+
+
 @pytest.mark.parametrize("phase", ["waiting", "running"])
 def test_a_job_that_is_not_over_after_all_is_left_alone(scene: Scene, phase: Any) -> None:
     scene.launcher.says = JobState(phase)
