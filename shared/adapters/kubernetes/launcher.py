@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from shared.adapters.kubernetes.client import KubernetesApi
 from shared.adapters.kubernetes.manifest import job_manifest
@@ -42,7 +43,7 @@ class KubernetesJobLauncher:
             return None
         pods = self._api.pods(name) if needs_pods(job) else []
         failures = self._api.creation_failures(name) if lacks_pods(job, pods, now) else []
-        return job_state(job, pods, failures, now)
+        return job_state(job, pods, failures, now, timedelta(seconds=self._settings.job_wait_s))
 
     def stop(self, name: str) -> None:
         """Delete the Job, and with it the pods that hold places on nodes."""

@@ -42,14 +42,20 @@ _LOST: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC", _NODE_LOS
 _SHOWN: Final = 200
 
 
-def job_state(job: Object, pods: Sequence[Object], failures: Sequence[Object], now: datetime) -> JobState:
-    """How the Job stands. ``failures``: events that say why it could make no pod; looked at where it has none."""
-    conditions = {c.get("type"): c for c in _status(job).get("conditions") or () if c.get("status") == "True"}
+def job_state(
+    job: Object, pods: Sequence[Object], failures: Sequence[Object], now: datetime, wait: timedelta
+) -> JobState:
+    """How the Job stands.
+
+    ``failures``: events that say why it could make no pod; looked at where it has none. ``wait``: how long a queue may
+    keep it suspended; the cluster's own deadline does not run then.
+    """
+    conditions = {str(c.get("type")): c for c in _status(job).get("conditions") or () if c.get("status") == "True"}
     if "Complete" in conditions:
         return JobState("succeeded", 0)
     if "Failed" in conditions:
         return _failed(conditions["Failed"], pods)
-    stuck = _stuck(pods, now) or _no_pod(job, pods, failures, now)
+    stuck = _stuck(pods, now) or _no_pod(job, pods, failures, now) or _suspended(job, conditions, now, wait)
     if stuck:
         return JobState("failed", None, stuck, stuck=True)
     begun = any("running" in state or "terminated" in state for pod in pods for _, state in _containers(pod))
@@ -163,6 +169,16 @@ def _no_pod(job: Object, pods: Sequence[Object], failures: Sequence[Object], now
     newest = max(failures, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     message = str(newest.get("message") or "")
     return "" if "exceeded quota" in message else _sentence("FailedCreate", message)
+
+
+def _suspended(job: Object, conditions: Mapping[str, Object], now: datetime, wait: timedelta) -> str:
+    """A queue that never admits the Job: it asks for more than the queue has, or there is no such queue."""
+    if not (job.get("spec") or {}).get("suspend"):
+        return ""
+    suspended = conditions.get("Suspended") or {}
+    since = _time(suspended.get("lastTransitionTime")) or _time(_metadata(job).get("creationTimestamp"))
+    late = since is not None and since + wait <= now
+    return _sentence("Suspended", f"not admitted for {wait.total_seconds():.0f} s") if late else ""
 
 
 def _containers(pod: Object) -> Iterator[tuple[str, Object]]:

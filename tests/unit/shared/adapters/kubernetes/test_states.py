@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.kubernetes.states import job_state, lacks_pods
+from shared.adapters.kubernetes import states
+from shared.adapters.kubernetes.states import lacks_pods
 from shared.ports import JobState
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+WAIT = timedelta(hours=6)
 PULL = "Back-off pulling image"
+
+
+def job_state(job: Any, pods: list[Any], failures: list[Any], now: datetime) -> JobState:
+    return states.job_state(job, pods, failures, now, WAIT)
 
 
 def ago(minutes: float) -> str:
@@ -207,6 +213,15 @@ def test_a_busy_cluster_is_waited_for_and_a_claim_that_is_not_there_is_not() -> 
     state = job_state(job(), [missing], [], NOW)
     assert (state.stuck, state.reason.partition(":")[0]) == (True, "Unschedulable")
     assert '"dem" not found' in state.reason
+
+
+def test_a_queue_may_keep_a_job_for_so_long_and_no_longer() -> None:
+    assert job_state(job(minutes=359, suspend=True), [], [], NOW) == JobState("waiting")
+    expected = JobState("failed", None, "Suspended: not admitted for 21600 s", stuck=True)
+    assert job_state(job(minutes=360, suspend=True), [], [], NOW) == expected
+    again = job(("Suspended", "JobSuspended", ""), minutes=900, suspend=True)
+    again["status"]["conditions"][0]["lastTransitionTime"] = ago(10)
+    assert job_state(again, [], [], NOW) == JobState("waiting")
 
 
 def failure(message: str, minutes: float) -> dict[str, Any]:
