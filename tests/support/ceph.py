@@ -64,6 +64,7 @@ mon_max_pg_per_osd = 1000
 rgw_frontends = beast endpoint=127.0.0.1:{gateway}
 rgw_thread_pool_size = 32
 rgw_enable_usage_log = false
+debug_rgw = 5
 """
 
 
@@ -102,6 +103,21 @@ class Ceph:
         )  # fmt: skip
         assert done.returncode == 0, f"{program} {' '.join(arguments)}: {done.stderr[-2000:]}"
         return done.stdout
+
+    def succeeds(self, program: str, *arguments: str) -> bool:
+        """Whether a tool runs to its end without an error."""
+        try:
+            self.run(program, *arguments)
+        except AssertionError:
+            return False
+        return True
+
+    def has_osd(self) -> bool:
+        """Whether the OSD is up, as the monitor knows."""
+        try:
+            return bool(json.loads(self.run("ceph", "osd", "stat", "-f", "json"))["num_up_osds"] == 1)
+        except AssertionError:
+            return False
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until ``condition`` is true; AssertionError where a daemon dies or it takes too long."""
@@ -172,7 +188,8 @@ def _bring_up(node: Ceph, fsid: str, mon: int) -> None:
     node.run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"[v1:127.0.0.1:{mon}]", str(folder / "monmap"))
     node.run("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(folder / "monmap"))
     node.start("mon", "ceph-mon", "-i", "a")
-    node.run("ceph", "--connect-timeout", "30", "osd", "new", osd)
+    # A monitor that is just coming up answers, but not to everything.
+    node.wait(lambda: node.succeeds("ceph", "--connect-timeout", "10", "osd", "new", osd), "the monitor")
     node.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
     node.start("osd", "ceph-osd", "-i", "0")
-    node.wait(lambda: json.loads(node.run("ceph", "osd", "stat", "-f", "json"))["num_up_osds"] == 1, "the OSD to be up")
+    node.wait(node.has_osd, "the OSD to be up")
