@@ -21,13 +21,17 @@ KEEP_ALIVE_S: Final = 120
 """Longer than the 90 seconds after which a Go client drops an idle connection."""
 GRACE_S: Final = 600
 """Requests are bounded by the platform: it kills what outlives its own grace time."""
+SPARE: Final = 1
+"""A thread beyond the events at a time: a connection that says nothing yet (a probe, a proxy's spare one) takes it."""
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - gunicorn's heartbeat: a file without a name, where no disk can stall it
+_ENDING: Final = b'{"level": "info", "logger": "s2ps.function", "message": "SIGTERM: requests under way may end"}\n'
 
 
 def main() -> None:
     """Serve until SIGTERM; ConfigurationError and others of the function's import end it before it listens."""
     app = create_app(os.environ["FUNCTION_TARGET"], os.environ.get("FUNCTION_SOURCE"), "http")
     options: dict[str, Any] = {
+        "threads": int(os.environ.get("THREADS", "4")) + SPARE,
         "keepalive": KEEP_ALIVE_S,
         "graceful_timeout": GRACE_S,
         "control_socket_disable": True,
@@ -44,6 +48,7 @@ def _hear(_worker: object) -> None:
     server = signal.getsignal(signal.SIGTERM)
 
     def handle(number: int, frame: Any) -> None:
+        os.write(2, _ENDING)  # not by a logger: the thread that the signal interrupts may be writing
         STOP.set()
         if callable(server):
             server(number, frame)
