@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -58,7 +58,6 @@ def watch(place: Place, session: str, interval: float) -> None:
     if not chosen:
         click.echo("No open sessions found.")
         return
-    pause = threading.Event()
     with ExitStack() as held:
         live = held.enter_context(Live(console=console, auto_refresh=False)) if console.is_terminal else None
         told: dict[str, Frame] = {}
@@ -78,7 +77,12 @@ def watch(place: Place, session: str, interval: float) -> None:
             told = {frame.session: frame for frame in frames}
             if len(told) == len(chosen) and all(frame.account is not None for frame in told.values()):
                 break
-            pause.wait(interval)
+            pause(interval)
+
+
+def pause(seconds: float) -> None:
+    """Between two looks."""
+    time.sleep(seconds)
 
 
 def look(services: Services, sessions: Sequence[str], before: dict[str, Frame]) -> list[Frame]:

@@ -216,9 +216,7 @@ def _processing(facts: SessionFacts, cause: _Say) -> Cause:
     if open_:
         told += f", {', '.join(open_)}"
     if not total:
-        return cause(
-            "processing", f"is complete{partial}, and its first order is being written", "watch", facts.session
-        )
+        return cause("processing", f"is complete{partial}, and its first order is being written")
     if facts.failed:
         told += f"; failed for good: {_list(facts.failed)}"
         return cause("processing", told, "retry", facts.session)

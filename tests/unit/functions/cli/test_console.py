@@ -1,65 +1,59 @@
-"""The console's own parts: arguments, rows, tables, downloads, the picture."""
+"""The console's own parts: arguments, errors, accounts, downloads, the picture."""
 
 from __future__ import annotations
 
-import io
-import json
 import re
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
 from rasterio.transform import from_origin
-from rich.console import Console
 
 from eventing.local.config import RunConfig, RunDir, settings_from
+from functions.cli.accounts import account_lines
 from functions.cli.demo import clear
-from functions.cli.main import main, stations_json
-from functions.cli.output import minutes, print_account, since
+from functions.cli.local import _station
+from functions.cli.main import COMMANDS, called_as, main
+from functions.cli.options import stations_json
+from functions.cli.output import minutes, since
 from functions.cli.progress import counts
 from functions.cli.quicklook import make_quicklook
 from functions.cli.shelf import target_of
-from functions.cli.views import jsonable, work_rows
+from functions.cli.story import tell
 from shared.errors import ConfigurationError, IntegrityError
 from shared.ledger.records import Account, AccountEntry, FileEntry, Published
+from shared.ports import ObjectInfo
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WORK = "sessions/S/work/{}/{}/" + "a" * 64 + "/"
 
 
-def listing(*names: str) -> dict[str, datetime]:
-    return {name: NOW + timedelta(seconds=index) for index, name in enumerate(names)}
+def listing(*names: str) -> list[ObjectInfo]:
+    return [ObjectInfo(name, 1, "e", NOW + timedelta(seconds=index)) for index, name in enumerate(names)]
 
 
-def test_how_work_stands_is_read_from_the_names() -> None:
+def test_progress_is_counted_by_the_names_of_records() -> None:
     l0u, l1c, l2a, l1b = (WORK.format(step, "u") for step in ("l0u", "l1c", "l2a", "l1b"))
     found = listing(
-        f"{l0u}order.json", f"{l0u}attempts/1.json", f"{l0u}outcome.json", f"{l1c}order.json", f"{l1c}attempts/1.json",
-        f"{l1c}attempts/1.ended.json", f"{l1c}attempts/2.json", f"{l2a}order.json", f"{l1b}order.json",
-        f"{l1b}attempts/1.json", f"{l1b}attempts/1.ended.json", "sessions/S/complete.json",
+        "sessions/S/seen/a.json", "sessions/S/seen/b.json", "sessions/S/received/a.receipt.json", f"{l0u}order.json",
+        f"{l0u}attempts/1.json", f"{l0u}outcome.json", f"{l1c}order.json", f"{l1c}attempts/1.json", f"{l2a}order.json",
+        f"{l1b}order.json", "sessions/S/complete.json",
     )  # fmt: skip
-    assert [(row.step, row.stands, row.attempts) for row in work_rows(found)] == [
-        ("l0u", "finished", 1),
-        ("l1c", "running", 2),
-        ("l2a", "waiting", 0),
-        ("l1b", "to be tried again", 1),
-    ]
-    assert counts("S", found) == {"files": (0, 0), "l0u": (1, 1), "l1c": (0, 1), "l2a": (0, 1), "l1b": (0, 1)}
+    assert list(counts(tell("S", found)).items()) == [
+        ("files", (1, 2)), ("l0u", (1, 1)), ("l1c", (0, 1)), ("l2a", (0, 1)), ("l1b", (0, 1)),
+    ]  # fmt: skip
 
 
 def test_times_relative_to_t0() -> None:
     assert since(NOW, NOW + timedelta(minutes=74, seconds=5)) == "T0+74:05"
     assert since(NOW, NOW - timedelta(seconds=5)) == "T0-00:05"
     assert (since(None, NOW), minutes(None), minutes(-65.4), minutes(4500)) == ("", "", "-01:05", "75:00")
-
-
-def test_rows_as_json() -> None:
-    rows = list(work_rows(listing(WORK.format("l0u", "u") + "order.json")))
-    (row,) = json.loads(json.dumps(jsonable(rows)))
-    assert (row["step"], row["since"]) == ("l0u", "2026-11-22T12:00:00+00:00")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +71,13 @@ def test_rows_as_json() -> None:
         (["run", "--set", "S2PS_MAX_ATTEMPTS=0"], "S2PS_MAX_ATTEMPTS"),
         (["sessions"], "is not up"),
         (["status", "S"], "is not up"),
+        (["status"], "SESSION"),
+        (["why"], "TARGET"),
+        (["park", "S"], "--reason"),
+        (["sessions", "-o", "xml"], "xml"),
+        (["work", "--stands", "odd"], "odd"),
+        (["sessions", "-n", "s2ps"], "--run-dir"),
+        (["sessions", "--nonsense"], "--nonsense"),
         (["trace", "S2A_20261122100000057405"], "no span"),
     ],
 )
@@ -85,9 +86,10 @@ def test_errors_are_one_sentence(
 ) -> None:
     monkeypatch.delenv("S2PS_STORE_ENDPOINT", raising=False)
     result = CliRunner().invoke(main, [*arguments, "--run-dir", str(tmp_path / "run")])
-    assert result.exit_code in {1, 2}
-    assert said in result.output
-    assert "Traceback" not in result.output
+    assert result.exit_code == (2 if "for usage" in result.stderr else 1)
+    assert said in result.stderr.splitlines()[0]
+    assert result.stderr.startswith("Error: ")
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize("command", ["up", "run"])
@@ -96,7 +98,7 @@ def test_a_folder_that_cannot_be_written_is_named(command: str, tmp_path: Path) 
     place = str(tmp_path / "file" / "run")
     result = CliRunner().invoke(main, [command, "--run-dir", place])
     assert result.exit_code == 1
-    assert f"Error: {place}" in result.output
+    assert result.stderr.startswith(f"Error: {place}")
 
 
 def test_down_of_what_is_not_up(tmp_path: Path) -> None:
@@ -104,16 +106,41 @@ def test_down_of_what_is_not_up(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "nothing was running\n")
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["run"], ["trace"], ["simulate"], ["station"]])
-def test_every_command_explains_itself(command: list[str]) -> None:
-    result = CliRunner().invoke(main, [*command, "--help"])
-    assert result.exit_code == 0
-    assert "Usage" in result.output
+NAMES = [name for section in COMMANDS.values() for name in section]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in NAMES), ["dead-letters", "show"], ["store", "setup"]])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_explains_itself(command: list[str], flag: str) -> None:
+    result = CliRunner().invoke(main, [*command, flag])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(" ".join(["Usage: s2ps", *command]))
+
+
+def test_the_list_of_commands_names_them_all() -> None:
+    shown = CliRunner().invoke(main, ["-h"]).stdout
+    assert [line.split()[0] for line in shown.splitlines() if re.match("  [a-z-]+  ", line)] == NAMES
+
+
+def test_a_command_that_is_none_is_told_in_kn_s_manner() -> None:
+    result = CliRunner().invoke(main, ["sesions"])
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[1:] == ["Run 's2ps --help' for usage"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/usr/bin/s2ps", "s2ps"), ("/opt/bin/kn-s2ps", "kn s2ps"), ("kn-s2ps.exe", "kn s2ps"), ("main.py", "s2ps")],
+)
+def test_help_shows_the_name_that_was_called(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert called_as(path) == name
+    monkeypatch.setattr("sys.argv", [path, "sessions", "-h"])
+    with pytest.raises(SystemExit), redirect_stdout(StringIO()) as shown:
+        main()
+    assert shown.getvalue().startswith(f"Usage: {name} sessions")
 
 
 def test_stations_reach_the_settings_with_their_password() -> None:
-    from functions.cli.main import _station
-
     chosen = _station("SGS_=https://user:p%40ss@host:8443/pick/")
     settings = settings_from({"S2PS_STATIONS": stations_json([chosen])})
     assert settings.stations == (chosen,)
@@ -168,11 +195,10 @@ ACCOUNT = Account(
 
 @pytest.mark.parametrize("width", [72, 100, 200])
 def test_an_account_fits_the_terminal_and_says_all(width: int) -> None:
-    console = Console(width=width, record=True, file=io.StringIO())
-    print_account(console, ACCOUNT)
-    lines = console.export_text().splitlines()
-    assert max(map(len, lines)) <= width
-    shown = re.sub(r"[│\s]", "", "".join(lines))
+    lines = account_lines(ACCOUNT, width)
+    table = lines[1 : next(index for index, line in enumerate(lines) if line.startswith("L1C DT01"))]
+    assert max(map(len, map(click.unstyle, table))) <= width
+    shown = re.sub(r"\s", "", click.unstyle("".join(lines)))
     for told in ("produced", "absent", "75:00", "DT01-T32TMQ:[odd]", "DT01-T32TMQ:no[light]", "Refused:../../x:nofile"):
         assert told in shown
     assert "X" * 20 in shown
