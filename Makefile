@@ -2,6 +2,8 @@
 # make test       all tests; make unit: the quick ones
 # make check      formatter, linter, types, import contracts
 # make benchmark  figures, as ratios in one run
+# make images     the container images, by docker, podman or buildah: make images [ENGINE=podman] [REGISTRY=registry/path]
+#                 [BASE=name@sha256:...] [BUILD_ARGS='--secret id=pip,src=pip.conf']
 # make lock       new lock files
 # Each makes its own .venv, the first time and again whenever the lock files change.
 
@@ -11,7 +13,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ARGS   ?=
 
-.PHONY: run test unit check lock benchmark clean
+.PHONY: run test unit check lock benchmark images clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -62,12 +64,30 @@ $(VENV)/.benchmark: requirements/benchmark.txt $(VENV)/.dev
 	$(BIN)/python -m pip install -qq --require-hashes -r requirements/benchmark.txt
 	@touch $@
 
+# Knative looks names below kind.local up in no registry: what `kind load` brought is what runs.
+ENGINE   ?= $(shell command -v docker || command -v podman || command -v buildah)
+REGISTRY ?= kind.local
+VERSION  := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+BUILD_ARGS ?=
+IMAGE    = $(REGISTRY)/s2ps-$(1):$(VERSION)
+BUILD    = DOCKER_BUILDKIT=1 $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
+  --build-arg REVISION=$(REVISION) $(BUILD_ARGS) -t $(call IMAGE,$(1)) -f knative/images/$(1)/Dockerfile $(2) .
+
+images:
+	@test -n "$(ENGINE)" || { echo 'docker, podman or buildah is needed'; exit 1; }
+	$(call BUILD,functions)
+	$(call BUILD,processors,--build-arg FUNCTIONS=$(call IMAGE,functions))
+	$(call BUILD,rehearsal,--build-arg PROCESSORS=$(call IMAGE,processors))
+	@$(ENGINE) images | grep -E 'SIZE|s2ps-.* $(subst .,\.,$(VERSION)) '
+
 LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
   --python-version 3.11 --prerelease if-necessary-or-explicit pyproject.toml requirements/build.in
 lock: $(VENV)/.dev
 	$(BIN)/python -m pip install -qq uv
 	$(LOCK) -o requirements/functions.txt
 	$(LOCK) --extra processors --extra local -o requirements/run.txt
+	$(LOCK) --extra processors --constraint requirements/run.txt -o requirements/processors.txt
 	$(LOCK) --all-extras --group dev -o requirements/dev.txt
 	$(LOCK) --all-extras --group benchmark -o requirements/benchmark.txt
 
