@@ -3,7 +3,7 @@
 from shared.telemetry.ids import parse_traceparent, session_context, session_traceparent
 from shared.telemetry.logs import configure_logging
 from shared.telemetry.pipeline import configure, flush
-from shared.telemetry.spans import Span, current_traceparent, emit_session_root, span
+from shared.telemetry.spans import Span, current_traceparent, emit_session_root, emit_span, span
 
 __all__ = [
     "Span",
@@ -11,6 +11,7 @@ __all__ = [
     "configure_logging",
     "current_traceparent",
     "emit_session_root",
+    "emit_span",
     "flush",
     "parse_traceparent",
     "session_context",

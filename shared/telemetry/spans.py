@@ -106,5 +106,23 @@ def emit_session_root(
     pipeline.record(root)
 
 
+def emit_span(
+    name: str, start: datetime, end: datetime, traceparent: str, attributes: Mapping[str, Attribute] | None = None
+) -> None:
+    """Write a span of something that told of its times afterwards, as a child of ``traceparent``."""
+    parent = parse_traceparent(traceparent)
+    if parent is None or not parent.sampled:
+        return
+    span = Span(
+        name=name,
+        context=parent.child(),
+        parent=parent,
+        start_ns=_nanoseconds(start),
+        end_ns=max(_nanoseconds(end), _nanoseconds(start)),
+        attributes=dict(attributes or {}),
+    )
+    pipeline.record(span)
+
+
 def _nanoseconds(when: datetime) -> int:
     return int(when.timestamp() * 1_000_000) * 1_000

@@ -7,11 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,124 +20,34 @@ from functions.ipf.runner import cli
 from functions.ipf.runner.patience import patiently
 from shared.bootstrap import Services
 from shared.errors import StoreUnavailableError
-from shared.joborder import format_job_order
 from shared.ledger import keys
-from shared.ledger.keys import WorkKey
-from shared.ledger.records import AttemptEnded, Complete, Outcome, SessionChunk
+from shared.ledger.records import Complete
 from shared.ports import ObjectStore
 from shared.settings import Settings
-from shared.workflow import graph
-from shared.workflow.plan import Ready, Source, make_job_order, make_order, next_work
-
-SESSION = "S2A_20261122100000000123"
-NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
-RAW = {f"DCS_05_{SESSION}_ch{c}_DSDB_00001.raw": bytes([c]) * 100_000 for c in (1, 2)}
-PREAMBLE = """
-import os, sys, time, pathlib
-root = pathlib.Path(sys.argv[1]).parent
-out = root / "outputs"
-raw = sorted((root / "inputs/STO_CADU_S").rglob("*.raw"))
-def strip(name, xml="<a><EXT_POS_LIST>1 2 3 4</EXT_POS_LIST></a>", size=10):
-    folder = out / "DS_GR_FOLDER" / name
-    (folder / "DS").mkdir(parents=True)
-    (folder / "MTD.xml").write_text(xml)
-    (folder / "DS/data.bin").write_bytes(bytes(size))
-def log(kind, text):
-    print(f"2026-11-22T10:00:00.000000 host S2PS_L0U 00.01 [{os.getpid():010d}]: [{kind}] {text}", flush=True)
-"""
-
-
-@dataclass
-class Bench:
-    """A complete session with its first work item claimed, and a processor for it."""
-
-    services: Services
-    place: WorkKey
-    folder: Path
-
-    def run(self, attempt: int = 1, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(attempt), env=self.env(**env), capture_output=True, text=True, timeout=120, check=False
-        )
-
-    def command(self, attempt: int = 1) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "functions.ipf.runner",
-            "run",
-            "--work",
-            self.place.prefix,
-            "--attempt",
-            f"{attempt}",
-        ]
-
-    def env(self, **more: str) -> dict[str, str]:
-        settings = self.services.settings
-        return {
-            **os.environ,
-            "S2PS_STORE_ENDPOINT": settings.store_endpoint,
-            "S2PS_STORE_ACCESS_KEY": settings.store_access_key.get_secret_value(),
-            "S2PS_STORE_SECRET_KEY": settings.store_secret_key.get_secret_value(),
-            "S2PS_BUCKET_SESSIONS": settings.bucket_sessions,
-            "S2PS_BUCKET_WORK": settings.bucket_work,
-            "S2PS_BUCKET_LEDGER": settings.bucket_ledger,
-            "S2PS_PROCESSOR_SET": settings.processor_set,
-            "S2PS_SCRATCH_DIR": str(self.folder / "scratch"),
-            "S2PS_TRACE_DIR": str(self.folder / "trace"),
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "",
-            **more,
-        }
-
-    @property
-    def outcome(self) -> Outcome | None:
-        return self.services.ledger.find(self.place.outcome, Outcome)
-
-    def ended(self, attempt: int = 1) -> AttemptEnded | None:
-        return self.services.ledger.find(self.place.ended(attempt), AttemptEnded)
-
-    def uploaded(self) -> dict[str, int]:
-        bucket = self.services.settings.bucket_work
-        return {info.key: info.size for info in self.services.store.list(bucket)}
-
-    def scratch(self) -> list[Path]:
-        return list((self.folder / "scratch").glob("*"))
-
-
-def processor_set(folder: Path, script: str, **changes: Any) -> Path:
-    document = yaml.safe_load((Path(graph.__file__).parent / "processors/open.yaml").read_text())
-    (folder / "ipf.py").write_text(PREAMBLE + script)
-    document["processors"]["l0u"] |= {"command": ["python", str(folder / "ipf.py"), "{joborder}"], **changes}
-    path = folder / "set.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
+from shared.workflow.plan import Source
+from tests.support.bench import PREAMBLE, SESSION, Bench, claim, make_bench, processor_set
+from tests.support.pod import CONTAINERS, pod_of
 
 
 @pytest.fixture
 def bench(own_buckets: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
     script, changes = request.param if isinstance(request.param, tuple) else (request.param, {})
-    path = processor_set(tmp_path, script, **changes)
-    services = Services(own_buckets.model_copy(update={"processor_set": str(path)}))
-    chunks = []
-    for name, body in RAW.items():
-        key = f"SGS_/S2A/{SESSION}/ch_{1 if '_ch1_' in name else 2}/{name}"
-        services.store.put(own_buckets.bucket_sessions, key, body)
-        digest = hashlib.sha256(body).hexdigest()
-        channel = 1 if "_ch1_" in name else 2
-        chunks.append(SessionChunk(name=name, key=key, channel=channel, size=len(body), sha256=digest))
-    complete = Complete(created=NOW, session=SESSION, station="SGS_", satellite="S2A", t0=NOW, files=tuple(chunks))
-    services.ledger.create(keys.complete(SESSION), complete)
-    return claim(services, Source(keys.complete(SESSION), complete, SESSION), complete, tmp_path)
+    return make_bench(own_buckets, tmp_path, processor_set(tmp_path, script, **changes))
 
 
-def claim(services: Services, source: Source, complete: Complete, folder: Path) -> Bench:
-    ready = next(item for item in next_work(services.workflow, source) if isinstance(item, Ready))
-    order = make_order(services.workflow, source, ready, complete, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-    place = ready.key(SESSION)
-    document = format_job_order(make_job_order(services.workflow, order, "SGS_"))
-    services.store.put(services.ledger.bucket, place.job_order, document)
-    services.ledger.create(place.order, order)
-    return Bench(services, place, folder)
+# The whole runner as one process, and the three containers of a pod.
+HOW = ("run", "pod")
+
+
+def run(bench: Bench, how: str) -> str:
+    """Run the attempt; returns what was said."""
+    if how == "run":
+        done = bench.run()
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+    ended = pod_of(bench, bench.folder / "pod", users=False).run()
+    assert [(container.name, container.code) for container in ended] == [(name, 0) for name in CONTAINERS]
+    return "".join(container.output for container in ended)
 
 
 GOOD = """
@@ -225,11 +132,11 @@ for kind in ("DS", "GR"):
     ],
     indirect=["bench"],
 )
-def test_how_runs_end(bench: Bench, status: str, reason: str) -> None:
-    done = bench.run()
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("how", HOW)
+def test_how_runs_end(bench: Bench, how: str, status: str, reason: str) -> None:
+    said = run(bench, how)
     outcome = bench.outcome
-    assert outcome is not None, done.stderr
+    assert outcome is not None, said
     assert outcome.status == status
     assert reason in outcome.reason
     if status == "succeeded-with-warnings":
@@ -255,22 +162,29 @@ def test_links_are_not_followed(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "bench",
+    ("bench", "status", "reason"),
     [
-        ('strip("DT01"); sys.exit(130)', {"retry_exits": [130]}),
-        ("import subprocess; subprocess.Popen(['sleep', '300']); time.sleep(300)", {"time_limit_s": 1}),
-        "os.kill(os.getpid(), 9)",
+        (('strip("DT01"); sys.exit(130)', {"retry_exits": [130]}), "retry", "exit code 130"),
+        (
+            ("import subprocess; subprocess.Popen(['sleep', '300']); time.sleep(300)", {"time_limit_s": 1}),
+            "retry",
+            "Dead",
+        ),
+        ("os.kill(os.getpid(), 9)", "infrastructure", "signal 9"),
+        ('log("E", "numpy: MemoryError"); sys.exit(129)', "infrastructure", "OOMKilled"),
+        (("", {"command": ["/no/such/program"]}), "infrastructure", "/no/such/program is not there (exit code 127)"),
+        (("", {"command": ["/etc/passwd"]}), "infrastructure", "/etc/passwd cannot be executed (exit code 126)"),
     ],
-    indirect=True,
+    indirect=["bench"],
 )
-def test_attempts_that_leave_the_work_to_the_next(bench: Bench) -> None:
-    done = bench.run()
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("how", HOW)
+def test_attempts_that_leave_the_work_to_the_next(bench: Bench, how: str, status: str, reason: str) -> None:
+    said = run(bench, how)
     assert bench.outcome is None
     ended = bench.ended()
-    assert ended is not None
+    assert ended is not None, said
     assert ended.retry_at is not None
-    assert ended.status in {"retry", "infrastructure"}
+    assert (ended.status, reason in ended.reason) == (status, True), ended.reason
     assert bench.scratch() == []
 
 
@@ -323,18 +237,6 @@ def test_a_stopped_runner_leaves_no_ipf_and_nothing_visible(bench: Bench, how: s
         assert bench.scratch() == []
     (bench.folder / "go").touch()
     assert bench.run(attempt=2).returncode == 0
-    assert bench.outcome is not None
-    assert bench.outcome.status == "succeeded"
-
-
-@pytest.mark.parametrize("bench", [GOOD], indirect=True)
-def test_three_containers_over_one_volume(bench: Bench) -> None:
-    shared = bench.folder / "volume"
-    for stage in ("stage-in", "execute", "stage-out"):
-        command = [*bench.command(), "--scratch", str(shared)]
-        command[3] = stage
-        done = subprocess.run(command, env=bench.env(), capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
     assert bench.outcome is not None
     assert bench.outcome.status == "succeeded"
 

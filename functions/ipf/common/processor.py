@@ -6,6 +6,7 @@ Exit codes (Generic IPF interface): 0 success, 1..127 a product made but degrade
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -30,6 +31,7 @@ class Exit(IntEnum):
     BAD_INPUT = 128
     FAILED = 129
     RETRY = 130
+    NO_MEMORY = 131
     BUG = 255
 
 
@@ -93,6 +95,10 @@ def run_processor(
     except (S2psError, OSError) as error:
         journal.error(str(error))
         return Exit.FAILED
+    except MemoryError as error:
+        # The runner knows these words: the next attempt gets more memory.
+        journal.error(f"{os.strerror(errno.ENOMEM)}: {' '.join(str(error).split()) or type(error).__name__}")
+        return Exit.NO_MEMORY
     except Exception as error:  # noqa: BLE001 - the caller sees only exit code and log
         journal.debug(traceback.format_exc())
         journal.error(f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")

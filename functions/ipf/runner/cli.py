@@ -1,4 +1,4 @@
-"""The runner's command line: ``run``, or ``stage-in``, ``execute``, ``stage-out`` for a Job of three containers.
+"""The runner's command line: ``run`` for a whole Job, or ``stage-in`` and ``stage-out`` around the IPF's container.
 
 Exit code 0: the attempt's end is in the ledger (whatever it was), or another attempt has settled the work. 1: nothing
 could be written; the Job's own end tells of it. 143: stopped by SIGTERM.
@@ -7,27 +7,35 @@ could be written; the Job's own end tells of it. 143: stopped by SIGTERM.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
-from functions.ipf.runner.execute import execute, tail
-from functions.ipf.runner.job import Execution, Job, Staged
+from pydantic import BaseModel, ValidationError
+
+from functions.ipf.runner.execute import execute
+from functions.ipf.runner.job import Execution, Job, Scratch, Staged
 from functions.ipf.runner.patience import patiently
+from functions.ipf.runner.plain import read_note, tail
+from functions.ipf.runner.pod import UMASK, lay, lay_skip
 from functions.ipf.runner.stage_in import stage_in
 from functions.ipf.runner.stage_out import give_up, stage_out
 from shared.bootstrap import Services, services
-from shared.errors import ConfigurationError, S2psError
-from shared.telemetry import configure, configure_logging, span
+from shared.errors import BadInputError, IntegrityError, S2psError
+from shared.telemetry import configure, configure_logging, emit_span, span
 
 STAGES: Final = ("stage-in", "execute", "stage-out")
+T = TypeVar("T")
+NoteT = TypeVar("NoteT", bound=BaseModel)
 _log: Final = logging.getLogger("s2ps.runner")
 
 
@@ -38,7 +46,8 @@ class Stopped(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m functions.ipf.runner", description=__doc__)
-    parser.add_argument("stage", choices=("run", *STAGES), help="run does all three, and clears the scratch folder")
+    choices = ("run", "stage-in", "stage-out")
+    parser.add_argument("stage", choices=choices, help="run does all of a Job here, and clears the scratch folder")
     parser.add_argument("--work", required=True, help="ledger prefix of the work item")
     parser.add_argument("--attempt", required=True, type=int, help="number of the attempt, from 1")
     parser.add_argument("--scratch", type=Path, help="the folder that the stages share (run: default, a new one)")
@@ -64,8 +73,16 @@ def _stop(_signal: int, _frame: object) -> NoReturn:
 def perform(stage: str, work: str, attempt: int, scratch: Path | None, services: Services) -> int:
     """Do one stage, or all of them, of an attempt; returns the exit code."""
     folder = scratch or services.settings.scratch_dir / f"{work.split('/')[-2][:16]}-{attempt}-{secrets.token_hex(4)}"
-    job = Job.open(services, work, attempt, folder)
-    if job.over:
+    if stage != "run":
+        os.umask(UMASK)
+    if stage == "stage-in":
+        lay(Scratch(folder.absolute()))
+    # What an IPF computed waits for the store from the first call on; before a run there is nothing to lose.
+    wait = _at_once if stage == "run" else patiently
+    job = wait(partial(Job.open, services, work, attempt, folder))
+    if wait(lambda: job.over):
+        if stage == "stage-in":
+            lay_skip(job.scratch)
         _log.info("%s: attempt %d has nothing left to do", job.place.prefix, attempt)
         return 0
     attributes: dict[str, str | int] = {
@@ -75,6 +92,8 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
         "s2ps.attempt": attempt,
     }
     parent = os.environ.get("TRACEPARENT") or job.order.traceparent
+    if stage == "stage-out":
+        _trace_execution(job, parent, attributes)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with span(f"job {job.place.step}", traceparent=parent, attributes=attributes):
@@ -84,10 +103,24 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
     except (S2psError, OSError) as error:
         _log.exception("%s: attempt %d: %s", job.place.prefix, attempt, stage)
         give_up(job, "infrastructure", f"{type(error).__name__}: {error}")
+        if stage == "stage-in":
+            lay_skip(job.scratch)
     finally:
         if stage == "run":
             shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _at_once(do: Callable[[], T]) -> T:
+    return do()
+
+
+def _trace_execution(job: Job, parent: str, attributes: Mapping[str, str | int]) -> None:
+    """The span of the IPF's container, where nothing can tell of it; its end is when the note of it was written."""
+    with contextlib.suppress(OSError, BadInputError, ValueError):
+        took = timedelta(seconds=Execution.model_validate_json(read_note(job.scratch.execution)).seconds)
+        end = datetime.fromtimestamp(job.scratch.execution.lstat().st_mtime, UTC)
+        emit_span("execute", end - took, end, parent, attributes)
 
 
 def _stage_in(job: Job, _trace: str) -> None:
@@ -113,13 +146,19 @@ def _execute(job: Job, trace: str) -> None:
 
 
 def _stage_out(job: Job, _trace: str) -> None:
-    try:
-        staged = Staged.model_validate_json(job.scratch.staged.read_bytes())
-        execution = Execution.model_validate_json(job.scratch.execution.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{job.scratch.root}: expected the notes of the stages before: {error}") from None
+    staged = _note(job.scratch.staged, Staged, "stage-in")
+    execution = _note(job.scratch.execution, Execution, "the IPF's run")
     status = stage_out(job, staged, execution)
     _log.info("%s: %s: %s", job.place.step, job.place.unit, status)
+
+
+def _note(path: Path, model: type[NoteT], stage: str) -> NoteT:
+    """What the stage before left. Nothing of a file's content is shown: an IPF may have put anything there."""
+    try:
+        return model.model_validate_json(read_note(path))
+    except (OSError, BadInputError, ValueError) as error:
+        wrong = "not whole" if isinstance(error, ValidationError) else str(error)
+        raise IntegrityError(f"{path.name}: expected the note of how {stage} ended: {wrong}") from None
 
 
 _DO: Final[dict[str, Callable[[Job, str], None]]] = {

@@ -1,4 +1,7 @@
-"""Execute: the IPF as a process, with a time limit, its log in a file, and its figures."""
+"""Execute: the IPF as a process of the local runtime, with a time limit, its log in a file, and its figures.
+
+In a pod, ``ipf.sh`` does the same in the IPF's own container; what both write has one meaning, ``Execution``.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,18 @@ from typing import Final
 
 import functions
 from functions.ipf.runner.job import Execution, Job
-from shared.errors import ConfigurationError
 
 _GRACE_S: Final = 10.0
 _NO_ROOM: Final = 1 << 20
+_NOT_THERE: Final = 127  # as shells say it
+_NOT_EXECUTABLE: Final = 126
 _CGROUP_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
 _KEPT: Final = frozenset({"S2PS_TRACE_DIR"})
 _CREDENTIALS: Final = ("S2PS_", "AWS_")
 
 
 def execute(job: Job, traceparent: str) -> Execution:
-    """Run the IPF to its end. ConfigurationError where its command cannot be started.
+    """Run the IPF to its end.
 
     The time limit is the attempt's: first SIGTERM, then SIGKILL, to the IPF and all that it started.
     """
@@ -34,8 +38,11 @@ def execute(job: Job, traceparent: str) -> Execution:
     command = [_filled(part, here) for part in job.processor.command]
     if command[0] == "python":
         command[0] = sys.executable
-    result = run(command, job.scratch.root, job.scratch.log, environment(os.environ, traceparent), job.time_limit_s)
-    job.scratch.execution.write_text(result.model_dump_json())
+    env = environment(os.environ, traceparent) | job.processor.env
+    result = run(command, job.scratch.root, job.scratch.log, env, job.time_limit_s)
+    draft = job.scratch.execution.with_suffix(".part")
+    draft.write_text(result.model_dump_json())
+    draft.replace(job.scratch.execution)
     return result
 
 
@@ -59,6 +66,18 @@ def run(command: list[str], folder: Path, log: Path, env: Mapping[str, str], lim
     # whoever kills the group kills both; otherwise the IPF gets a group of its own.
     own = os.getsid(0) != os.getpid()
     started, kills, used = time.monotonic(), _oom_kills(), _children_cpu()
+
+    def result(code: int, *, timed_out: bool = False) -> Execution:
+        return Execution(
+            exit_code=code,
+            timed_out=timed_out,
+            out_of_memory=_oom_kills() > kills,
+            disk_full=shutil.disk_usage(folder).free < _NO_ROOM,
+            seconds=round(time.monotonic() - started, 3),
+            cpu_seconds=round(_children_cpu() - used, 3),
+            peak_rss_mb=round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
+        )
+
     with log.open("ab") as output:
         try:
             process = subprocess.Popen(
@@ -71,7 +90,8 @@ def run(command: list[str], folder: Path, log: Path, env: Mapping[str, str], lim
                 process_group=0 if own else None,
             )
         except OSError as error:
-            raise ConfigurationError(f"processor command {command[0]}: {error.strerror}") from error
+            output.write(f"{command[0]}: {error.strerror}\n".encode())
+            return result(_NOT_THERE if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
     timed_out = False
     try:
         process.wait(limit_s)
@@ -85,16 +105,7 @@ def run(command: list[str], folder: Path, log: Path, env: Mapping[str, str], lim
         _signal(process, signal.SIGKILL, own=own)
         process.wait()
     code = process.returncode
-    return Execution(
-        exit_code=code if code >= 0 else 128 - code,
-        signal=-code if code < 0 else None,
-        timed_out=timed_out,
-        out_of_memory=_oom_kills() > kills,
-        disk_full=shutil.disk_usage(folder).free < _NO_ROOM,
-        seconds=round(time.monotonic() - started, 3),
-        cpu_seconds=round(_children_cpu() - used, 3),
-        peak_rss_mb=round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
-    )
+    return result(code if code >= 0 else 128 - code, timed_out=timed_out)
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals, *, own: bool) -> None:
@@ -136,13 +147,3 @@ def _oom_kills() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def tail(log: Path, lines: int = 100, most: int = 1 << 18) -> list[str]:
-    """The last lines of a log, of which at most ``most`` bytes are read; nothing where there is no log."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - most))
-            return file.read().decode(errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
-        return []

@@ -40,6 +40,16 @@ class Scratch:
         return self.root / "log.txt"
 
     @property
+    def own(self) -> Path:
+        """What stage-in lays for the IPF's container: ``ipf.sh`` and what it keeps beside it."""
+        return self.root / ".s2ps"
+
+    @property
+    def skip(self) -> Path:
+        """There where the IPF is not to be run."""
+        return self.own / "skip"
+
+    @property
     def staged(self) -> Path:
         """``Staged``, once stage-in is done."""
         return self.root / "staged.json"
@@ -61,14 +71,16 @@ class Staged(BaseModel):
 
 
 class Execution(BaseModel):
-    """How the IPF ended. ``signal`` is the one that ended it, if one did; ``timed_out``: this runner stopped it.
+    """How the IPF ended; written by ``execute`` in the local runtime, by ``ipf.sh`` in a pod.
 
-    ``disk_full``: at its end there was no room left in the scratch folder.
+    ``exit_code`` is 128 + n where signal n ended it, 127 and 126 where its command is not there or cannot be executed.
+    ``timed_out``: it was stopped at its time limit. ``disk_full``: at its end there was no room left in the scratch
+    folder (less than 1 MiB). ``peak_rss_mb``: of its largest process; in a pod of the container, with its share of the
+    file cache, 0 where the node does not say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     exit_code: int
-    signal: int | None = None
     timed_out: bool = False
     out_of_memory: bool = False
     disk_full: bool = False

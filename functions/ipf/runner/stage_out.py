@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
-from functions.ipf.runner.execute import tail
 from functions.ipf.runner.harvest import Found, Harvested, harvest
 from functions.ipf.runner.job import Execution, Job, Staged
+from functions.ipf.runner.plain import open_plain, tail
 from functions.ipf.runner.verdict import Verdict, judge
 from shared.errors import BadInputError, IntegrityError, S2psError
 from shared.ledger.attempts import conclude
@@ -39,6 +39,8 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
     prefix += f"{job.number}-{secrets.token_hex(4)}/"
     found = Harvested((), {}, ())
     try:
+        if job.scratch.outputs.is_symlink():
+            raise BadInputError("outputs", "a folder, not a link")
         found = harvest(job.scratch.outputs, job.processor.outputs)
         verdict = judge(job.processor, execution, found.made, log)
     except BadInputError as error:
@@ -139,7 +141,7 @@ def _upload(job: Job, item: Found, prefix: str, path: str, size: int) -> FileEnt
     store, bucket, key = job.services.store, job.services.settings.bucket_work, prefix + path
     digest, sent = hashlib.sha256(), 0
     metadata = {"traceparent": job.order.traceparent} if job.order.traceparent else {}
-    with (item.root / path).open("rb") as file:
+    with open_plain(item.root / path) as file:
         if size <= PART:
             body = file.read(size + 1)
             digest.update(body)

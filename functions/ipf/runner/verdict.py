@@ -19,9 +19,16 @@ from shared.workflow.graph import Processor
 
 _LINE: Final = re.compile(r"\[\d+\]: \[(?P<kind>[DIPWE])\] (?P<text>.*)")
 _MOST: Final = 20
+# As Kubernetes names it; job_launch doubles the memory of the attempt after one that ended with this reason.
+OUT_OF_MEMORY: Final = "OOMKilled"
 # By SIGKILL or SIGTERM: the IPF itself, or what it started, as a shell passes it on.
 _KILLED: Final = frozenset({128 + 9, 128 + 15})
+# By which a program dies of itself: illegal instruction, trap, abort, bus error, arithmetic, segment, system call.
+_CRASHES: Final = frozenset({4, 5, 6, 7, 8, 11, 31})
+# What a shell, and ipf.sh, ends with where a command cannot be executed or is not there.
+_NO_COMMAND: Final = {126: "cannot be executed", 127: "is not there"}
 _NO_SPACE: Final = os.strerror(errno.ENOSPC)
+_NO_MEMORY: Final = (os.strerror(errno.ENOMEM), "MemoryError", "std::bad_alloc", "java.lang.OutOfMemoryError")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +46,22 @@ def judge(processor: Processor, execution: Execution, made: Sequence[str], log: 
     if execution.timed_out:
         return Verdict("retry", f"DeadlineExceeded: stopped after {execution.seconds:.0f} s")
     if execution.out_of_memory:
-        return Verdict("infrastructure", "OOMKilled")
+        return Verdict("infrastructure", OUT_OF_MEMORY)
+    first, last = processor.warning_exits
+    warned = first <= code <= last
+    if code != 0 and not (warned and made) and any(word in line for line in log for word in _NO_MEMORY):
+        return Verdict("infrastructure", OUT_OF_MEMORY)
+    if code in _NO_COMMAND and not made:
+        what = f"ConfigurationError: processor command {' '.join(processor.command[:1])} {_NO_COMMAND[code]}"
+        return Verdict("infrastructure", f"{what} (exit code {code}){_because(log)}")
     if code in _KILLED:
         return Verdict("infrastructure", f"stopped from outside by signal {code - 128}")
     if code != 0 and (execution.disk_full or any(_NO_SPACE in line for line in log)):
         return Verdict("infrastructure", f"DiskFull: exit code {code}{_because(log)}")
     if code in processor.retry_exits:
         return Verdict("retry", f"exit code {code}{_because(log)}")
-    first, last = processor.warning_exits
-    warned = first <= code <= last
     if code != 0 and not warned:
-        how = f"ended by signal {execution.signal}" if execution.signal else f"exit code {code}"
+        how = f"ended by signal {code - 128}" if code - 128 in _CRASHES else f"exit code {code}"
         return Verdict("failed", f"{how}{_because(log)}")
     if warned and not made:
         return Verdict("no-product", f"exit code {code}, nothing was made{_because(log)}")

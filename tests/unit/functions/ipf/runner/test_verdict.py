@@ -37,17 +37,19 @@ def ended(code: int = 0, **more: object) -> Execution:
         (ended(127), ("A",), "succeeded-with-warnings", ""),
         (ended(127), ("B",), "failed", "A"),
         (ended(5), NONE, "no-product", "exit code 5"),
+        (ended(126), NONE, "infrastructure", "processor command p cannot be executed"),
+        (ended(127), NONE, "infrastructure", "processor command p is not there"),
         (ended(128), ALL, "failed", "exit code 128"),
         (ended(255), NONE, "failed", "exit code 255"),
         (ended(130), ALL, "retry", "exit code 130"),
-        (ended(143, signal=15, timed_out=True), ALL, "retry", "DeadlineExceeded"),
-        (ended(137, signal=9), ALL, "infrastructure", "signal 9"),
-        (ended(137, signal=9, out_of_memory=True), NONE, "infrastructure", "OOMKilled"),
+        (ended(143, timed_out=True), ALL, "retry", "DeadlineExceeded"),
+        (ended(137), ALL, "infrastructure", "signal 9"),
+        (ended(137, out_of_memory=True), NONE, "infrastructure", "OOMKilled"),
         (ended(1, out_of_memory=True), ALL, "infrastructure", "OOMKilled"),
         (ended(143), NONE, "infrastructure", "signal 15"),
         (ended(129, disk_full=True), NONE, "infrastructure", "DiskFull"),
         (ended(0, disk_full=True), ALL, "succeeded", ""),
-        (ended(139, signal=11), ALL, "failed", "signal 11"),
+        (ended(139), ALL, "failed", "signal 11"),
     ],
 )
 def test_status_classes(execution: Execution, made: tuple[str, ...], status: str, reason: str) -> None:
@@ -64,8 +66,17 @@ def test_a_full_disk_is_not_the_products_fault() -> None:
     assert "outputs/B02.jp2" in verdict.reason
 
 
+@pytest.mark.parametrize("said", ["Cannot allocate memory", "terminate called after throwing 'std::bad_alloc'"])
+def test_who_says_that_memory_ran_out_gets_more(said: str) -> None:
+    for code, made in ((131, ALL), (1, NONE), (134, NONE)):
+        verdict = judge(PROCESSOR, ended(code), made, [line("I", "began"), line("E", said)])
+        assert (verdict.status, verdict.reason) == ("infrastructure", "OOMKilled")
+    assert judge(PROCESSOR, ended(1), ALL, [line("W", said)]).status == "succeeded-with-warnings"
+    assert judge(PROCESSOR, ended(0), ALL, [line("W", said)]).status == "succeeded"
+
+
 def test_out_of_memory_is_named_as_the_platform_names_it() -> None:
-    assert judge(PROCESSOR, ended(137, signal=9, out_of_memory=True), NONE, []).reason == "OOMKilled"
+    assert judge(PROCESSOR, ended(137, out_of_memory=True), NONE, []).reason == "OOMKilled"
 
 
 def test_a_processor_may_have_its_own_codes() -> None:
