@@ -1,0 +1,119 @@
+"""Every pod that the manifests or the launcher make is one that a restricted namespace takes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.manifests import Document, containers, job_of, pods
+
+_ALLOWED_VOLUMES = {
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
+}  # fmt: skip
+
+
+def violations(pod: Document) -> Iterator[str]:
+    """Of the Pod Security Standard ``restricted`` (kubernetes.io, Pod Security Standards)."""
+    whole = pod.get("securityContext", {})
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if pod.get(field):
+            yield field
+    for volume in pod.get("volumes", ()):
+        if not volume.keys() - {"name"} <= _ALLOWED_VOLUMES:
+            yield f"volume {volume['name']}"
+    for each in containers(pod):
+        own, name = each.get("securityContext", {}), each["name"]
+        if own.get("allowPrivilegeEscalation") is not False:
+            yield f"{name}: allowPrivilegeEscalation"
+        if own.get("privileged") or any("hostPort" in port for port in each.get("ports", ())):
+            yield f"{name}: privileged, or a port of the node"
+        if own.get("runAsNonRoot", whole.get("runAsNonRoot")) is not True:
+            yield f"{name}: runAsNonRoot"
+        if own.get("runAsUser", whole.get("runAsUser")) == 0:
+            yield f"{name}: runAsUser"
+        if own.get("seccompProfile", whole.get("seccompProfile", {})).get("type") not in {
+            "RuntimeDefault",
+            "Localhost",
+        }:
+            yield f"{name}: seccompProfile"
+        capabilities = own.get("capabilities", {})
+        if "ALL" not in capabilities.get("drop", ()) or set(capabilities.get("add", ())) - {"NET_BIND_SERVICE"}:
+            yield f"{name}: capabilities"
+
+
+@pytest.fixture
+def everything(
+    kind: list[Document], station: list[Document], production: list[Document], tmp_path: Path
+) -> list[Document]:
+    jobs = [job_of(each, step, tmp_path) for each in (kind, production) for step in ("l0u", "l1b")]
+    return [*kind, *station, *production, *jobs]
+
+
+def test_all_pods_are_restricted(everything: list[Document]) -> None:
+    found = {name: list(violations(pod)) for name, _, pod in pods(everything)}
+    assert {name: faults for name, faults in found.items() if faults} == {}
+    assert len(found) >= 15
+
+
+def test_namespaces_enforce_it(kind: list[Document], production: list[Document]) -> None:
+    for documents in (kind, production):
+        (namespace,) = (each for each in documents if each["kind"] == "Namespace")
+        assert namespace["metadata"]["name"] == "s2ps"
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda pod: pod.update(hostNetwork=True),
+        lambda pod: pod["volumes"].append({"name": "host", "hostPath": {"path": "/"}}),
+        lambda pod: pod["containers"][0]["securityContext"].pop("allowPrivilegeEscalation"),
+        lambda pod: pod["containers"][0]["securityContext"].pop("runAsNonRoot"),
+        lambda pod: pod["containers"][0]["securityContext"].update(runAsUser=0),
+        lambda pod: pod["containers"][0]["securityContext"].pop("seccompProfile"),
+        lambda pod: pod["containers"][0]["securityContext"]["capabilities"].update(add=["SYS_ADMIN"]),
+    ],
+)
+def test_what_is_not_restricted_is_found(base: list[Document], spoil: Callable[[Any], None]) -> None:
+    pod = copy.deepcopy(next(pod for _, _, pod in pods(base)))
+    assert list(violations(pod)) == []
+    spoil(pod)
+    assert list(violations(pod)) != []
+
+
+def test_no_container_writes_to_its_root_or_runs_without_bounds(everything: list[Document]) -> None:
+    for name, _, pod in pods(everything):
+        assert pod.get("enableServiceLinks") is False, name
+        for each in containers(pod):
+            if each["name"] != "ipf":  # an image that is not ours may need its root
+                assert each["securityContext"].get("readOnlyRootFilesystem") is True, (name, each["name"])
+            assert "memory" in each["resources"]["limits"], (name, each["name"])
+            assert each["imagePullPolicy"] == "IfNotPresent", (name, each["name"])
+
+
+def test_functions_scale_to_zero_and_are_probed_by_knative(base: list[Document]) -> None:
+    for document in (each for each in base if "serving.knative.dev" in each["apiVersion"]):
+        template = document["spec"]["template"]
+        notes = template["metadata"]["annotations"]
+        assert notes["autoscaling.knative.dev/min-scale"] == "0"
+        assert notes["autoscaling.knative.dev/scale-to-zero-pod-retention-period"] == "0s"
+        assert "periodSeconds" not in template["spec"]["containers"][0]["readinessProbe"]
+        assert document["metadata"]["labels"]["networking.knative.dev/visibility"] == "cluster-local"
+
+
+def test_operators_files_are_mounted_where_jobs_see_them_too(
+    base: list[Document], kind: list[Document], tmp_path: Path
+) -> None:
+    job = job_of(kind, "l0u", tmp_path)["spec"]["template"]["spec"]
+    stages = [each for each in containers(job) if each["name"].startswith("stage-")]
+    functions = [each for _, _, pod in pods(base) for each in containers(pod)]
+    for each in (*stages, *functions):
+        places = {mount["mountPath"] for mount in each["volumeMounts"]}
+        assert {"/etc/s2ps/processors", "/tmp"} <= places
+    for _, _, pod in pods(base):
+        (volume,) = (each["configMap"] for each in pod["volumes"] if "configMap" in each)
+        assert volume == {"name": "s2ps-processors", "optional": True}
