@@ -36,8 +36,15 @@ _FILE_TYPE: Final = leaf("File_Type", WORD)
 _FILE_NAME: Final = leaf("File_Name")
 
 
-def _list(tag: str, shape: Shape, least: int = 1, *, instead: Text | None = None) -> Shape:
-    return Shape(tag, (Part(shape, least, None),), attributes=_COUNT, instead=instead)
+def _list(
+    tag: str, shape: Shape, least: int = 1, *, instead: Text | None = None, empty_at: tuple[str, str] | None = None
+) -> Shape:
+    return Shape(tag, (Part(shape, least, None),), attributes=_COUNT, instead=instead, empty_at=empty_at)
+
+
+# A list without inputs or outputs is one only where it says so (the inventory of Level 1 has no output): announced to
+# hold some, it has lost them.
+_ANNOUNCED: Final = ("count", "0")
 
 
 _CONF: Final = Shape(
@@ -93,8 +100,8 @@ _PROC: Final = Shape(
         Part(leaf("Task_Name", WORD)),
         Part(leaf("Task_Version", WORD)),
         Part(Shape("Breakpoint", (Part(_list("List_of_Brk_Files", _BREAK_FILE, 0)),)), 0),
-        Part(_list("List_of_Inputs", _INPUT)),
-        Part(_list("List_of_Outputs", _OUTPUT)),
+        Part(_list("List_of_Inputs", _INPUT, empty_at=_ANNOUNCED)),
+        Part(_list("List_of_Outputs", _OUTPUT, empty_at=_ANNOUNCED)),
     ),
 )
 JOB_ORDER: Final = Shape("Ipf_Job_Order", (Part(_CONF), Part(_list("List_of_Ipf_Procs", _PROC))))

@@ -44,8 +44,8 @@ tasks = st.builds(
     JobTask,
     words,
     words,
-    tuples(inputs, 1),
-    tuples(st.builds(JobOutput, words, names, st.booleans(), kinds), 1),
+    tuples(inputs),
+    tuples(st.builds(JobOutput, words, names, st.booleans(), kinds)),
     st.none() | tuples(st.builds(BreakFile, words, names, st.booleans(), kinds)),
 )
 orders = st.builds(
