@@ -105,10 +105,8 @@ class Deed:
 
     def write(self, key: str, record: Record) -> bool:
         """Create a record; False where one was there."""
-        if self.dry_run:
-            self.changes.append(key)
-            return True
-        written = self.services.ledger.create(key, record)
+        ledger = self.services.ledger
+        written = not ledger.exists(key) if self.dry_run else ledger.create(key, record)
         if written:
             self.changes.append(key)
         return written

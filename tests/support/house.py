@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from eventing.filters import matches
@@ -27,7 +28,9 @@ from shared.domain.events import Event, object_created
 from shared.errors import AbsentError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.keys import parse_work
+from shared.ledger.ledger import Ledger
 from shared.ledger.records import Account, Published
+from shared.ledger.standing import account_in_force
 from shared.ports import ObjectInfo
 from shared.settings import Settings
 from tests.support.standin import SESSION, StandInLauncher, StandInStation
@@ -55,7 +58,7 @@ class VirtualClock:
 
 
 class FaultyStore:
-    """A store that dies before or after its n-th write (from 1), once."""
+    """A store that dies before or after its n-th write (from 1), once, and lets others in before its n-th operation."""
 
     WRITES = frozenset({"put", "put_new", "put_if", "copy", "delete", "upload", "put_part", "complete", "abort"})
 
@@ -63,23 +66,47 @@ class FaultyStore:
         self._inner = inner
         self.writes = 0
         self.crash_at: tuple[int, Literal["before", "after"]] | None = None
+        self.operations = 0
+        self.meanwhile: Callable[[int], None] | None = None
+        self._lock = Lock()
 
     def multipart(self, *args: Any, **kwargs: Any) -> Any:
         return FaultyUpload(self, self._inner.multipart(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._inner, name)
-        return self.watched(real) if name in self.WRITES else real
+        return self.watched(real) if name in self.WRITES else self._let_in(real)
+
+    def _let_in(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        if self.meanwhile is None:
+            return real
+
+        def operation(*args: Any, **kwargs: Any) -> Any:
+            self._others()
+            return real(*args, **kwargs)
+
+        return operation
+
+    def _others(self) -> None:
+        with self._lock:
+            self.operations += 1
+            number, meanwhile = self.operations, self.meanwhile
+        if meanwhile is not None:
+            meanwhile(number)
 
     def watched(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def write(*args: Any, **kwargs: Any) -> Any:
-            self.writes += 1
-            due = self.crash_at is not None and self.crash_at[0] == self.writes
+            if self.meanwhile is not None:
+                self._others()
+            with self._lock:
+                self.writes += 1
+                number = self.writes
+            due = self.crash_at is not None and self.crash_at[0] == number
             if due and self.crash_at and self.crash_at[1] == "before":
-                raise Crash(f"before write {self.writes}")
+                raise Crash(f"before write {number}")
             result = real(*args, **kwargs)
             if due:
-                raise Crash(f"after write {self.writes}")
+                raise Crash(f"after write {number}")
             return result
 
         return write
@@ -127,6 +154,13 @@ class House:
         self.launcher = StandInLauncher(self.store, self.services.ledger, self.settings.bucket_work, self.clock)
         vars(self.services).update(launcher=self.launcher)
         self._start_instances()
+
+    def operator(self) -> tuple[Services, FaultyStore]:
+        """What an operator's console works with: the same store through a connection of its own, and nothing else."""
+        store = FaultyStore(self.memory)
+        services = Services(self.settings, self.clock)
+        vars(services).update(store=store)
+        return services, store
 
     def _start_instances(self) -> None:
         """Fresh function instances: what they remembered is gone."""
@@ -182,13 +216,15 @@ class House:
             self.dead.append((name, event, error))
 
     # time ---------------------------------------------------------------------------------------------------
-    def tick(self, seconds: float = 10) -> None:
+    def tick(self, seconds: float = 10, *, jobs: bool = True) -> None:
+        """One round of everything; without ``jobs``, no Job gets on."""
         ping = Event("tick", "ping", "dev.knative.sources.ping")
         self.call("station-poll", ping)
         self.deliver()
         self.call("sweep", ping)
         self.deliver()
-        self._run_jobs()
+        if jobs:
+            self._run_jobs()
         self.clock.advance(seconds)
 
     def _run_jobs(self) -> None:
@@ -215,7 +251,8 @@ class House:
     # what came of it ------------------------------------------------------------------------------------------
     @property
     def account(self) -> Account | None:
-        return self.services.ledger.find(keys.account(SESSION), Account)
+        """The account in force."""
+        return account_in_force(Ledger(self.memory, self.settings.bucket_ledger, self.clock), SESSION)
 
     def story(self) -> str:
         return "\n".join(info.key for info in self.memory.list(self.settings.bucket_ledger))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from shared.errors import ObjectAbsentError
+from shared.ledger.attempts import conclude
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import Artifact, FileEntry, Order, Outcome
@@ -169,4 +170,4 @@ class StandInLauncher:
             outputs=tuple(artifacts),
             units=outputs.units,
         )
-        self.ledger.create(place.outcome, outcome)
+        conclude(self.ledger, place, outcome)

@@ -1,0 +1,599 @@
+"""What operators do, by faults: interrupted after any write, repeated, and racing with the service."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from shared.bootstrap import Services
+from shared.domain.events import PING, Event
+from shared.errors import RefusedError
+from shared.ledger import keys
+from shared.ledger.attempts import conclude, read_work, sort_work
+from shared.ledger.keys import WorkKey
+from shared.ledger.ledger import Ledger
+from shared.ledger.records import Account, Action, Complete, Grant, OpenMarker, Order, Outcome
+from shared.ledger.standing import write_account
+from shared.ports import JobSpec, JobState
+from shared.settings import Settings
+from shared.steering import Done, park, release, replay, retry
+from tests.support.house import START, Crash, Delivery, House
+from tests.support.standin import SESSION, Outputs, StandInStation, script
+
+EXPECTED = 1 + 2 + 2 + 2  # L0 datastrip, L0 granules, L1C tiles, L2A tiles
+WHO, WHY = "ada@console", "the disk was replaced"
+CHUNK_2 = f"DCS_05_{SESSION}_ch2_DSDB_00001.raw"
+
+Act = Callable[[Services], list[Done]]
+
+
+def retry_all(services: Services) -> list[Done]:
+    return retry(services, SESSION, who=WHO, reason=WHY)
+
+
+def park_all(services: Services) -> list[Done]:
+    return park(services, SESSION, who=WHO, reason="look at it first")
+
+
+def release_all(services: Services) -> list[Done]:
+    return release(services, SESSION, who=WHO, reason=WHY)
+
+
+def house(**changes: object) -> House:
+    station = StandInStation()
+    station.fill(START - timedelta(minutes=2))
+    return House(station=station, **changes)  # type: ignore[arg-type]  # keyword arguments of the dataclass
+
+
+def broken(order: Order) -> Outputs:
+    """One tile's L1C processor dies each time."""
+    if order.step == "l1c" and order.unit.endswith("32TQM"):
+        raise Crash("the node is gone")
+    return script(order)
+
+
+def failed(**changes: object) -> House:
+    """A session of which one tile is parked after three attempts; the cause is mended now."""
+    made = house(**changes)
+    made.launcher.script = broken
+    account = made.run()
+    assert (account.produced, account.parked) == (EXPECTED - 2, 2)
+    made.launcher.script = script
+    return made
+
+
+def held(**changes: object) -> House:
+    """A session that was parked while its first Job ran, and closed."""
+    made = house(**changes)
+    until_running(made)
+    park_all(made.operator()[0])
+    made.run()
+    return made
+
+
+def until_running(made: House) -> None:
+    """The session's first Job is under way."""
+    for _ in range(20):
+        if made.launcher.pending:
+            return
+        made.tick(jobs=False)
+    raise AssertionError(made.story())
+
+
+def incomplete() -> House:
+    """A session of which a chunk never came, parked by configuration when the wait was over."""
+    made = house(settings=Settings(sweep_grace_s=15, retry_delay_s=5, session_wait_s=60, session_partial="park"))
+    made.station.held = {path: found for path, found in made.station.held.items() if CHUNK_2 not in path}
+    account = made.run()
+    assert (account.produced, account.parked) == (0, len(account.entries))
+    return made
+
+
+@pytest.fixture(scope="module")
+def reference() -> House:
+    made = house()
+    made.run()
+    return made
+
+
+def _ping() -> Event:
+    return Event("tick", "ping", PING)
+
+
+def ledger_of(made: House) -> Ledger:
+    return Ledger(made.memory, made.settings.bucket_ledger, made.clock)
+
+
+def work_of(made: House, step: str, ending: str = "") -> WorkKey:
+    works = sort_work(made.memory.list(made.settings.bucket_ledger)).values()
+    return next(w.place for w in works if w.place.step == step and w.place.unit.endswith(ending))
+
+
+def assert_whole(made: House, reference: House) -> None:
+    """All is produced, once, and nothing that was written for the time of the action is left."""
+    account = made.account
+    assert account is not None
+    assert (account.produced, account.absent, account.parked) == (EXPECTED, 0, 0)
+    assert made.shelf() == reference.shelf()
+    assert made.orders() == reference.orders()
+    assert made.dead == []
+    for _ in range(3):
+        made.tick()
+    assert not list(made.memory.list(made.settings.bucket_ledger, keys.OPEN))
+    assert not [i.key for i in made.memory.list(made.settings.bucket_ledger, keys.TIMERS) if "reopened" in i.key]
+
+
+# retry ---------------------------------------------------------------------------------------------------------------
+def test_a_retry_makes_what_failed_and_all_that_hangs_on_it(reference: House) -> None:
+    made = failed()
+    done = retry_all(made.operator()[0])
+    place = work_of(made, "l1c", "32TQM")
+    assert [item.target for item in done] == [SESSION, place.prefix]
+    assert "attempt 4 is due" in done[1].note
+    assert made.account is None
+    made.run()
+    assert_whole(made, reference)
+    ledger = ledger_of(made)
+    former = ledger.read(keys.former_account(SESSION, 1), Account)
+    assert (former.produced, former.parked, former.reopened) == (EXPECTED - 2, 2, 0)
+    outcome = ledger.read(place.outcome, Outcome)
+    assert (outcome.status, outcome.attempt) == ("succeeded", 4)
+    (grant,) = [ledger.read(i.key, Grant) for i in ledger.list(f"{place.prefix}grants/")]
+    assert (grant.after, grant.outcome.status, grant.who, grant.reason) == (3, "failed", WHO, WHY)
+    names = [name for name in made.launcher.states if name.startswith(f"l1c-{place.digest[:32]}")]
+    assert len(names) == len(set(names)) == 4
+
+
+def test_a_retry_that_fails_again_parks_it_after_as_many_attempts_more() -> None:
+    made = failed()
+    made.launcher.script = broken
+    retry_all(made.operator()[0])
+    account = made.run()
+    assert (account.produced, account.parked, account.reopened) == (EXPECTED - 2, 2, 1)
+    assert "after 6 attempts" in next(e.reason for e in account.entries if e.level == "L1C" and e.ended == "parked")
+    made.launcher.script = script
+    retry_all(made.operator()[0])
+    assert made.run().parked == 0
+
+
+def test_a_retry_of_one_work_item_leaves_the_others(reference: House) -> None:
+    made = house()
+    made.launcher.script = lambda order: broken(replace_unit(order)) if order.step == "l1c" else script(order)
+    assert made.run().parked == 4
+    made.launcher.script = script
+    place = work_of(made, "l1c", "32TQL")
+    retry(made.operator()[0], place.prefix, who=WHO, reason=WHY)
+    account = made.run()
+    assert (account.produced, account.parked) == (EXPECTED - 2, 2)
+    assert read_work(ledger_of(made), work_of(made, "l1c", "32TQM")).granted == 0
+    retry_all(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
+
+
+def replace_unit(order: Order) -> Order:
+    return order.model_copy(update={"unit": "DT01-T32TQM"})
+
+
+def test_a_retry_while_the_session_goes_on_and_another_step_runs(reference: House) -> None:
+    made = house()
+    made.launcher.script = broken
+    while not any(work.outcome for work in _works(made) if work.place.step == "l1c" and "32TQM" in work.place.unit):
+        made.tick(3)
+        assert made.account is None or made.account.parked
+    made.launcher.script = script
+    retry_all(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
+
+
+def _works(made: House) -> list[object]:
+    return list(sort_work(made.memory.list(made.settings.bucket_ledger)).values())
+
+
+# zombies -------------------------------------------------------------------------------------------------------------
+def test_an_old_attempt_that_comes_late_to_say_that_it_failed_is_not_heard(reference: House) -> None:
+    made = failed()
+    ledger, place = ledger_of(made), work_of(made, "l1c", "32TQM")
+    late = ledger.read(place.outcome, Outcome).model_copy(update={"reason": "late", "attempt": 2})
+    retry_all(made.operator()[0])
+    assert ledger.create(place.outcome, late) is False
+    assert conclude(ledger, place, late) is False
+    made.run()
+    assert conclude(ledger, place, late) is False
+    assert_whole(made, reference)
+
+
+def test_an_old_attempt_that_succeeds_late_is_taken() -> None:
+    made = failed()
+    ledger, place = ledger_of(made), work_of(made, "l1c", "32TQM")
+    good = ledger.read(work_of(made, "l1c", "32TQL").outcome, Outcome)
+    retry_all(made.operator()[0])
+    late = good.model_copy(update={"unit": place.unit, "attempt": 3, "outputs": ()})
+    assert conclude(ledger, place, late)
+    assert ledger.read(place.outcome, Outcome) == late
+    assert conclude(ledger, place, late.model_copy(update={"attempt": 4})) is False
+
+
+def test_an_account_made_before_a_retry_but_written_after_it_does_not_close_the_session(reference: House) -> None:
+    made = failed()
+    late = made.account
+    assert late is not None
+    retry_all(made.operator()[0])
+    assert write_account(ledger_of(made), late)
+    ledger_of(made).delete(keys.open_marker(SESSION))  # as whoever wrote it does next
+    assert made.account is None
+    made.run()
+    assert_whole(made, reference)
+
+
+# holds ---------------------------------------------------------------------------------------------------------------
+def test_a_session_parked_while_a_job_runs_and_released_ends_as_if_nothing_had_been(reference: House) -> None:
+    made = house()
+    until_running(made)
+    park_all(made.operator()[0])
+    account = made.run()
+    assert (account.produced, account.parked, account.held) == (0, len(account.entries), True)
+    assert {entry.reason.partition(": ")[2][-len("look at it first") :] for entry in account.entries} == {
+        "look at it first"
+    }
+    assert all(WHO in entry.reason for entry in account.entries)
+    assert [name.partition("-")[0] for name in made.launcher.states] == ["l0u"], "it ran on, and nothing was launched"
+    assert made.launcher.states.popitem()[1].phase == "succeeded"
+    made.launcher.states.clear()
+    release_all(made.operator()[0])
+    assert made.account is None
+    made.run()
+    assert_whole(made, reference)
+
+
+def test_a_session_parked_while_its_files_come_in_is_received_and_closed_without_any_job(reference: House) -> None:
+    made = house()
+    made.call("station-poll", _ping())
+    park_all(made.operator()[0])
+    account = made.run()
+    assert (account.parked, account.held) == (len(account.entries), True)
+    assert made.launcher.states == {}
+    release_all(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
+
+
+def test_one_work_item_is_parked_and_all_else_goes_on(reference: House) -> None:
+    made = house()
+    until_running(made)
+    while not any(step == "l1c" for step, _ in made.orders()):
+        job = made.launcher.run_one()
+        assert job is not None
+        made.deliver()
+        made.call("sweep", _ping())
+        if any(step == "l1c" for step, _ in made.orders()):
+            break
+        made.deliver()
+        made.clock.advance(5)
+    place = work_of(made, "l1c", "32TQM")
+    # Its first attempt may be under way already: then that one ends as it will.
+    made.launcher.script = broken
+    park(made.operator()[0], place.prefix, who=WHO, reason="wrong calibration")
+    account = made.run()
+    assert (account.produced, account.parked, account.held) == (EXPECTED - 2, 2, True)
+    assert len(read_work(ledger_of(made), place).attempts) <= 1
+    made.launcher.script = script
+    release(made.operator()[0], place.prefix, who=WHO, reason=WHY)
+    made.run()
+    assert_whole(made, reference)
+
+
+def test_held_work_is_not_sent_again_and_again(reference: House) -> None:
+    made = house()
+    made.launcher.script = broken
+    slow: list[JobSpec] = []
+    launch = made.launcher.launch
+
+    def launch_slowly(job: JobSpec) -> None:
+        """The other tile's L2A is under way all the while, so that the account stays open."""
+        launch(job)
+        if job.step == "l2a" and made.launcher.pending.pop(job.name, None):
+            made.launcher.states[job.name] = JobState("running")
+            slow.append(job)
+
+    made.launcher.launch = launch_slowly  # type: ignore[method-assign]
+    while not any("l1c" in key and key.endswith(".ended.json") for key in made.story().splitlines()):
+        made.tick(3)
+    place = work_of(made, "l1c", "32TQM")
+    park_all(made.operator()[0])
+    made.clock.advance(60)
+    made.tick()
+    sent: list[str] = []
+    send = made.send
+
+    def note(event: Event) -> None:
+        sent.append(event.subject)
+        send(event)
+
+    made.send = note  # type: ignore[method-assign]
+    for _ in range(5):
+        made.tick(30)
+    assert len(slow) == 1
+    assert not [subject for subject in sent if subject.startswith(place.prefix)]
+    assert made.account is None
+    made.launcher.launch = launch  # type: ignore[method-assign]
+    made.launcher.pending[slow[0].name] = slow[0]
+    account = made.run()
+    assert (account.produced, account.parked) == (EXPECTED - 2, 2)
+    made.launcher.script = script
+    release_all(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
+
+
+def test_of_held_work_only_the_attempt_under_way_is_followed() -> None:
+    made = house()
+    made.launcher.script = broken
+    until_running(made)
+    while not any(work.ended for work in sort_work(made.memory.list(made.settings.bucket_ledger)).values()):
+        made.tick(3)
+    assert made.account is None
+    park_all(made.operator()[0])
+    ended = work_of(made, "l1c", "32TQM")
+    before = len(read_work(ledger_of(made), ended).attempts)
+    account = made.run()
+    assert len(read_work(ledger_of(made), ended).attempts) == before
+    assert account.held
+
+
+# incomplete sessions -------------------------------------------------------------------------------------------------
+def test_an_incomplete_session_that_was_parked_goes_on_by_an_operators_word() -> None:
+    made = incomplete()
+    assert any(CHUNK_2 in entry.reason for entry in made.account.entries) if made.account else False
+    release_all(made.operator()[0])
+    account = made.run()
+    complete = ledger_of(made).read(keys.complete(SESSION), Complete)
+    assert (account.produced, account.parked) == (EXPECTED, 0)
+    assert complete.reason == f"released by {WHO}: {WHY}"
+    assert CHUNK_2 in complete.missing
+
+
+def test_a_session_without_any_dsdb_is_not_released() -> None:
+    made = house(settings=Settings(sweep_grace_s=15, retry_delay_s=5, session_wait_s=60, session_partial="park"))
+    made.station.held = {path: found for path, found in made.station.held.items() if "DSDB" not in path}
+    made.run()
+    before = made.story()
+    with pytest.raises(RefusedError, match="no DSDB"):
+        release_all(made.operator()[0])
+    assert made.story() == before
+
+
+def test_the_account_of_a_parked_incomplete_session_tells_what_was_refused() -> None:
+    made = house(settings=Settings(sweep_grace_s=15, retry_delay_s=5, session_wait_s=60, session_partial="park"))
+    name = f"DCS_05_{SESSION}_ch2_DSIB.xml"
+    made.station.put(name, b"no XML", START)
+    account = made.run()
+    assert account.produced == 0
+    assert any(line.startswith(name) for line in account.refused)
+
+
+# interrupted, repeated -----------------------------------------------------------------------------------------------
+ACTIONS: dict[str, tuple[Callable[[], House], Act]] = {
+    "retry": (failed, retry_all),
+    "release": (held, release_all),
+    "release of an incomplete session": (incomplete, release_all),
+}
+
+
+@pytest.mark.parametrize("ticks", [0, 3], ids=["at once", "while the service runs on"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_interrupted_at_any_write_and_repeated(action: str, when: str, ticks: int, reference: House) -> None:
+    begin, act = ACTIONS[action]
+    services, store = (made := begin()).operator()
+    act(services)
+    writes = store.writes
+    assert writes >= 5
+    for point in range(1, writes + 1):
+        made = begin()
+        services, store = made.operator()
+        store.crash_at = (point, "before" if when == "before" else "after")
+        with pytest.raises(Crash):
+            act(services)
+        for _ in range(ticks):
+            made.tick()
+        with suppress(RefusedError):  # nothing is left to do, as what follows shows
+            act(made.operator()[0])
+        made.run()
+        if action == "release of an incomplete session":
+            assert made.account is not None
+            assert made.account.produced == EXPECTED
+        else:
+            assert_whole(made, reference)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupted_park_is_repeated(when: str) -> None:
+    for point in (1, 2):
+        made = house()
+        until_running(made)
+        services, store = made.operator()
+        store.crash_at = (point, "before" if when == "before" else "after")
+        with pytest.raises(Crash):
+            park_all(services)
+        park_all(made.operator()[0])
+        assert made.run().held
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_interrupted_action_has_said_who_wanted_what_and_why(action: str) -> None:
+    begin, act = ACTIONS[action]
+    made = begin()
+    services, store = made.operator()
+    store.crash_at = (1, "after")
+    before = made.story()
+    with pytest.raises(Crash):
+        act(services)
+    (key,) = set(made.story().splitlines()) - set(before.splitlines())
+    record = ledger_of(made).read(key, Action)
+    assert key.startswith(f"sessions/{SESSION}/actions/20261122T")
+    assert (record.action, record.target, record.who, record.reason) == (action.split()[0], SESSION, WHO, WHY)
+
+
+# with whatever the broker does ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("action", ["retry", "release"])
+def test_whatever_becomes_of_the_notifications(action: str, seed: int, reference: House) -> None:
+    begin, act = ACTIONS[action]
+    dice = random.Random(seed)
+    made = begin(delivery=Delivery(copies=lambda _event: dice.choice([0, 1, 1, 2, 3]), shuffle=dice))  # type: ignore[call-arg]
+    act(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_by_the_sweep_alone(action: str) -> None:
+    begin, act = ACTIONS[action]
+    made = begin()
+    made.delivery = Delivery(copies=lambda _event: 0)
+    act(made.operator()[0])
+    assert made.run().produced == EXPECTED
+
+
+# at the same time as the service -------------------------------------------------------------------------------------
+def _at_any_moment(step: int, begin: Callable[[], House], act: Act, end: Callable[[House], None]) -> None:
+    """``act`` happens before each ``step``-th store operation of the service, or as soon after as it is not refused."""
+    moment, reached = 1, True
+    while reached:
+        made, reached = begin(), False
+        services, _ = made.operator()
+        state = {"done": False}
+
+        def meanwhile(number: int, services: Services = services, state: dict[str, bool] = state) -> None:
+            nonlocal reached
+            if number < moment or state["done"]:
+                return
+            reached = True
+            try:
+                state["done"] = True
+                act(services)
+            except RefusedError:
+                state["done"] = False
+
+        made.store.meanwhile = meanwhile
+        made.run()
+        made.store.meanwhile = None
+        end(made)
+        moment += step
+
+
+def test_a_retry_at_any_moment(reference: House) -> None:
+    def begin() -> House:
+        made = house()
+        fails = [0]
+
+        def dies(order: Order) -> Outputs:
+            if order.step == "l1c" and order.unit.endswith("32TQM") and fails[0] < 3:
+                fails[0] += 1
+                raise Crash("the node is gone")
+            return script(order)
+
+        made.launcher.script = dies
+        return made
+
+    def end(made: House) -> None:
+        if made.account is not None and made.account.parked:
+            retry_all(made.operator()[0])
+            made.run()
+        assert_whole(made, reference)
+
+    _at_any_moment(23, begin, retry_all, end)
+
+
+def test_a_park_at_any_moment(reference: House) -> None:
+    def end(made: House) -> None:
+        if made.account is not None and made.account.parked:
+            release_all(made.operator()[0])
+            made.run()
+        assert_whole(made, reference)
+
+    _at_any_moment(9, house, park_all, end)
+
+
+def test_a_release_at_any_moment(reference: House) -> None:
+    def begin() -> House:
+        made = house()
+        until_running(made)
+        park_all(made.operator()[0])
+        return made
+
+    def end(made: House) -> None:
+        if made.account is not None and made.account.parked:
+            release_all(made.operator()[0])
+            made.run()
+        assert_whole(made, reference)
+
+    _at_any_moment(1, begin, release_all, end)
+
+
+def test_two_operators_retry_at_once(reference: House) -> None:
+    """The second one acts before each store operation of the first."""
+    moment, reached = 1, True
+    while reached:
+        made, reached = failed(), False
+        first, store = made.operator()
+        second, _ = made.operator()
+
+        def meanwhile(number: int, second: Services = second) -> None:
+            nonlocal reached
+            if number == moment:
+                reached = True
+                retry_all(second)
+
+        store.meanwhile = meanwhile
+        retry_all(first)
+        made.run()
+        assert_whole(made, reference)
+        moment += 3
+
+
+# replay --------------------------------------------------------------------------------------------------------------
+def test_every_record_of_a_session_may_be_replayed_without_any_change(reference: House) -> None:
+    made = house()
+    made.run()
+    before = made.story().splitlines()
+    replayed = 0
+    for key in before:
+        try:
+            replay(made.operator()[0], key, who=WHO, reason=WHY)
+            replayed += 1
+        except RefusedError:
+            continue
+        made.deliver()
+    for _ in range(3):
+        made.tick()
+    assert replayed > 20
+    assert_whole(made, reference)
+    assert [key for key in made.story().splitlines() if "/actions/" not in key] == before
+
+
+def test_what_a_lost_notification_kept_back_goes_on_when_it_is_replayed() -> None:
+    made = house(delivery=Delivery(copies=lambda event: 0 if event.subject.endswith("/order.json") else 1))
+    made.call("station-poll", _ping())
+    made.deliver()
+    assert not made.launcher.pending
+    made.delivery = Delivery()
+    replay(made.operator()[0], work_of(made, "l0u").order, who=WHO, reason=WHY)
+    made.deliver()
+    assert made.launcher.pending
+
+
+def test_a_reopened_session_whose_marker_was_removed_late_is_found_by_the_sweep() -> None:
+    made = failed()
+    retry_all(made.operator()[0])
+    ledger = ledger_of(made)
+    ledger.delete(keys.open_marker(SESSION))
+    made.queue.clear()
+    made.call("sweep", _ping())
+    assert ledger.read(keys.open_marker(SESSION), OpenMarker).station == "SGS_"
