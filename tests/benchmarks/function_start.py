@@ -1,8 +1,9 @@
 """How fast and how large each function is: CPU time and memory of its import, and from process start to first answer.
 
 Import is the CPU time that ``main.py`` costs above a bare Python, so a busy machine blurs it least. The goal: under
-300 ms and 80 MB. The ratio compares with the framework alone. Cold and warm are answers to no event. At work is the
-memory of server and worker together (proportional set size) after an event for which the store was asked.
+300 ms and 80 MB. The ratio compares with the framework alone. Cold and warm are answers to no event. First is from
+process start to the answer to an event for which the store was asked, with the CPU time of server and worker until
+then; at work is their memory (proportional set size). The goal for first is 500 ms.
 Byte code is there, as in an image: without it an import takes three times as long.
 """
 
@@ -29,7 +30,8 @@ from shared.domain.events import Event, object_created
 from shared.settings import Settings
 
 RUNS = 3
-GOAL_MS, GOAL_MB = 300.0, 80.0
+GOAL_MS, GOAL_MB, GOAL_FIRST_MS = 300.0, 80.0, 500.0
+TICK_MS = 1000.0 / os.sysconf("SC_CLK_TCK")
 PROBE = """
 import json, resource, runpy, sys, time
 began = time.process_time()
@@ -86,8 +88,8 @@ SUBJECTS = {
 }
 
 
-def at_work(service: Service, log: Path, store: SeaweedStore) -> float:
-    """MB of a function's processes when it has asked the store about an event's subject, which is not there."""
+def at_work(service: Service, log: Path, store: SeaweedStore) -> tuple[float, float, float]:
+    """(ms, CPU ms, MB) from process start to the answer to an event about something that is not in the store."""
     name = service.metadata.name
     env = {
         **ENVIRONMENT,
@@ -95,17 +97,28 @@ def at_work(service: Service, log: Path, store: SeaweedStore) -> float:
         "S2PS_STORE_ACCESS_KEY": store.credentials.access_key,
         "S2PS_STORE_SECRET_KEY": store.credentials.secret_key,
     }
-    process = FunctionProcess(FunctionSpec.from_manifest(service, ROOT, env), log, idle_s=1e9)
     event = object_created("s2-ledger", SUBJECTS[name], "e") if name in SUBJECTS else Event("id", "benchmark", "tick")
     headers, body = to_http(event)
-    process.call("POST", "/", headers, body, 60.0)
-    leader = process.pid
+    found = []
+    for _ in range(RUNS):
+        process = FunctionProcess(FunctionSpec.from_manifest(service, ROOT, env), log, idle_s=1e9)
+        began = time.perf_counter()
+        process.call("POST", "/", headers, body, 60.0)
+        took = 1000 * (time.perf_counter() - began)
+        found.append((took, *used(process.pid)))
+        process.close()
+    return statistics.median(f[0] for f in found), statistics.median(f[1] for f in found), found[-1][2]
+
+
+def used(leader: int | None) -> tuple[float, float]:
+    """(CPU ms, MB) of a process group."""
     group = [
         entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and os.getpgid(int(entry.name)) == leader
     ]
+    times = [(entry / "stat").read_text().rpartition(")")[2].split()[11:13] for entry in group]
     lines = [line for entry in group for line in (entry / "smaps_rollup").read_text().splitlines()]
-    process.close()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    memory = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return TICK_MS * sum(int(each) for pair in times for each in pair), memory / 1024
 
 
 def serving(folder: Path) -> SeaweedStore:
@@ -128,7 +141,8 @@ def main() -> int:
         compileall.compile_dir(ROOT / package, quiet=2)
     base_ms, base_mb = imported("functions_framework")
     print(f"{'functions_framework alone':28} {base_ms:7.0f} ms CPU {base_mb:6.0f} MB")
-    print(f"{'function':28} {'import':>10} {'ratio':>6} {'resident':>9} {'cold':>9} {'warm':>9} {'at work':>9}")
+    heads = ("resident", "cold", "warm", "first", "CPU", "at work")
+    print(f"{'function':28} {'import':>10} {'ratio':>6} {' '.join(f'{head:>9}' for head in heads)}")
     missed = 0
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         store = serving(Path(folder) / "store")
@@ -138,13 +152,13 @@ def main() -> int:
                 spec = FunctionSpec.from_manifest(each, ROOT, {})
                 ms, mb = imported(str(spec.source))
                 cold, warm = answered(each, Path(folder))
-                work_mb = at_work(each, Path(folder), store)
-                late = ms > GOAL_MS or mb > GOAL_MB
+                first, cpu, work_mb = at_work(each, Path(folder), store)
+                late = ms > GOAL_MS or mb > GOAL_MB or first > GOAL_FIRST_MS
                 missed += late
                 told = "  over the goal" if late else ""
                 print(
                     f"{each.metadata.name:28} {ms:7.0f} ms {ms / base_ms:6.1f} {mb:6.0f} MB "
-                    f"{cold:6.0f} ms {warm:6.1f} ms {work_mb:6.0f} MB{told}"
+                    f"{cold:6.0f} ms {warm:6.1f} ms {first:6.0f} ms {cpu:6.0f} ms {work_mb:6.0f} MB{told}"
                 )
     return 1 if missed else 0
 
