@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ARGS   ?=
 
-.PHONY: run test unit check lock benchmark images clean
+.PHONY: run test unit check lock benchmark images image-functions image-processors image-rehearsal clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -74,12 +74,15 @@ IMAGE    = $(REGISTRY)/s2ps-$(1):$(VERSION)
 BUILD    = DOCKER_BUILDKIT=1 $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
   --build-arg REVISION=$(REVISION) $(BUILD_ARGS) -t $(call IMAGE,$(1)) -f knative/images/$(1)/Dockerfile $(2) .
 
-images:
+images: image-functions image-processors image-rehearsal
+	@$(ENGINE) images | grep -E 'SIZE|s2ps-[a-z]* +$(subst .,\.,$(VERSION)) '
+image-functions:
 	@test -n "$(ENGINE)" || { echo 'docker, podman or buildah is needed'; exit 1; }
 	$(call BUILD,functions)
+image-processors: image-functions
 	$(call BUILD,processors,--build-arg FUNCTIONS=$(call IMAGE,functions))
+image-rehearsal: image-processors
 	$(call BUILD,rehearsal,--build-arg PROCESSORS=$(call IMAGE,processors))
-	@$(ENGINE) images | grep -E 'SIZE|s2ps-.* $(subst .,\.,$(VERSION)) '
 
 LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
   --python-version 3.11 --prerelease if-necessary-or-explicit pyproject.toml requirements/build.in
