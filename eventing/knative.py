@@ -182,34 +182,22 @@ class SinkBinding(Strict):
     spec: SinkBindingSpec
 
 
-class EventAttribute(Strict):
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20}$")]
-    required: bool = False
-    value: Annotated[str, StringConstraints(min_length=1)] | None = None
-
-
 class EventTypeSpec(Strict):
     reference: Ref
+    type: Annotated[str, StringConstraints(min_length=1)]
+    source: str = ""
     description: str = ""
-    attributes: tuple[EventAttribute, ...]
-
-    @model_validator(mode="after")
-    def _context_is_whole(self) -> Self:
-        missing = {"type", "source", "specversion", "id"} - {each.name for each in self.attributes if each.required}
-        if missing:
-            raise ValueError(f"attributes: expected the required attributes {', '.join(sorted(missing))}")
-        return self
+    schema_uri: Annotated[str, Field(alias="schema", pattern=r"^https://")]
+    schema_data: Annotated[str, Field(alias="schemaData", min_length=2)]
 
 
 class EventType(Strict):
-    api_version: Annotated[Literal["eventing.knative.dev/v1beta3"], Field(alias="apiVersion")]
+    """A type of event and the schema of its data. v1beta2 is the version that a cluster stores."""
+
+    api_version: Annotated[Literal["eventing.knative.dev/v1beta2"], Field(alias="apiVersion")]
     kind: Literal["EventType"]
     metadata: Metadata
     spec: EventTypeSpec
-
-    def attribute(self, name: str) -> str | None:
-        """The value that the attribute ``name`` always has; None where it has none."""
-        return next((each.value for each in self.spec.attributes if each.name == name), None)
 
 
 class Target(Strict):

@@ -25,7 +25,7 @@ from tests.support.manifests import BASE, ROOT, Document
 
 PLACE = WorkKey("S2A_20261122100000057405", "l1c", "DT01", "a" * 64)
 TRACE = f"00-{'1' * 32}-{'2' * 16}-01"
-TYPES = {each.attribute("type"): each for each in load_manifests(BASE) if isinstance(each, EventType)}
+TYPES = {each.spec.type: each.spec for each in load_manifests(BASE) if isinstance(each, EventType)}
 SCHEMAS: Mapping[str, Any] = {
     schema["$id"]: schema
     for schema in (json.loads(path.read_text()) for path in sorted((ROOT / "eventing" / "schemas").glob("*.json")))
@@ -34,7 +34,7 @@ RESOURCE = JOB_CHANGED.rpartition(".")[0]
 
 
 def validator(kind: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(SCHEMAS[str(TYPES[kind].attribute("dataschema"))])
+    return jsonschema.Draft202012Validator(json.loads(TYPES[kind].schema_data))
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ def test_every_schema_is_one_and_is_named_by_a_type() -> None:
     for name, schema in SCHEMAS.items():
         jsonschema.Draft202012Validator.check_schema(schema)
         assert (ROOT / "eventing" / "schemas" / name.rpartition("/")[2]).exists()
-    assert {each.attribute("dataschema") for each in TYPES.values()} == SCHEMAS.keys()
+    assert {each.schema_uri for each in TYPES.values()} == SCHEMAS.keys()
+    for told in TYPES.values():
+        assert json.loads(told.schema_data) == SCHEMAS[told.schema_uri]
 
 
 def test_every_type_that_a_trigger_wants_is_told() -> None:
@@ -67,7 +69,7 @@ def test_every_type_that_a_trigger_wants_is_told() -> None:
 def test_what_is_sent_of_objects() -> None:
     event = object_created("s2-ledger", PLACE.order, "e", size=3, when=datetime(2026, 11, 22, tzinfo=UTC))
     assert list(validator(event.type).iter_errors(event.data)) == []
-    assert TYPES[event.type].attribute("source") == event.source
+    assert TYPES[event.type].source == event.source
     assert list(validator(event.type).iter_errors({"bucket": "s2-ledger", "key": ""})) != []
 
 
@@ -75,7 +77,7 @@ def test_what_is_sent_of_timers(due: Event) -> None:
     event = due
     assert event.type == TIMER_DUE
     assert list(validator(event.type).iter_errors(event.data)) == []
-    assert TYPES[event.type].attribute("source") == event.source
+    assert TYPES[event.type].source == event.source
     assert list(validator(event.type).iter_errors({**event.data, "kind": "x"})) != []
 
 
