@@ -19,7 +19,7 @@ from shared.tasktable.fanout import (
 )
 from shared.tasktable.history import History, Made
 from shared.tasktable.parameters import Run
-from shared.tasktable.process import Link, Process
+from shared.tasktable.process import Link, Process, gipp_sources
 from shared.tasktable.reading import parse_task_table, read_task_table
 from shared.tasktable.scheme import Scheme, load_scheme
 from shared.tasktable.splitting import Facts
@@ -38,6 +38,7 @@ __all__ = [
     "call_order",
     "expand",
     "expand_pool",
+    "gipp_sources",
     "load_scheme",
     "parse_task_table",
     "read_frame_file",

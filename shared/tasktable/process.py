@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from shared.errors import ConfigurationError, NotReadyError
@@ -60,6 +60,17 @@ def source_paths(scheme: Scheme, run: Run, task: str, file_type: str) -> tuple[s
     if not paths:
         raise ConfigurationError(f"mode {run.mode}, task {task}: no source is given for {file_type}")
     return paths
+
+
+def gipp_sources(scheme: Scheme, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Sources by GIPP type: all files with the type in their names, sorted. The caller has chosen them by time."""
+    types = {f"GIP_{name}" for pools in scheme.tables.values() for pool in pools for line in pool for name in line.gipp}
+    files = sorted(paths)
+    found = {
+        file_type: tuple(path for path in files if scheme.named.get(file_type, file_type) in path.rpartition("/")[2])
+        for file_type in sorted(types)
+    }
+    return {file_type: of_type for file_type, of_type in found.items() if of_type}
 
 
 def merges(history: History, task: str, safe: Safe, output: Made, names: tuple[str, ...]) -> Iterator[Link]:

@@ -10,7 +10,16 @@ import pytest
 from shared.errors import BadInputError, ConfigurationError, NotReadyError
 from shared.joborder import JobOrder, format_job_order, parse_job_order
 from shared.joborder.schema import check_by_schema
-from shared.tasktable import Expansion, History, Process, expand, expand_pool, load_scheme, read_task_table
+from shared.tasktable import (
+    Expansion,
+    History,
+    Process,
+    expand,
+    expand_pool,
+    gipp_sources,
+    load_scheme,
+    read_task_table,
+)
 from shared.tasktable.model import Option
 from tests.support.chain import BEFORE, DATASTRIP, FACTS, GRANULES, TILE, expand_all, run_of, sources
 
@@ -207,6 +216,10 @@ def _feeds(mode: str, task: str, file_type: str) -> list[str]:
         ("L1B", "GET_TILE_LIST", "PDI_DS", ["L1B/FORMAT_METADATA_DS_L1B"]),
         ("L1B", "GET_TILE_LIST", "VECTOR_DS_FOOTPRINT", ["L1B/FORMAT_METADATA_DS_L1B"]),
         ("L1B", "FORMAT_METADATA_DS_L1B", "GRI_LIST_FILE", ["L1A/GET_GRI"]),
+        ("L1B", "FORMAT_METADATA_DS_L1B", "PDI_DS", ["L1B/SPATIO"]),
+        ("L1B", "GET_TILE_LIST", "VECTOR", ["L1B/GEO1B_FINALIZE"]),  # not the products of Level 1B
+        ("L1BNoGRI", "FORMAT_METADATA_DS_L1B", "PDI_DS", ["L1A/RADIO_FINALIZE"]),
+        ("L1AFormatDS", "FORMAT_METADATA_DS_L1A", "PDI_DS", ["L1A/RADIO_FINALIZE"]),
         ("L1BFormatGR", "FORMAT_IMG_L1B", "PDI_DS_GR_LIST", ["L1B/GEO1B_FINALIZE", "L1A/INIT_LOC_L1"]),
         (
             "L1BFormatGR",
@@ -224,6 +237,7 @@ def _feeds(mode: str, task: str, file_type: str) -> list[str]:
             ["L1CTile/MASK_S2", "L1CTile/TILE_INIT", "L1CTile/FORMAT_IMG_PVI_TCI", "L1CTile/FORMAT_IMG_L1C"],
         ),
         ("OLQC_L1CDS", "FORMAT_METADATA_DS_L1C", "GRI_LIST_FILE", ["L1A/GET_GRI"]),
+        ("OLQC_L1CDS", "FORMAT_METADATA_DS_L1C", "PDI_DS", ["L1B/GET_TILE_LIST"]),
     ],
 )
 def test_inputs_come_from_the_tasks_that_the_mapping_names(
@@ -325,6 +339,16 @@ def test_the_orchestrator_s_layout() -> None:
     assert _inputs(_first("L1A", "RADIO_AB").order)["GIP_R2EQOB"] == (
         "/work/L1A/RADIO_AB/input/S2B_OPER_GIP_R2EQOB_B00.xml",
     )
+
+
+def test_gipp_files_are_found_by_the_type_in_their_names() -> None:
+    bands = [f"/aux/S2IPF-GIPP/S2B_OPER_GIP_R2EOB2_MPC__20170512_B{band:02d}.xml" for band in range(13)]
+    others = [
+        "/aux/S2IPF-GIPP/S2B_OPER_GIP_PROBAS_MPC__1_B00.xml",
+        "/aux/S2IPF-GIPP/S2B_OPER_GIP_OLQCPA_MPC__1_B00.zip",
+    ]
+    found = gipp_sources(SCHEME, [*reversed(bands), *others, "/aux/S2IPF-GIPP/readme.txt"])
+    assert found == {"GIP_R2EQOB": tuple(bands), "GIP_PROBAS": (others[0],), "GIP_OLQCPA": (others[1],)}
 
 
 def test_versions_are_those_of_the_baseline_or_of_the_operator() -> None:
