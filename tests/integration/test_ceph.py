@@ -283,7 +283,7 @@ def _away_behind_the_function(ingress: Ingress, broker: Broker, ledger: Ledger) 
 
 
 def _gone(ceph: Ceph, ingress: Ingress, broker: Broker, ledger: Ledger, control: Ledger) -> None:
-    """Connections refused: release 16.2 never takes up that queue again; the sweep finds all, a new topic heals it."""
+    """Connections refused: a queue of release 16.2 may stand still for ever; the sweep finds all, renewing heals it."""
     ingress.shut()
     tried = tries(ceph)
     events = ledger.write(*range(50, 56))
@@ -292,9 +292,6 @@ def _gone(ceph: Ceph, ingress: Ingress, broker: Broker, ledger: Ledger, control:
     events += ledger.write(56)
     for number in range(1, 6):
         wait_for(arrived(broker, control.write(number)), "another topic's event, as long as this one's may take")
-    lost = [event for event in events if not broker.has(event)]
-    if "16.2." in ceph.run("radosgw", "--version"):
-        assert lost, "a release that is known to leave them"
 
     sink = Broker()
     vars(ledger.services).update(sink=HttpSink(sink.url), clock=_Later())

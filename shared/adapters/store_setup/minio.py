@@ -83,9 +83,14 @@ def _webhook(admin: Any, target: Target, report: Report, name: str, *, renew: bo
 
 
 def _wanted(target: Target) -> dict[str, str]:
-    wanted = {"enable": "on", "endpoint": json.dumps(target.url)}
+    for name, value in (("S2PS_NOTIFICATION_URL", target.url), ("S2PS_NOTIFICATION_TOKEN", target.token)):
+        if any(sign in value for sign in '"\\') or len(value.split()) > 1:
+            raise ConfigurationError(
+                f"{name}: expected neither quotes nor blanks, which MinIO's configuration cannot hold"
+            )
+    wanted = {"enable": "on", "endpoint": f'"{target.url}"'}
     # With the scheme in front every version of the server sends the value as it is.
-    return {**wanted, "auth_token": json.dumps(f"Bearer {target.token}")} if target.token else wanted
+    return {**wanted, "auth_token": f'"Bearer {target.token}"'} if target.token else wanted
 
 
 def read_target(text: str) -> dict[str, str] | None:
@@ -186,9 +191,13 @@ def by_hand(target: Target) -> str:
 def _refusals(what: str) -> Iterator[None]:
     try:
         yield
-    except MinioAdminException as error:
-        status = str(getattr(error, "_code", ""))
-        said = f"MinIO, {what}: the server answered {status} {_message(error)}"
+    except (MinioAdminException, UnboundLocalError) as error:
+        # Where the server refuses to show its configuration, minio 7.2 fails while it handles that.
+        cause = error.__context__ if isinstance(error, UnboundLocalError) else error
+        if not isinstance(cause, MinioAdminException):
+            raise
+        status = str(getattr(cause, "_code", ""))
+        said = f"MinIO, {what}: the server answered {status} {_message(cause)}"
         if status in {"401", "403"}:
             raise ForbiddenError(said) from error
         raise (StoreUnavailableError if status.startswith("5") else RefusedError)(said) from error
