@@ -137,6 +137,10 @@ def test_a_bad_dsib_that_is_corrected_in_time_completes_the_session_wholly(refer
     complete = made.services.ledger.read(keys.complete(SESSION), Complete)
     assert complete.missing == ()
     assert complete.t0 == START + timedelta(seconds=20)
+    account = made.account
+    assert account is not None
+    assert account.refused == ()
+    assert [line.partition(":")[0] for line in account.repaired] == [DSIB_2]
     assert made.shelf() == reference.shelf()
 
 
@@ -163,6 +167,29 @@ def test_a_retransferred_chunk_replaces_the_truncated_one(reference: House) -> N
     made.run()
     assert made.services.ledger.read(keys.complete(SESSION), Complete).missing == ()
     assert made.shelf() == reference.shelf()
+
+
+def test_a_file_is_refused_for_each_reason_and_repaired_though_another_stays_short() -> None:
+    station = StandInStation()
+    station.fill(START - timedelta(minutes=2), chunks=4)
+    whole = station.held[f"NOMINAL/S2A/DCS_05_{SESSION}_dat/ch_2/{CHUNK_2}"][0]
+    station.put(CHUNK_2, whole[:30], START)
+    station.put(CHUNK_2.replace("_ch2_", "_ch1_"), b"\x01" * 30, START)
+    made = House(station=station)
+    for _ in range(3):
+        made.tick()
+    made.station.put(CHUNK_2, whole[:50], START + timedelta(seconds=25))
+    for _ in range(3):
+        made.tick()
+    prefix = f"{keys.session(SESSION)}refused/"
+    found = [made.services.ledger.read(i.key, Refusal) for i in made.services.ledger.list(prefix)]
+    assert sorted(r.file for r in found) == [CHUNK_2.replace("_ch2_", "_ch1_"), CHUNK_2, CHUNK_2]
+    assert len({r.reason for r in found}) == 3
+    made.station.put(CHUNK_2, whole, START + timedelta(seconds=60))
+    account = made.run()
+    assert made.services.ledger.read(keys.complete(SESSION), Complete).missing
+    assert [line.partition(":")[0] for line in account.refused] == [CHUNK_2.replace("_ch2_", "_ch1_")]
+    assert [line.partition(":")[0] for line in account.repaired] == [CHUNK_2, CHUNK_2]
 
 
 def test_a_file_with_a_hostile_name_is_refused_and_the_rest_goes_on(reference: House) -> None:

@@ -11,7 +11,8 @@ from shared.bootstrap import Services
 from shared.domain.events import Event
 from shared.errors import BadInputError, PermanentError, StoreUnavailableError
 from shared.ledger import keys
-from shared.ledger.records import Receipt, Seen, timer_due
+from shared.ledger.records import Account, OpenMarker, Receipt, Reopened, Seen, timer_due
+from shared.ledger.standing import REOPENED
 from shared.ports import ObjectInfo
 from shared.settings import Settings
 from tests.support.house import START, VirtualClock
@@ -172,3 +173,69 @@ def test_what_is_remembered_of_a_session_is_forgotten_with_it(services: Services
     services.ledger.delete(keys.open_marker(SESSION))
     sweep.run()
     assert not sweep._done
+
+
+# reopened sessions ---------------------------------------------------------------------------------------------------
+def reopening(services: Services, *, written: bool = True) -> str:
+    """The timer of a reopening; ``written``: the reopening itself followed."""
+    record = Reopened(
+        created=START, session=SESSION, number=1, action="retry", who="w", reason="r", station="SGS_", satellite="S2A"
+    )
+    key = keys.timer(START, REOPENED, f"{SESSION}-1")
+    services.ledger.create(key, timer_due(START, START, REOPENED, SESSION, "1"))
+    if written:
+        services.ledger.create(keys.reopened(SESSION, 1), record)
+    return key
+
+
+def closing(services: Services, reopened: int) -> None:
+    record = Account(
+        created=START, session=SESSION, t0=None, entries=(), produced=0, absent=0, parked=0, reopened=reopened
+    )
+    services.ledger.create(keys.account(SESSION), record)
+
+
+def test_a_reopened_session_is_put_back_until_its_account_knows_of_it(services: Services, sink: Sink) -> None:
+    timer = reopening(services)
+    closing(services, reopened=0)
+    sweep = Sweep(services)
+    for _ in range(2):
+        sweep.run()
+        assert services.ledger.read(keys.open_marker(SESSION), OpenMarker).station == "SGS_"
+        assert services.ledger.exists(timer)
+        services.ledger.delete(keys.open_marker(SESSION))
+    services.ledger.delete(keys.account(SESSION))
+    closing(services, reopened=1)
+    sweep.run()
+    assert not services.ledger.exists(timer)
+    assert not services.ledger.exists(keys.open_marker(SESSION))
+    assert sink.events == []
+
+
+def test_a_superseded_account_does_not_end_the_sweep_of_a_session(services: Services) -> None:
+    reopening(services)
+    see(services)
+    closing(services, reopened=0)
+    later(services)
+    assert Sweep(services).run() == 1
+    assert services.ledger.exists(keys.open_marker(SESSION))
+
+
+def test_an_account_in_force_removes_the_marker(services: Services) -> None:
+    reopening(services)
+    see(services)
+    closing(services, reopened=1)
+    later(services)
+    assert Sweep(services).run() == 0
+    assert not services.ledger.exists(keys.open_marker(SESSION))
+
+
+def test_the_timer_of_a_reopening_that_never_followed_is_forgotten_after_a_while(services: Services) -> None:
+    timer = reopening(services, written=False)
+    sweep = Sweep(services)
+    sweep.run()
+    assert services.ledger.exists(timer), "it may follow yet"
+    later(services, 3700)
+    sweep.run()
+    assert not services.ledger.exists(timer)
+    assert not services.ledger.exists(keys.open_marker(SESSION))
