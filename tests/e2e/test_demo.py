@@ -126,7 +126,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
         text=True,
         check=True,
     )
-    return Reference(folder, output, account, images(folder / "products"), json.loads(traced.stdout))
+    return Reference(folder, output, account, images(folder / "products"), json.loads(traced.stdout)["items"])
 
 
 def test_every_product_is_produced_and_the_table_says_when(reference: Reference) -> None:

@@ -49,8 +49,10 @@ def test_a_session_is_listed_and_told_of(run: tuple[Path, Services]) -> None:
     folder, services = run
     marker = OpenMarker(created=services.clock.now(), session=SESSION, station="SGS_", satellite="S2A")
     services.ledger.create(keys.open_marker(SESSION), marker)
-    assert [(each["session"], each["stands"]) for each in ask(folder, "sessions")] == [(SESSION, "arriving")]
-    assert ask(folder, "products") == []
+    found = ask(folder, "sessions")
+    assert (found["apiVersion"], found["kind"]) == ("s2ps.org/v1", "SessionList")
+    assert [(each["session"], each["stands"]) for each in found["items"]] == [(SESSION, "arriving")]
+    assert ask(folder, "products")["items"] == []
     assert ask(folder, "status", SESSION)["stands"] == "arriving"
     result = CliRunner().invoke(main, ["status", "S2B_20261122100000057405", "--run-dir", str(folder)])
     assert (result.exit_code, "knows nothing" in result.output) == (1, True)
@@ -70,7 +72,7 @@ def test_a_broken_record_is_a_dead_letter_with_its_trace(run: tuple[Path, Servic
 
     def spans() -> list[dict[str, Any]]:
         result = CliRunner().invoke(main, ["trace", SESSION, "--run-dir", str(folder), "-o", "json"])
-        return json.loads(result.output) if result.exit_code == 0 else []
+        return json.loads(result.output)["items"] if result.exit_code == 0 else []
 
     def told() -> list[dict[str, Any]]:
         found = spans()
