@@ -148,7 +148,7 @@ def _log(place: Place, key: WorkKey, number: int) -> str:
 def session_cause(services: Services, session: str) -> Cause:
     """Why a session stands as it does."""
     from functions.cli.items import read_found, read_story, story_rows, tally
-    from functions.cli.why import SessionFacts, why_session
+    from functions.cli.why_session import SessionFacts, why_session
     from shared.ledger import keys
     from shared.ledger.records import Account, Complete, Hold, Refusal
 
@@ -203,7 +203,7 @@ def awaited(services: Services, story: SessionStory) -> tuple[str, ...]:
 
 def product_cause(services: Services, key: str) -> Cause:
     """Why a product is on the shelf."""
-    from functions.cli.why import why_produced
+    from functions.cli.why_session import why_produced
     from shared.ledger import keys
     from shared.ledger.records import Order, Published
 
@@ -216,7 +216,7 @@ def product_cause(services: Services, key: str) -> Cause:
 def _lost_cause(services: Services, text: str, sessions: list[str]) -> Cause | None:
     """A product that some account promised, by what the account calls it, or by its step and unit."""
     from functions.cli.items import read_found
-    from functions.cli.why import why_lost
+    from functions.cli.why_session import why_lost
     from shared.ledger import keys
     from shared.ledger.records import Account
 

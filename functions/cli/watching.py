@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from functions.cli.story import SessionStory
     from shared.bootstrap import Services
     from shared.ledger.records import Account
+
+
+_BAR: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +143,14 @@ def _end(account: Account) -> str:
     return f"closed, {account.produced} of {total} produced, {account.absent} absent, {account.parked} parked"
 
 
+def _bar(done: int, begun: int) -> str:
+    """A bar that can be read without colours."""
+    full = _BAR * done // max(begun, 1)
+    return "━" * full + "·" * (_BAR - full)
+
+
 def _drawn(frames: Sequence[Frame], trouble: str) -> RenderableType:
     from rich.console import Group
-    from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
@@ -158,8 +166,7 @@ def _drawn(frames: Sequence[Frame], trouble: str) -> RenderableType:
             continue
         table = Table.grid(padding=(0, 2))
         for name, done, begun in frame.steps:
-            bar = ProgressBar(total=max(begun, 1), completed=done, width=30)
-            table.add_row(Text(f"  {safe(name)}"), bar, Text(f"{done}/{begun}"))
+            table.add_row(Text(f"  {safe(name)}"), Text(_bar(done, begun), style="cyan"), Text(f"{done}/{begun}"))
         parts.append(table)
         if frame.under_way:
             more = f" and {len(frame.under_way) - 4} more" if len(frame.under_way) > 4 else ""

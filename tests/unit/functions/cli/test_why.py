@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from functions.cli.why import Cause, Rules, SessionFacts, WorkFacts, why_lost, why_produced, why_session, why_work
+from functions.cli.why import Cause, Rules, WorkFacts, why_work
+from functions.cli.why_session import SessionFacts, why_lost, why_produced, why_session
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords
 from shared.ledger.keys import WorkKey, etag_mark
