@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from eventing.cron import Schedule
 from eventing.filters import matches
+from eventing.knative import LOCAL_SCHEDULE
 from eventing.manifests import (
     Broker,
     Delivery,
@@ -137,6 +139,30 @@ def test_a_misspelt_field_is_refused_by_name(path: tuple[Any, ...], value: objec
     holder[path[-1]] = value
     with pytest.raises(ConfigurationError, match=r"manifest x\.yaml, "):
         parse_manifest(trigger, "x.yaml")
+
+
+def test_ticks_are_rare_on_a_cluster_and_frequent_here() -> None:
+    sources = {each.metadata.name: each for each in MANIFESTS if isinstance(each, PingSource)}
+    noon = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    ticks = {
+        name: [
+            (Schedule.parse(text).next(noon) - noon).total_seconds()
+            for text in (each.spec.schedule, each.local_schedule)
+        ]
+        for name, each in sources.items()
+    }
+    assert ticks == {"station-poll": [120, 10], "sweep": [300, 30]}
+
+
+def test_a_local_schedule_that_is_none_is_refused() -> None:
+    ping = next(document for _, document in documents() if document["kind"] == "PingSource")
+    ping["metadata"]["annotations"] = {LOCAL_SCHEDULE: "often"}
+    with pytest.raises(ConfigurationError, match=LOCAL_SCHEDULE):
+        parse_manifest(ping, "x.yaml")
+    del ping["metadata"]["annotations"]
+    parsed = parse_manifest(ping, "x.yaml")
+    assert isinstance(parsed, PingSource)
+    assert parsed.local_schedule == parsed.spec.schedule
 
 
 def test_an_unknown_kind_is_refused() -> None:

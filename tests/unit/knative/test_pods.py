@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.manifests import Document, containers, job_of, pods
+from tests.support.manifests import Document, containers, crds, job_of, pods
 
 _ALLOWED_VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
@@ -117,3 +117,30 @@ def test_operators_files_are_mounted_where_jobs_see_them_too(
     for _, _, pod in pods(base):
         (volume,) = (each["configMap"] for each in pod["volumes"] if "configMap" in each)
         assert volume == {"name": "s2ps-processors", "optional": True}
+
+
+ALLOWED_BY_DEFAULT = {"emptyDir"}
+"""Flags that Knative sets itself (``kubernetes.podspec-volumes-emptydir: enabled``)."""
+
+
+def flagged(schema: Any, value: Any) -> Iterator[str]:
+    """Fields of a document that its schema says to be behind a feature flag."""
+    if isinstance(value, list):
+        for each in value:
+            yield from flagged(schema.get("items", {}), each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            told = schema.get("properties", {}).get(name, {})
+            if "behind a feature flag" in told.get("description", ""):
+                yield name
+            yield from flagged(told, each)
+
+
+def test_functions_need_no_feature_flag(base: list[Document], real_data: Path) -> None:
+    assert real_data.is_dir()
+    schema = crds()[("serving.knative.dev/v1", "Service")]
+    services = [copy.deepcopy(each) for each in base if "serving.knative.dev" in each["apiVersion"]]
+    for service in services:
+        assert set(flagged(schema, service)) <= ALLOWED_BY_DEFAULT, service["metadata"]["name"]
+    services[0]["spec"]["template"]["spec"]["nodeSelector"] = {"a": "b"}
+    assert "nodeSelector" in set(flagged(schema, services[0]))
