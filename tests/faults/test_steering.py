@@ -520,7 +520,7 @@ def test_a_retry_at_any_moment(reference: House) -> None:
             made.run()
         assert_whole(made, reference)
 
-    assert _at_any_moment(23, begin, retry_all, end) > 20
+    assert _at_any_moment(13, begin, retry_all, end) > 20
 
 
 def test_a_park_at_any_moment(reference: House) -> None:
