@@ -49,11 +49,9 @@ def assemble(event: Event, services: Services) -> None:
 
 
 def _released(session: str, reopened: int, services: Services) -> Reopened | None:
-    """An operator's word that the session goes on with the files that are there; None where there is none.
-
-    Nothing else than a release opens the account of a session again that is not complete.
-    """
-    return services.ledger.find(keys.reopened(session, reopened), Reopened) if reopened else None
+    """An operator's word that the session goes on with the files that are there; None where there is none."""
+    record = services.ledger.find(keys.reopened(session, reopened), Reopened) if reopened else None
+    return record if record is not None and record.incomplete else None
 
 
 def _received(session: str, services: Services) -> dict[str, str]:

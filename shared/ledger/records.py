@@ -285,7 +285,10 @@ class Grant(Record):
 
 
 class Reopened(Record):
-    """An operator opened the account of a session again. An account must know of all reopenings to be in force."""
+    """An operator opened the account of a session again. An account must know of all reopenings to be in force.
+
+    ``incomplete``: the session is to go on with the files that are there.
+    """
 
     kind: ClassVar[str] = "reopened"
     session: str
@@ -295,6 +298,7 @@ class Reopened(Record):
     reason: str
     station: str
     satellite: str
+    incomplete: bool = False
 
 
 class Action(Record):

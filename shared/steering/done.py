@@ -143,7 +143,7 @@ class Deed:
                 return True
         raise NotReadyError(f"ledger record {key}: it changes all the time; the same command can be given again")
 
-    def reopen(self, target: Target) -> None:
+    def reopen(self, target: Target, *, incomplete: bool = False) -> None:
         """Open the session's account again. To be called when all else that this action changes is written.
 
         The timer comes first and stays until an account that knows of this reopening is in force: whatever happens
@@ -166,6 +166,7 @@ class Deed:
                 reason=self.reason,
                 station=station,
                 satellite=satellite,
+                incomplete=incomplete,
             )
             if self.write(keys.reopened(session, number), record):
                 break

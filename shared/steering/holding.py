@@ -8,7 +8,7 @@ from shared.bootstrap import Services
 from shared.domain.names import SessionFile
 from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.ledger import keys
-from shared.ledger.records import Account, Hold
+from shared.ledger.records import Account, Hold, Reopened
 from shared.ledger.standing import account_in_force, held_by, reopenings
 from shared.steering.done import Deed, Done, Target, find_target, half_open
 
@@ -63,7 +63,7 @@ def release(services: Services, target: str, *, who: str, reason: str, dry_run: 
     if held and standing is not None:
         ended = {"released": deed.now, "released_by": who, "released_reason": reason}
         deed.replace(key, standing[0].model_copy(update=ended), standing[1])
-    deed.reopen(found)
+    deed.reopen(found, incomplete=incomplete)
     if incomplete:
         received = [info for info in found.listing.values() if info.key.endswith(_RECEIPT)]
         deed.again(max(received, key=lambda info: info.modified).key)
@@ -85,10 +85,13 @@ def _hold(services: Services, found: Target) -> tuple[str, tuple[Hold, str] | No
 
 
 def _parked_incomplete(services: Services, found: Target) -> bool:
-    """Whether the session's account was closed, or is being reopened, without a complete.json."""
+    """Whether the session's account was closed without a complete.json, or is reopened for that already."""
     if keys.complete(found.session) in found.listing:
         return False
-    return keys.account(found.session) in found.listing or reopenings(services.ledger, found.session) > 0
+    if keys.account(found.session) in found.listing:
+        return True
+    newest = services.ledger.find(keys.reopened(found.session, reopenings(services.ledger, found.session)), Reopened)
+    return newest is not None and newest.incomplete
 
 
 def _interrupted(services: Services, found: Target) -> bool:

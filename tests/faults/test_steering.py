@@ -265,6 +265,23 @@ def test_a_session_parked_while_its_files_come_in_is_received_and_closed_without
     assert_whole(made, reference)
 
 
+def test_a_hold_that_is_released_while_files_come_in_changes_nothing(reference: House) -> None:
+    made = house()
+    late = {path: found for path, found in made.station.held.items() if CHUNK_2 in path}
+    made.station.held = {path: found for path, found in made.station.held.items() if path not in late}
+    made.tick()
+    park_all(made.operator()[0])
+    made.tick()
+    release_all(made.operator()[0])
+    for _ in range(3):
+        made.tick()
+    assert ledger_of(made).find(keys.complete(SESSION), Complete) is None
+    made.station.held |= late
+    made.run()
+    assert ledger_of(made).read(keys.complete(SESSION), Complete).missing == ()
+    assert_whole(made, reference)
+
+
 def test_one_work_item_is_parked_and_all_else_goes_on(reference: House) -> None:
     made = house()
     until_running(made)
