@@ -74,7 +74,7 @@ def events_of(document: Mapping[str, Any]) -> list[Event]:
 def _seaweed(document: Mapping[str, Any]) -> Event | None:
     path = _text(document.get("key"), "key")
     message = _mapping(document.get("message") or {}, "message")
-    if document["event_type"] not in {"create", "update"} or not path.startswith(_BUCKETS):
+    if _text(document["event_type"], "event_type") not in {"create", "update"} or not path.startswith(_BUCKETS):
         return None
     bucket, _, key = path[len(_BUCKETS) :].partition("/")
     entry = _mapping(message.get("new_entry") or {}, "message.new_entry")

@@ -16,16 +16,10 @@ from xml.etree import ElementTree as ET
 
 from defusedxml.ElementTree import fromstring
 from minio.crypto import decrypt, encrypt
+from urllib3 import HTTPResponse
 
 ACCESS, SECRET = "minio-root", "minio-secret"
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-
-
-class _Readable(io.BytesIO):
-    """What ``minio.crypto.decrypt`` reads a response from."""
-
-    def release_conn(self) -> None:
-        return
 
 
 class Minio:
@@ -96,7 +90,7 @@ class Minio:
             return 200, encrypt(self._shown().encode(), SECRET)
         if (method, command) == ("PUT", "set-config-kv"):
             self.changes.append(command)
-            return self._set(decrypt(_Readable(body), SECRET).decode())
+            return self._set(decrypt(HTTPResponse(io.BytesIO(body), preload_content=False), SECRET).decode())
         assert (method, command, query) == ("POST", "service", {"action": ["restart"]})
         self.restarts += 1
         self.active = {name for name, pairs in self.stored.items() if pairs["enable"] == "on"}

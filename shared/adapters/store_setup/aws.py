@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from shared.adapters.store_setup import notifications as config
 from shared.adapters.store_setup.names import PREFIX, topic_of
-from shared.adapters.store_setup.report import Report, Target
+from shared.adapters.store_setup.report import Report, State, Target
 from shared.errors import ConfigurationError
 
 SECTION: Final = "TopicConfigurations"
@@ -150,7 +150,7 @@ def _subscribe(sns: Any, arn: str, target: Target, report: Report, *, renew: boo
                 Endpoint=with_token(target.url, target.token),
                 Attributes={"DeliveryPolicy": json.dumps({"healthyRetryPolicy": DELIVERY})},
             )
-    state = "changed" if confirmed else "manual" if found else "created"
+    state: State = "changed" if confirmed else "manual" if found else "created"
     note = "object-events confirms it with its first message; run this again to see that it did"
     report.add(
         "subscription", target.url, state, note if state != "manual" else f"not confirmed yet, asked again: {note}"

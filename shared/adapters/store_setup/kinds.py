@@ -19,6 +19,7 @@ _SERVERS: Final[Mapping[str, StoreKind]] = {
     "minio": "minio",
     "seaweedfs": "seaweedfs",
 }
+_KINDS: Final[Mapping[str, StoreKind]] = {kind: kind for kind in _SERVERS.values()}
 # A transaction id of the RADOS gateway: "tx", its number, the time, the gateway's instance and its zone.
 _TRANSACTION: Final = re.compile(r"tx[0-9a-f]{17,21}-[0-9a-f]{10}-[0-9a-f]+-.+")
 
@@ -59,9 +60,7 @@ def find_kind(client: Any, bucket: str, wanted: str) -> StoreKind:
                 answer = error.response
     except ConfigurationError as error:
         raise ConfigurationError(f"{error}: expected credentials that own the buckets of the service") from error
-    if wanted == "aws" or wanted == "ceph" or wanted == "minio" or wanted == "seaweedfs":  # noqa: PLR1714 - narrows
-        return wanted
-    kind = kind_of(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
+    kind = _KINDS.get(wanted) or kind_of(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
     if kind is None:
         raise ConfigurationError(
             "S2PS_STORE_KIND: the store does not say what it is; expected aws, ceph, minio or seaweedfs"

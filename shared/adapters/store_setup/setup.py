@@ -27,6 +27,7 @@ def set_up_store(
     renew: bool = False,
     wait_s: float = 0.0,
     pause: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Report:
     """Set up the store that the settings name; a second time changes nothing.
 
@@ -37,21 +38,22 @@ def set_up_store(
         renew: replace the topic or the subscription, whatever state it is in.
         wait_s: how long to wait for a store that does not answer yet, seconds.
         pause: waits between two tries.
+        clock: seconds that go by.
 
     Raises:
         StoreUnavailableError: the store does not answer within ``wait_s``.
         ConfigurationError: a setting is wrong, or the store refuses our credentials.
     """
-    deadline, earlier = time.monotonic() + wait_s, None
+    deadline, earlier = clock() + wait_s, None
     while True:
         try:
             report = _once(settings, kind, apply=apply, renew=renew).after(earlier)
         except RetryableError as error:
-            if time.monotonic() >= deadline:
+            if clock() >= deadline:
                 raise
             _LOG.info("store: not ready yet: %s", error)
         else:
-            if not report.again or time.monotonic() >= deadline:
+            if not report.again or clock() >= deadline:
                 return report
             earlier = report
         pause(_PAUSE_S)

@@ -69,6 +69,7 @@ def test_noise_means_nothing(body: bytes) -> None:
         (b"{}", "event_type"),
         (b"[" * 100_000, "JSON"),
         (b'{"event_type": "create", "key": 1}', "key"),
+        (b'{"event_type": ["create"], "key": "/buckets/b/x"}', "event_type"),
         (b'{"Records": {}}', "Records"),
         (b'{"Records": [1]}', "Records"),
         (b'{"Records": [{"eventName": "ObjectCreated:Put"}]}', "s3"),

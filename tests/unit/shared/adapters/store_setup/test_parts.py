@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from shared.adapters.store_setup import setup
 from shared.adapters.store_setup.buckets import merge_rules, wanted_rules
 from shared.adapters.store_setup.ceph import next_name
 from shared.adapters.store_setup.kinds import kind_of
@@ -105,10 +106,23 @@ def test_a_later_attempt_tells_what_an_earlier_one_did() -> None:
     assert [item.state for item in second.after(first).items] == ["created", "created"]
 
 
-def test_a_store_that_never_answers_is_waited_for_and_given_up() -> None:
-    waited: list[float] = []
-    keys = {"store_access_key": SecretStr("a"), "store_secret_key": SecretStr("b")}
-    settings = Settings(store_endpoint="http://127.0.0.1:9", **keys)
+def test_a_store_that_does_not_answer_is_waited_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+
+    def refuse(*_: object) -> None:
+        raise StoreUnavailableError("not there")
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(setup, "find_kind", refuse)
+    settings = Settings(
+        store_endpoint="http://127.0.0.1:9", store_access_key=SecretStr("a"), store_secret_key=SecretStr("b")
+    )
     with pytest.raises(StoreUnavailableError):
-        set_up_store(settings, wait_s=0.2, pause=waited.append)
-    assert waited
+        set_up_store(settings, wait_s=30, pause=pause, clock=lambda: now)
+    assert 130 <= now <= 132
+    with pytest.raises(StoreUnavailableError):
+        set_up_store(settings, pause=pause, clock=lambda: now)
+    assert now <= 132
