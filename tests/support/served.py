@@ -151,9 +151,11 @@ def reply_of(connection: http.client.HTTPConnection) -> Reply:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], env: Mapping[str, str], log: Path, *, limit_s: float = 60.0) -> Iterator[Server]:
-    """A container's process, from its start to its end; ``PORT`` is chosen here."""
-    port = free_port()
+def serving(
+    command: list[str], env: Mapping[str, str], log: Path, *, port: int = 0, limit_s: float = 60.0
+) -> Iterator[Server]:
+    """A container's process, from its start to its end; ``PORT`` is chosen here where it is not given."""
+    port = port or free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("S2PS_", "K_", "OTEL_"))}
     began = time.monotonic()
     with log.open("wb") as out:
