@@ -9,6 +9,7 @@ Source: Knative eventing, ``sinkbinding_lifecycle.go`` and ``trust_bundle.go``.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import ssl
@@ -22,6 +23,8 @@ import urllib3
 from shared.cloudevents import to_http
 from shared.domain.events import Event
 from shared.errors import ConfigurationError, PermanentError, RetryableError
+
+_LOG: Final = logging.getLogger(__name__)
 
 TOKEN_FILE: Final = Path("/oidc/token")
 BUNDLES: Final = Path("/knative-custom-certs")
@@ -75,7 +78,7 @@ class HttpSink:
         """Hand over one event.
 
         Raises:
-            RetryableError: nobody answers, or the answer says later.
+            RetryableError: nobody takes it, or the answer says later. Taken, and not answered in time, is handed over.
             PermanentError: the receiver refuses this event; ConfigurationError where it refuses us.
         """
         if self._extensions:
@@ -83,6 +86,11 @@ class HttpSink:
         headers, body = to_http(event)
         try:
             answer = self._pool.request("POST", self._url, body=body, headers=headers | self._authorisation())
+        except urllib3.exceptions.ReadTimeoutError:
+            # A broker with in-memory channels answers when all its deliveries are over, long transfers included. It
+            # has the event: to send it again would only keep the others waiting.
+            _LOG.info("broker %s: has event %s (%s), but no answer yet", self._url, event.id, event.type)
+            return
         except urllib3.exceptions.HTTPError as error:
             raise RetryableError(f"broker {self._url}: {type(error).__name__}: {error}") from error
         if answer.status < 300:

@@ -21,6 +21,8 @@ class Receiver(ThreadingHTTPServer):
 
     daemon_threads = True
     status = 202
+    arrived: threading.Event
+    answer: threading.Event
     seen: list[Event]
     authorisations: list[str | None]
 
@@ -32,6 +34,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.authorisations.append(self.headers["authorization"])
         self.server.seen.append(from_http(dict(self.headers.items()), body))
+        self.server.arrived.set()
+        self.server.answer.wait(30)
         self.send_response(self.server.status)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -44,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
 def receiver() -> Iterator[Receiver]:
     server = Receiver(("127.0.0.1", 0), Handler)
     server.seen, server.authorisations = [], []
+    server.arrived, server.answer = threading.Event(), threading.Event()
+    server.answer.set()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -80,6 +86,15 @@ def test_what_the_broker_answers(receiver: Receiver, status: int, error: type[Ex
     receiver.status = status
     with pytest.raises(error, match=f"answered {status} to event 1"):
         HttpSink(url(receiver)).send(Event("1", "s", "t"))
+
+
+def test_a_broker_that_answers_when_all_is_delivered_has_the_event(receiver: Receiver) -> None:
+    """As one with in-memory channels does: the sender goes on, and no error brings the event a second time."""
+    receiver.answer.clear()
+    HttpSink(url(receiver), timeout_s=0.05).send(Event("1", "s", "t"))
+    assert receiver.arrived.wait(10)
+    receiver.answer.set()
+    assert [event.id for event in receiver.seen] == ["1"]
 
 
 def test_a_broker_that_is_not_there() -> None:
