@@ -1,0 +1,1 @@
+"""Auxiliary data in the store: reading what is delivered, the catalogue, the folders that the IPFs expect."""
