@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tests.support.manifests import (
     workflow,
 )
 
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SECRET = frozenset({("Secret", "s2ps-secrets")})
 """In production others bring it; the README says what it holds."""
 
@@ -197,11 +199,11 @@ def test_images_are_named_in_one_place(
         (station, "kind.local/"),
         (production, "registry.example.org/s2ps/"),
     ):
-        assert all(each.startswith(prefix) and each.endswith(":0.1.0") for each in images(documents))
+        assert all(each.startswith(prefix) and each.endswith(f":{VERSION}") for each in images(documents))
     for documents, prefix in ((kind, "kind.local/"), (production, "registry.example.org/s2ps/")):
         settings = settings_of(documents)
-        assert settings.runner_image == f"{prefix}s2ps-functions:0.1.0"
-        assert settings.images == {"s2ps-processors": f"{prefix}s2ps-processors:0.1.0"}
+        assert settings.runner_image == f"{prefix}s2ps-functions:{VERSION}"
+        assert settings.images == {"s2ps-processors": f"{prefix}s2ps-processors:{VERSION}"}
 
 
 @pytest.mark.parametrize("overlay", ["kind", "production"])
