@@ -37,7 +37,8 @@ def remarks(account: Account) -> list[str]:
         if remark:
             found.setdefault(remark, []).append(f"{entry.level} {entry.unit}")
     told = [f"{', '.join(dict.fromkeys(products))}: {remark}" for remark, products in found.items()]
-    return told + [f"Refused: {each}" for each in account.refused]
+    repaired = [f"Refused, and came whole later: {each}" for each in account.repaired]
+    return told + [f"Refused: {each}" for each in account.refused] + repaired
 
 
 def _in_order(account: Account) -> list[AccountEntry]:

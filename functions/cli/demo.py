@@ -156,7 +156,7 @@ def run(
         demo = replace(demo, faults=_recorded_faults(demo.truth))
     settings_from(environment)
     planned(demo, None)  # what cannot be is refused before an earlier run is removed
-    console = Console(stderr=output != "table")
+    console = Console(stderr=output != "table", soft_wrap=True)
     try:
         account = perform(demo, console, resume=resume)
     finally:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.ledger.records import DeadLetter
 
 _FOLDER: Final = "dead-letters/"
+_BRIEF: Final = 60
 _REPLAYED: Final = "replayed"
 
 
@@ -57,8 +58,8 @@ def dead_letters(ctx: click.Context, where: Where, shape: Shape, unplayed: bool)
         Column("type", lambda row: row.type.removeprefix("com.amazonaws.s3.")),
         Column("function", lambda row: short_function(row.function)),
         Column("replayed", lambda row: "yes" if row.replayed else "no"),
-        Column("subject", lambda row: row.subject, fold=True),
-        Column("reason", lambda row: row.reason, fold=True),
+        Column("subject", lambda row: short_subject(row.subject), fold=True),
+        Column("reason", lambda row: row.reason if len(row.reason) <= _BRIEF else f"{row.reason[:_BRIEF]}…", fold=True),
     ]
     show(shape, "DeadLetter", rows, columns, lambda row: row.name, "No dead letters found.")
 
@@ -144,6 +145,18 @@ def _is_mark(key: str) -> bool:
 def short_function(address: str) -> str:
     """The name of a function by the address that the broker had: the first label of its host."""
     return address.removeprefix("http://").removeprefix("https://").partition("/")[0].partition(".")[0]
+
+
+def short_subject(subject: str) -> str:
+    """A record's key without its session, and with the begin of its digest."""
+    from shared.ledger import keys
+
+    work = keys.parse_work(subject)
+    if work is not None:
+        place, rest = work
+        return f"{place.step}/{place.unit}/{place.digest[:8]}/{rest}"
+    session = keys.parse_session(subject)
+    return subject if session is None else session[1]
 
 
 def letter_named(services: Services, text: str) -> str | None:

@@ -103,7 +103,9 @@ def story_spans(story: SessionStory) -> list[SpanRow]:
         if work.order is None or end is None:
             continue
         what = f"{place.step} {place.unit}"
-        found.append(span(place.digest, root.span_id, "work", what, work.order.modified, end.modified))
+        # A record that was announced again is newer than what followed from it.
+        start = min([work.order.modified, *(attempt.modified for attempt in work.attempts.values())])
+        found.append(span(place.digest, root.span_id, "work", what, start, end.modified))
         for number, attempt in sorted(work.attempts.items()):
             ended = work.ended.get(number, end).modified
             found.append(

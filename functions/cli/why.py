@@ -116,8 +116,10 @@ def _outcome(outcome: Outcome, cause: Say, target: str, log: str) -> Cause:
         return cause("succeeded", f"succeeded {when} in attempt {outcome.attempt}{warned}", log=log)
     if outcome.status == "no-product":
         return cause("no-product", f"ended without a product {when}, by rule: {outcome.reason}", log=log)
-    code = f", exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
-    told = f"failed {when} in attempt {outcome.attempt}{code}: {outcome.reason or 'no reason was told'}"
+    reason = outcome.reason or "no reason was told"
+    if outcome.exit_code is not None and "exit code" not in reason:
+        reason = f"exit code {outcome.exit_code}, {reason}"
+    told = f"failed {when} in attempt {outcome.attempt}: {reason}"
     return cause("failed", told, "retry", target, log=log)
 
 

@@ -13,6 +13,7 @@ from click.shell_completion import BashComplete
 from rich.console import Console
 
 from functions.cli import completing, watching
+from functions.cli.letters import short_subject
 from functions.cli.main import COMPLETE, main
 from functions.cli.steering import operator
 from shared import steering
@@ -132,6 +133,18 @@ def test_dead_letters_are_listed_the_newest_last(desk: Desk) -> None:
     assert desk.run("dead-letters", "-o", "name").stdout.split() == [old, new]
     assert desk.run("dead-letters", "--unplayed", "-o", "name").stdout.split() == [new]
     assert [row["replayed"] for row in desk.ask("dead-letters")["items"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        (f"sessions/{SESSION}/work/l1c/DT01/{'a' * 64}/order.json", "l1c/DT01/aaaaaaaa/order.json"),
+        (f"sessions/{SESSION}/complete.json", "complete.json"),
+        ("s2-products/x", "s2-products/x"),
+    ],
+)
+def test_subjects_are_short_in_the_table(subject: str, shown: str) -> None:
+    assert short_subject(subject) == shown
 
 
 def test_all_of_a_dead_letter(desk: Desk) -> None:

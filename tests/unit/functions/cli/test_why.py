@@ -128,7 +128,7 @@ WORK: dict[str, tuple[WorkFacts, float, str, tuple[str, ...], tuple[str, ...]]] 
     ),
     "failed": (
         WorkFacts(work(attempts=3, outcome=True), outcome=outcome("failed", "it hung after 3 attempts", exit_code=130)),
-        60, "failed", ("in attempt 2, exit code 130: it hung after 3 attempts",), ("retry", PLACE.prefix),
+        60, "failed", ("in attempt 2: exit code 130, it hung after 3 attempts",), ("retry", PLACE.prefix),
     ),
     "unreadable": (WorkFacts(work(attempts=1, outcome=True)), 60, "failed", ("cannot be read",), ()),
 }  # fmt: skip
