@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -137,6 +137,7 @@ def test_a_retry_makes_what_failed_and_all_that_hangs_on_it(reference: House) ->
     assert [item.target for item in done] == [SESSION, place.prefix]
     assert "attempt 4 is due" in done[1].note
     assert made.account is None
+    assert ledger_of(made).read(keys.open_marker(SESSION), OpenMarker).satellite == "S2A"
     made.run()
     assert_whole(made, reference)
     ledger = ledger_of(made)
@@ -160,6 +161,33 @@ def test_a_retry_that_fails_again_parks_it_after_as_many_attempts_more() -> None
     made.launcher.script = script
     retry_all(made.operator()[0])
     assert made.run().parked == 0
+
+
+def test_work_whose_first_attempt_said_itself_that_it_failed_for_good_is_retried(reference: House) -> None:
+    made = house()
+    until_running(made)
+    made.launcher.pending.clear()
+    place, now = work_of(made, "l0u"), made.clock.now()
+    assert conclude(ledger_of(made), place, failure(place, 1, now))
+    account = made.run()
+    assert (account.produced, account.parked) == (0, len(account.entries))
+    retry_all(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
+    assert ledger_of(made).read(place.outcome, Outcome).attempt == 2
+
+
+def failure(place: WorkKey, attempt: int, now: datetime) -> Outcome:
+    return Outcome(
+        created=now,
+        step=place.step,
+        unit=place.unit,
+        attempt=attempt,
+        status="failed",
+        reason="exit code 200",
+        started=now,
+        finished=now,
+    )
 
 
 def test_a_retry_of_one_work_item_leaves_the_others(reference: House) -> None:

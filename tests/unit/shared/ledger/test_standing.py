@@ -88,6 +88,16 @@ def test_an_attempt_of_before_a_grant_has_nothing_left_to_do(ledger: Ledger) -> 
     assert over(ledger, PLACE, 3)
 
 
+def test_an_attempt_that_wrote_its_failure_itself_is_not_under_way_after_a_grant(ledger: Ledger) -> None:
+    ledger.store.put(ledger.bucket, PLACE.attempt(1), b"{}")
+    assert read_work(ledger, PLACE).under_way
+    conclude(ledger, PLACE, outcome(1))
+    assert not read_work(ledger, PLACE).under_way
+    grant(ledger)
+    assert not read_work(ledger, PLACE).under_way
+    assert read_attempts(ledger, PLACE).due(NOW, 3) == 2
+
+
 def test_attempts_are_counted_from_the_newest_grant(ledger: Ledger) -> None:
     for number in (1, 2, 3):
         ledger.store.put(ledger.bucket, PLACE.attempt(number), b"{}")
@@ -152,6 +162,8 @@ def test_an_account_is_in_force_while_it_knows_of_every_reopening(ledger: Ledger
     assert write_account(ledger, account(0))
     assert account_in_force(ledger, "S") == account(0)
     assert not write_account(ledger, account(0)), "the first one stands"
+    other = AccountEntry(level="L1C", step="l1c", unit="u", product="p", ended="parked")
+    assert not write_account(ledger, account(0, entries=(other,))), "whatever the second one says"
     reopen(ledger, 1)
     assert account_in_force(ledger, "S") is None
     assert not write_account(ledger, account(0)), "a late one of before does not replace it"
