@@ -29,7 +29,8 @@ _ENDING: Final = b'{"level": "info", "logger": "s2ps.function", "message": "SIGT
 
 def main() -> None:
     """Serve until SIGTERM; ConfigurationError and others of the function's import end it before it listens."""
-    app = create_app(os.environ["FUNCTION_TARGET"], os.environ.get("FUNCTION_SOURCE"), "http")
+    target, source = os.environ["FUNCTION_TARGET"], os.environ.get("FUNCTION_SOURCE")
+    app = create_app(target, source, "http")  # type: ignore[no-untyped-call]  # the framework has no types
     options: dict[str, Any] = {
         "threads": int(os.environ.get("THREADS", "4")) + SPARE,
         "keepalive": KEEP_ALIVE_S,
@@ -40,7 +41,7 @@ def main() -> None:
     if os.access(_MEMORY, os.W_OK):
         options["worker_tmp_dir"] = _MEMORY
     host, port = os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "8080"))  # noqa: S104 - a container's
-    GunicornApplication(app, host, port, debug=False, **options).run()
+    GunicornApplication(app, host, port, debug=False, **options).run()  # type: ignore[no-untyped-call]  # nor here
 
 
 def _hear(_worker: object) -> None:

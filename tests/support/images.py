@@ -94,7 +94,7 @@ class Builder:
     def __call__(self, *arguments: str, **options: Any) -> str:
         done = subprocess.run([*self.engine, *arguments], capture_output=True, text=True, check=False, **options)
         assert done.returncode == 0, f"buildah {' '.join(arguments)}: {done.stderr[-3000:]}"
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
     def make_base(self) -> None:
         """A Debian with Python, as the base of images; some 30 seconds."""

@@ -157,6 +157,7 @@ def serving(
     """A container's process, from its start to its end; ``PORT`` is chosen here where it is not given."""
     port = port or free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("S2PS_", "K_", "OTEL_"))}
+    server: Server | None = None
     began = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -176,10 +177,10 @@ def serving(
             assert time.monotonic() < began + limit_s, log.read_text()
             time.sleep(0.005)
         server = Server(process, port, log, time.monotonic() - began)
-        with contextlib.ExitStack() as stack:
-            stack.callback(lambda: [each.close() for each in server.opened])
-            yield server
+        yield server
     finally:
+        for each in server.opened if server is not None else ():
+            each.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
