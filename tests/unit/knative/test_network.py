@@ -123,6 +123,17 @@ def test_nobody_calls_a_job_and_a_job_calls_only_the_store(in_kind: tuple[list[D
     assert not may_reach(policies, known["ipf"], known["station"], 8080)
 
 
+def test_a_pod_that_nobody_planned_talks_to_nobody(
+    in_kind: tuple[list[Document], dict[str, Peer]], in_production: tuple[list[Document], dict[str, Peer]]
+) -> None:
+    for policies, known in (in_kind, in_production):
+        for target in (*known.values(), BROKER, GATEWAY, RGW, COLLECTOR, OUTSIDE):
+            for port in (80, 443, 4318, 6443, 8012, 8080, 8333):
+                assert not may_reach(policies, INTRUDER, target, port), (target, port)
+        for source in (*known.values(), ACTIVATOR, GATEWAY, STRANGER, OUTSIDE):
+            assert not may_reach(policies, source, INTRUDER, 8080), source
+
+
 def test_production(in_production: tuple[list[Document], dict[str, Peer]]) -> None:
     policies, known = in_production
     for name in (*WITH_STORE, "ipf"):
