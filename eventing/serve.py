@@ -15,6 +15,7 @@ from typing import Any, Final
 from functions_framework import create_app
 from functions_framework._http.gunicorn import GunicornApplication
 
+from shared.errors import ConfigurationError
 from shared.vigil import STOP
 
 KEEP_ALIVE_S: Final = 120
@@ -29,10 +30,10 @@ _ENDING: Final = b'{"level": "info", "logger": "s2ps.function", "message": "SIGT
 
 def main() -> None:
     """Serve until SIGTERM; ConfigurationError and others of the function's import end it before it listens."""
-    target, source = os.environ["FUNCTION_TARGET"], os.environ.get("FUNCTION_SOURCE")
+    target, source = (_text(name) for name in ("FUNCTION_TARGET", "FUNCTION_SOURCE"))
     app = create_app(target, source, "http")  # type: ignore[no-untyped-call]  # the framework has no types
     options: dict[str, Any] = {
-        "threads": int(os.environ.get("THREADS", "4")) + SPARE,
+        "threads": _number("THREADS", 4) + SPARE,
         "keepalive": KEEP_ALIVE_S,
         "graceful_timeout": GRACE_S,
         "control_socket_disable": True,
@@ -40,8 +41,22 @@ def main() -> None:
     }
     if os.access(_MEMORY, os.W_OK):
         options["worker_tmp_dir"] = _MEMORY
-    host, port = os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "8080"))  # noqa: S104 - a container's
+    host, port = os.environ.get("HOST", "0.0.0.0"), _number("PORT", 8080)  # noqa: S104 - a container's
     GunicornApplication(app, host, port, debug=False, **options).run()  # type: ignore[no-untyped-call]  # nor here
+
+
+def _text(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigurationError(f"{name}: expected a value, as the function's manifest has it")
+    return value
+
+
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ConfigurationError(f"{name}: expected a number from 1 to 65535, found {value[:40]!r}")
+    return int(value)
 
 
 def _hear(_worker: object) -> None:
