@@ -14,7 +14,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Action, Complete, OpenMarker, Record, Reopened, Seen, timer_due
-from shared.ledger.standing import REOPENED, account_in_force, reopenings
+from shared.ledger.standing import REOPENED, reopenings
 from shared.ports import ObjectInfo
 
 _WHO_LENGTH: Final = 128
@@ -213,11 +213,3 @@ def _origin(services: Services, target: Target) -> tuple[str, str]:
             seen = ledger.read(key, Seen)
             return seen.station, seen.satellite
     return "", ""
-
-
-def half_open(services: Services, target: Target) -> bool:
-    """Whether an earlier action was interrupted: no account is in force, and yet the session is not wholly open."""
-    there = keys.account(target.session) in target.listing
-    if account_in_force(services.ledger, target.session) is not None:
-        return False
-    return there or not services.ledger.exists(keys.open_marker(target.session))

@@ -10,7 +10,7 @@ from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.ledger import keys
 from shared.ledger.records import Account, Hold, Reopened
 from shared.ledger.standing import account_in_force, held_by, reopenings
-from shared.steering.done import Deed, Done, Target, find_target, half_open
+from shared.steering.done import Deed, Done, Target, find_target
 
 PARK: Final = "park"
 RELEASE: Final = "release"
@@ -97,7 +97,7 @@ def _parked_incomplete(services: Services, found: Target) -> bool:
 def _interrupted(services: Services, found: Target) -> bool:
     """The hold is released, but the account still tells of it: a release was interrupted before it was opened again."""
     account = services.ledger.find(keys.account(found.session), Account)
-    return (account is not None and account.held) or half_open(services, found)
+    return account is not None and account.held
 
 
 def _demand_chunk(found: Target) -> None:

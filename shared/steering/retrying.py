@@ -13,7 +13,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, failed_outcome
 from shared.ledger.records import Grant, Outcome
 from shared.ledger.standing import account_in_force, active_hold, held_by
-from shared.steering.done import Deed, Done, Target, find_target, half_open
+from shared.steering.done import Deed, Done, Target, find_target
 
 RETRY: Final = "retry"
 _READERS: Final = 8
@@ -39,8 +39,7 @@ def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bo
     # An interrupted retry is taken up again: granted, but not begun.
     waiting = [work for work in found.work if work.superseded and work.newest <= work.granted]
     incomplete = keys.complete(found.session) not in found.listing
-    taken_up = failed or waiting or half_open(services, found) or _outdated(services, found)
-    if incomplete or not taken_up:
+    if incomplete or not (failed or waiting or _outdated(services, found)):
         raise RefusedError(_why_not(services, found))
     deed.begin(found.name, tuple(item.work.place.prefix for item in failed))
     deed.all(partial(_grant, deed, {item.work.place.prefix: item for item in failed}), [item.work for item in failed])

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from shared.bootstrap import Services
-from shared.domain.events import PING, Event
+from shared.domain.events import PING, Event, object_created
 from shared.errors import RefusedError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, conclude, read_work, sort_work
@@ -458,6 +458,25 @@ def test_an_action_interrupted_at_any_write_and_repeated(action: str, when: str,
             assert made.account.produced == EXPECTED
         else:
             assert_whole(made, reference)
+
+
+def test_an_interrupted_retry_whose_grant_took_effect_by_itself_is_completed(reference: House) -> None:
+    """The order's event, doubled and late, launched the attempt that was granted, and all was made meanwhile."""
+    made = failed()
+    services, store = made.operator()
+    store.crash_at = (2, "after")
+    with pytest.raises(Crash):
+        retry_all(services)
+    made.send(object_created(made.settings.bucket_ledger, work_of(made, "l1c", "32TQM").order, "e"))
+    made.deliver()
+    for _ in range(3):
+        made.tick()
+    assert made.account is not None
+    assert made.account.parked == 2
+    assert len(made.shelf()) == EXPECTED
+    retry_all(made.operator()[0])
+    made.run()
+    assert_whole(made, reference)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
