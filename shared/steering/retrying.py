@@ -38,8 +38,7 @@ def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bo
     failed = _failed(services, found)
     # An interrupted retry is taken up again: granted, but not begun.
     waiting = [work for work in found.work if work.superseded and work.newest <= work.granted]
-    incomplete = keys.complete(found.session) not in found.listing
-    if incomplete or not (failed or waiting or _outdated(services, found)):
+    if not (failed or waiting or _outdated(services, found)):
         raise RefusedError(_why_not(services, found))
     deed.begin(found.name, tuple(item.work.place.prefix for item in failed))
     deed.all(partial(_grant, deed, {item.work.place.prefix: item for item in failed}), [item.work for item in failed])
