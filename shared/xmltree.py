@@ -72,8 +72,8 @@ COUNT: Final = Text("a positive integer", re.compile(r"0*[1-9][0-9]{0,8}"))
 class Shape:
     """An element: its children in order, or its text.
 
-    ``instead`` is a text that may stand in place of all children; ``empty_at`` an attribute and the value with which
-    there may be none of them.
+    ``instead`` is a text that may stand in place of all children; ``empty_at`` an attribute, and the values with which
+    there may be none of them (None: the attribute is not there).
     """
 
     tag: str
@@ -82,7 +82,7 @@ class Shape:
     instead: Text | None = None
     attributes: dict[str, Text] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
-    empty_at: tuple[str, str] | None = None
+    empty_at: tuple[str, tuple[str | None, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _check(element: ET.Element, shape: Shape, where: str) -> None:
 
 def _check_children(element: ET.Element, shape: Shape, where: str) -> None:
     children, index = list(element), 0
-    if not children and shape.empty_at is not None and element.get(shape.empty_at[0], "").strip() == shape.empty_at[1]:
+    if not children and shape.empty_at is not None and element.get(shape.empty_at[0]) in shape.empty_at[1]:
         return
     for part in shape.parts:
         tag, count = part.shape.tag, 0

@@ -48,7 +48,7 @@ class JobInput:
 
 @dataclass(frozen=True, slots=True)
 class JobOutput:
-    """Where outputs of one file type go; ``name`` is an absolute path."""
+    """Where outputs of one file type go; ``name`` is an absolute path, empty where an optional output is not wanted."""
 
     file_type: str
     name: str

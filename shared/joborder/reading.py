@@ -8,8 +8,8 @@ from typing import Final
 
 from shared.errors import BadInputError
 from shared.joborder.model import BreakFile, JobInput, JobOrder, JobOutput, JobTask, Template, TimeInterval
-from shared.joborder.shape import JOB_ORDER
-from shared.xmltree import check_shape, content, parse_tree
+from shared.joborder.shape import check_job_order
+from shared.xmltree import content, parse_tree
 
 # The Orchestrator writes the parameters common to all tasks, then the task's own; INIT_LOC_L1 has TRACE among both.
 COMMON_PARAMETERS: Final = ("TRACE", "VALIDATE_SCHEMA")
@@ -18,7 +18,7 @@ COMMON_PARAMETERS: Final = ("TRACE", "VALIDATE_SCHEMA")
 def parse_job_order(document: bytes, what: str = "job order") -> JobOrder:
     """Read a job order; BadInputError, with ``what`` and the element, where it breaks the structure."""
     root = parse_tree(document, what)
-    check_shape(root, JOB_ORDER, what)
+    check_job_order(root, what)
     return _order(root, what)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from datetime import datetime
 from typing import Final
 
+from shared.errors import BadInputError
 from shared.joborder.model import FILE_NAME_TYPES, LOG_LEVELS
-from shared.xmltree import ANY, BOOLEAN, OPTIONAL_NAME, WORD, Part, Shape, Text, leaf, one_of
+from shared.xmltree import ANY, BOOLEAN, OPTIONAL_NAME, WORD, Part, Shape, Text, check_shape, content, leaf, one_of
 
 # What a template has where an order has a value: @name@, @@@NAME@@@, ***NAME***, __PH_name.
 PLACEHOLDER: Final = re.compile(r"@{1,3}[A-Za-z0-9_]+@{1,3}|\*{3}[A-Za-z0-9_]+\*{3}|__PH_[A-Za-z0-9_]+")
@@ -37,14 +39,9 @@ _FILE_NAME: Final = leaf("File_Name")
 
 
 def _list(
-    tag: str, shape: Shape, least: int = 1, *, instead: Text | None = None, empty_at: tuple[str, str] | None = None
+    tag: str, shape: Shape, least: int = 1, *, instead: Text | None = None, empty_at: tuple[str | None, ...] = ()
 ) -> Shape:
-    return Shape(tag, (Part(shape, least, None),), attributes=_COUNT, instead=instead, empty_at=empty_at)
-
-
-# A list without inputs or outputs is one only where it says so (the inventory of Level 1 has no output): announced to
-# hold some, it has lost them.
-_ANNOUNCED: Final = ("count", "0")
+    return Shape(tag, (Part(shape, least, None),), attributes=_COUNT, instead=instead, empty_at=("count", empty_at))
 
 
 _CONF: Final = Shape(
@@ -90,18 +87,32 @@ _INPUT: Final = Shape(
 )
 _OUTPUT: Final = Shape(
     "Output",
-    (Part(_FILE_TYPE), Part(_FILE_NAME_TYPE), Part(_FILE_NAME)),
+    # An output that nobody asked for has no name: see check_job_order.
+    (Part(_FILE_TYPE), Part(_FILE_NAME_TYPE), Part(leaf("File_Name", OPTIONAL_NAME))),
     attributes={"mandatory": BOOLEAN},
     required=frozenset({"mandatory"}),
 )
+# A list without inputs or outputs is whole only where it announces none (the inventory of Level 1 has no output);
+# announced to hold some, it has lost them. Outputs may also be none without a word.
 _PROC: Final = Shape(
     "Ipf_Proc",
     (
         Part(leaf("Task_Name", WORD)),
         Part(leaf("Task_Version", WORD)),
         Part(Shape("Breakpoint", (Part(_list("List_of_Brk_Files", _BREAK_FILE, 0)),)), 0),
-        Part(_list("List_of_Inputs", _INPUT, empty_at=_ANNOUNCED)),
-        Part(_list("List_of_Outputs", _OUTPUT, empty_at=_ANNOUNCED)),
+        Part(_list("List_of_Inputs", _INPUT, empty_at=("0",))),
+        Part(_list("List_of_Outputs", _OUTPUT, empty_at=("0", None))),
     ),
 )
 JOB_ORDER: Final = Shape("Ipf_Job_Order", (Part(_CONF), Part(_list("List_of_Ipf_Procs", _PROC))))
+
+
+def check_job_order(root: ET.Element, what: str) -> None:
+    """Raise BadInputError, with ``what`` and the element, where the tree is no job order."""
+    check_shape(root, JOB_ORDER, what)
+    for number, proc in enumerate(root.findall("List_of_Ipf_Procs/Ipf_Proc"), 1):
+        for index, output in enumerate(proc.findall("List_of_Outputs/Output"), 1):
+            name = output.find("File_Name")
+            if output.get("mandatory", "").strip() in {"true", "1"} and (name is None or not content(name)):
+                where = f"Ipf_Job_Order/List_of_Ipf_Procs/Ipf_Proc[{number}]/List_of_Outputs/Output[{index}]/File_Name"
+                raise BadInputError(f"{what}, {where}", "a name, since the output is mandatory", "")

@@ -6,8 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from shared.joborder.model import BreakFile, JobInput, JobOrder, JobOutput, JobTask
-from shared.joborder.shape import JOB_ORDER
-from shared.xmltree import check_shape
+from shared.joborder.shape import check_job_order
 
 
 def format_job_order(order: JobOrder, what: str = "job order") -> bytes:
@@ -20,7 +19,7 @@ def format_job_order(order: JobOrder, what: str = "job order") -> bytes:
     procs = _counted(root, "List_of_Ipf_Procs", order.tasks)
     for task in order.tasks:
         _task(ET.SubElement(procs, "Ipf_Proc"), task)
-    check_shape(root, JOB_ORDER, what)
+    check_job_order(root, what)
     ET.indent(root)
     document: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
     return document

@@ -27,7 +27,8 @@ def call_order(
     """The job order of call ``name``.
 
     ConfigurationError, with the name, for a parameter, input or output that is missing or that the call does not have.
-    An input without paths is left out: not every centre uses every file.
+    An input without paths is left out: not every centre uses every file. An optional output that is not wanted stands
+    without a name.
     """
     call = scheme.calls.get(name)
     if call is None:
@@ -42,7 +43,7 @@ def call_order(
     values = {key: parameters.get(key, default) for key, default in call.parameters.items()}
     missing = [key for key, value in values.items() if value is None]
     missing += [kind_of(text)[0] for text in call.inputs if kind_of(text)[0] not in inputs]
-    missing += [kind_of(text)[0] for text in call.outputs if kind_of(text)[0] not in outputs]
+    missing += [kind_of(text)[0] for text in call.outputs if kind_of(text)[0] not in outputs and not text.endswith("?")]
     if missing:
         raise ConfigurationError(f"call {name}: {', '.join(missing)} must be given")
     return JobOrder(
@@ -67,7 +68,10 @@ def _task(call: Call, version: str, inputs: Mapping[str, tuple[str, ...]], outpu
         call.task,
         version,
         tuple(JobInput(file_type, inputs[file_type], kind) for file_type, kind in kinds if inputs[file_type]),
-        tuple(JobOutput(kind_of(t)[0], outputs[kind_of(t)[0]], True, kind_of(t)[1]) for t in call.outputs),
+        tuple(
+            JobOutput(kind_of(text)[0], outputs.get(kind_of(text)[0], ""), not text.endswith("?"), kind_of(text)[1])
+            for text in call.outputs
+        ),
     )
 
 
@@ -121,7 +125,7 @@ def _follower(
         run,
         _parameters(scheme, call, run, facts, names),
         {file_type: inputs[file_type] for file_type in needed},
-        {file_type: _output(run, folder, file_type, number) for file_type, _ in map(kind_of, call.outputs)},
+        {file_type: _output(run, folder, file_type, number) for file_type in _wanted(call)},
     )
     return Process(
         task=name,
@@ -131,6 +135,11 @@ def _follower(
         links=tuple(links),
         program=f"${_PROGRAMS}/{call.task}",
     )
+
+
+def _wanted(call: Call) -> list[str]:
+    """Of optional outputs, only the report."""
+    return [kind_of(t)[0] for t in call.outputs if not t.endswith("?") or kind_of(t)[0] == "REPORT"]
 
 
 def _output(run: Run, folder: str, file_type: str, number: int) -> str:

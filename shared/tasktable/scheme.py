@@ -185,7 +185,7 @@ def _input(text: str, origin: str) -> TableInput:
 
 def kind_of(text: str) -> tuple[str, str]:
     """(type, kind) of a type with its mark: ``*`` a file, ``!`` a file under the kind ``File``, none a folder."""
-    marks = {"*": "Physical", "!": "File"}
+    marks, text = {"*": "Physical", "!": "File"}, text.removesuffix("?")
     return (text[:-1], marks[text[-1]]) if text[-1:] in marks else (text, "Directory")
 
 

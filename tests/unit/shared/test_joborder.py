@@ -45,7 +45,10 @@ tasks = st.builds(
     words,
     words,
     tuples(inputs),
-    tuples(st.builds(JobOutput, words, names, st.booleans(), kinds)),
+    tuples(
+        st.builds(JobOutput, words, names, st.booleans(), kinds)
+        | st.builds(JobOutput, words, st.just(""), st.just(value=False), kinds)
+    ),
     st.none() | tuples(st.builds(BreakFile, words, names, st.booleans(), kinds)),
 )
 orders = st.builds(
@@ -145,6 +148,18 @@ def test_a_common_parameter_given_twice_is_kept_once_where_it_says_the_same() ->
         )
 
 
+def test_lists_may_announce_nothing_and_outputs_be_none() -> None:
+    """As in orders made by hand; a list that announces what it does not hold has lost it."""
+    document = format_job_order(JobOrder("P", "1", "", "", {}, (JobTask("T", "1", _TASK.inputs, ()),)))
+    assert b'<List_of_Outputs count="0"' in document
+    for counts in (b"", b' count="0"'):
+        bare = document.replace(b' count="1"', b"").replace(b' count="0"', counts)
+        assert parse_job_order(bare) == parse_job_order(document)
+        check_by_schema(bare)
+    with pytest.raises(BadInputError, match="List_of_Outputs/Output: expected the element Output"):
+        parse_job_order(document.replace(b'<List_of_Outputs count="0"', b'<List_of_Outputs count="3"'))
+
+
 def test_the_illegal_kind_file_is_kept_and_means_a_file() -> None:
     task = JobTask("T", "1", (JobInput("GIP_L2ACSC", ("/a.xml",), "File"),), (JobOutput("MSI_L2A_DS", "/out"),))
     read = parse_job_order(format_job_order(JobOrder("P", "1", "", "", {}, (task,)))).tasks[0].inputs[0]
@@ -160,6 +175,10 @@ def test_the_illegal_kind_file_is_kept_and_means_a_file() -> None:
         (JobOrder("P", "1", "", "", {}, (_TASK,), stdout_log_level="LOUD"), "Stdout_Log_Level"),
         (JobOrder("P", "1", "", "", {}, (_TASK,), sensing_time=("today", "20220413T132714")), "Sensing_Time/Start"),
         (JobOrder("P", "1", "", "", {}, (JobTask("T", "1", (JobInput("X", ()),), _TASK.outputs),)), "File_Name"),
+        (
+            JobOrder("P", "1", "", "", {}, (JobTask("T", "1", _TASK.inputs, (JobOutput("PDI_DS", ""),)),)),
+            r"Output\[1\]/File_Name: expected a name",
+        ),
     ],
 )
 def test_what_no_reader_would_take_is_not_written(order: JobOrder, named: str) -> None:

@@ -78,6 +78,18 @@ def test_the_inventory_s_parameters() -> None:
     assert _order("GSE").sensing_time == RUN.sensing_time
 
 
+def test_an_optional_output_that_is_not_wanted_has_no_name() -> None:
+    given = {"BACKUP_DIR": "/b", "PDI_L0U": "/in"}
+    order = call_order(SCHEME, "GSE", RUN, {}, {"PDI_L0U": ("/in",), "GIP_SPAMOD": ("/s.xml",)}, given)
+    assert [(o.file_type, o.name, o.mandatory) for o in order.tasks[0].outputs] == [
+        ("BACKUP_DIR", "/b", True),
+        ("TSV_DIR", "", False),
+        ("PDI_L0U", "/in", True),
+        ("REPORT", "", False),
+    ]
+    assert parse_job_order(format_job_order(order)) == order
+
+
 def test_what_a_centre_does_not_have_is_left_out() -> None:
     call = SCHEME.calls["Sen2Cor"]
     inputs = {kind_of(text)[0]: (f"/in/{text}",) for text in call.inputs} | {"GIP_L2ACSC": ()}
@@ -94,7 +106,7 @@ def test_what_a_centre_does_not_have_is_left_out() -> None:
         ("NONE", {}, {}, "call NONE: expected one of"),
         ("GSE", {"COLOUR": "red"}, {}, "call GSE: it has no parameter COLOUR"),
         ("GSE", {}, {"PDI_DS": ("/x",)}, "call GSE: it has no input PDI_DS"),
-        ("GSE", {}, {"PDI_L0U": ("/x",)}, "call GSE: GIP_SPAMOD, PDI_L0U, BACKUP_DIR, TSV_DIR, REPORT must be given"),
+        ("GSE", {}, {"PDI_L0U": ("/x",)}, "call GSE: GIP_SPAMOD, BACKUP_DIR, PDI_L0U must be given"),
         ("EISP_ING_TYP", {}, {}, "call EISP_ING_TYP: MissionID, DownlinkTime"),
     ],
 )
