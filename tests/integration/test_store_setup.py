@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,15 +81,15 @@ def test_the_console_sets_up_a_store_that_its_environment_names(s3_settings: Set
 
 
 @pytest.fixture
-def way(binary: str, tmp_path: Path) -> Iterator[tuple[Settings, Ingress, Broker]]:
+def way(binary: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Settings, Ingress, Broker]]:
     """A store with the file in its place, an ingress, the function, and where events end."""
+    monkeypatch.setenv("WEED_NOTIFICATION_WEBHOOK_BEARER_TOKEN", TOKEN)
     broker = Broker()
     settings = Settings()
     with running_object_events(settings, broker.url, tmp_path / "function.log") as function:
         ingress = Ingress(function)
         text = notification_toml(Target(ingress.url, TOKEN, settings.bucket_ledger))
-        webhook = tomllib.loads(text)["notification"]["webhook"]
-        (tmp_path / "notification.toml").write_text(text.replace(webhook["bearer_token"], TOKEN))
+        (tmp_path / "notification.toml").write_text(text)
         with running_weed(binary, tmp_path) as running:
             update = {"notification_url": ingress.url, "notification_token": SecretStr(TOKEN)}
             yield running.model_copy(update=update), ingress, broker

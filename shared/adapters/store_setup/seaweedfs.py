@@ -8,7 +8,8 @@ from shared.adapters.store_setup.report import Report, Target
 
 NOTE = (
     "SeaweedFS has no interface for notifications: its filer reads them at its start, from notification.toml in its "
-    "working folder, ~/.seaweedfs or /etc/seaweedfs. This set-up cannot see whether that is so. The file, whole:\n"
+    "working folder, ~/.seaweedfs or /etc/seaweedfs. This set-up cannot see whether that is so. The token goes into "
+    "the environment of the server, WEED_NOTIFICATION_WEBHOOK_BEARER_TOKEN. The file, whole:\n"
 )
 
 
@@ -18,14 +19,16 @@ def set_up_seaweedfs(target: Target, report: Report) -> None:
 
 
 def notification_toml(target: Target) -> str:
-    """The file ``notification.toml`` that sends what is written in the bucket to the receiver; no secret is in it."""
-    token = "<the value of S2PS_NOTIFICATION_TOKEN>" if target.token else ""
+    """The file ``notification.toml`` that sends what is written in the bucket to the receiver; no secret is in it.
+
+    The token stands empty in it: the server takes the one of its environment.
+    """
     return "\n".join(
         [
             "[notification.webhook]",
             "enabled = true",
             f"endpoint = {json.dumps(target.url)}",
-            f"bearer_token = {json.dumps(token)}",
+            'bearer_token = ""',
             "timeout_seconds = 30",
             "workers = 8",
             'event_types = ["create", "update"]',
