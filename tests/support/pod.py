@@ -38,7 +38,8 @@ root=$1 mode=$2 user=$3 groups=$4; shift 4
 {mount} --bind "$root" "$root"
 while [ "$1" != -- ]; do {mkdir} -p "$root$2"; {mount} --bind "$1" "$root$2"; shift 2; done
 shift
-{mkdir} -p "$root/proc"
+{mkdir} -p "$root/proc" "$root/dev"
+{mount} --bind /dev "$root/dev" || exit 99
 [ "$mode" = rw ] || {mount} -o remount,ro,bind "$root" || exit 99
 {mount} -t proc proc "$root/proc" || exit 99
 exec {chroot} --userspec="$user" --groups="$groups" "$root" "$@"
@@ -76,6 +77,11 @@ def plain_image(folder: Path, **files: str) -> Path:
         (folder / "opt" / name).write_text(text)
         (folder / "opt" / name).chmod(0o755)
     return folder
+
+
+def open_to_all(program: Path) -> bool:
+    """Whether every user can reach ``program``: a Python in root's home runs as root, with the group of the pod."""
+    return all(folder.stat().st_mode & 0o001 for folder in (program.resolve().parent, *program.resolve().parents))
 
 
 @contextlib.contextmanager
@@ -160,7 +166,7 @@ class Pod:
     def _volume(self, name: str) -> Path:
         """Where a volume lies: the scratch volume where the manifest mounts it, others below the pod's folder."""
         if name == "scratch":
-            mounts = self.spec["containers"][0]["volumeMounts"]
+            mounts = self.spec["initContainers"][0]["volumeMounts"]
             return Path(next(mount["mountPath"] for mount in mounts if mount["name"] == name))
         return self.folder / "volumes" / name
 
@@ -180,7 +186,7 @@ class Pod:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    user=security["runAsUser"] if self.users else None,
+                    user=security["runAsUser"] if self.users and open_to_all(Path(sys.executable)) else None,
                     group=security["runAsGroup"] if self.users else None,
                     extra_groups=[security["fsGroup"]] if self.users else None,
                 )
@@ -198,9 +204,8 @@ class Pod:
 
     def _enter(self, container: Mapping[str, Any], security: Mapping[str, Any], root: Path) -> list[str]:
         programs = {name: shutil.which(name) for name in ("mount", "chroot", "mkdir")}
-        mounts = [
-            part for mount in container["volumeMounts"] for part in (self._volume(mount["name"]), mount["mountPath"])
-        ]
+        wanted = sorted((mount["mountPath"], self._volume(mount["name"])) for mount in container["volumeMounts"])
+        mounts = [part for path, volume in wanted for part in (volume, path)]
         mode = "ro" if security.get("readOnlyRootFilesystem") else "rw"
         user = f"{security['runAsUser']}:{security['runAsGroup']}"
         enter = ["/bin/sh", "-c", _ENTER.format(**programs), "enter", str(root), mode, user, str(security["fsGroup"])]

@@ -49,6 +49,7 @@ _s2ps_cpu() {
   _s2ps_find usage_usec /sys/fs/cgroup/cpu.stat
   _s2ps_used=$((_s2ps_number / 10000))
   [ "$_s2ps_used" -eq 0 ] || return 0
+  [ -d "$_s2ps_home" ] || return 0
   times >"$_s2ps_home/times" && { read -r _s2ps_rest; read -r _s2ps_word _s2ps_value; } <"$_s2ps_home/times" || return 0
   for _s2ps_rest in "$_s2ps_word" "$_s2ps_value"; do  # each as 12m3.45s
     case $_s2ps_rest in *m*[.,]??*s) ;; *) continue ;; esac
@@ -102,7 +103,7 @@ _s2ps_no_limit() { [ -z "$_s2ps_limiter" ] || { kill -s KILL "$_s2ps_limiter" &&
 
 # Tell the rest. The signal only wakes the teller: one that comes before its trap is set would be lost.
 _s2ps_tell_all() {
-  printf 1 >"$_s2ps_home/ended"
+  { printf 1 >"$_s2ps_home/ended"; } 2>/dev/null
   [ -z "$_s2ps_teller" ] || { kill -s TERM "$_s2ps_teller" && wait "$_s2ps_teller"; } 2>/dev/null
   _s2ps_tell
 }
@@ -148,13 +149,12 @@ _s2ps_ipf=$!
 if _s2ps_has sleep; then
   (
     trap 'kill "$_s2ps_sleeper" 2>/dev/null' TERM
-    while [ ! -s "$_s2ps_home/ended" ] && _s2ps_nap 1; do _s2ps_tell; done
+    while [ -e "$_s2ps_home/ended" ] && [ ! -s "$_s2ps_home/ended" ] && _s2ps_nap 1; do _s2ps_tell; done
   ) </dev/null 2>/dev/null &
   _s2ps_teller=$!
   (
-    trap '' TERM
     _s2ps_nap "$_s2ps_limit"
-    printf 1 >"$_s2ps_home/late"
+    { printf 1 >"$_s2ps_home/late"; } 2>/dev/null
     _s2ps_end
   ) </dev/null 3<&- &
   _s2ps_limiter=$!
@@ -176,13 +176,14 @@ _s2ps_peak=$((_s2ps_number * 10 / 1048576))
 _s2ps_find oom_kill /sys/fs/cgroup/memory.events
 _s2ps_memory=false _s2ps_full=false _s2ps_late=false
 [ "$_s2ps_number" -le "$_s2ps_kills" ] || _s2ps_memory=true
-{ printf '%1048576s' '' >"$_s2ps_home/room"; } 2>/dev/null || _s2ps_full=true
+# An IPF may clear its folder, and ours with it.
+if [ -d "$_s2ps_home" ]; then { printf '%1048576s' '' >"$_s2ps_home/room"; } 2>/dev/null || _s2ps_full=true; fi
 # Room for the last word: what stage-in kept free.
 { : >"$_s2ps_home/room"; : >"$_s2ps_home/reserve"; } 2>/dev/null
 [ ! -s "$_s2ps_home/late" ] || _s2ps_late=true
-if _s2ps_has chmod; then _s2ps_tool chmod -R g+rwX outputs 2>/dev/null; fi
+if _s2ps_has chmod; then _s2ps_tool chmod -R g+rwX . 2>/dev/null; fi
 _s2ps_note=execution.json
-if _s2ps_has mv; then _s2ps_note=.s2ps/execution.json; fi
+if [ -d "$_s2ps_home" ] && _s2ps_has mv; then _s2ps_note=.s2ps/execution.json; fi
 printf '{"exit_code": %d, "timed_out": %s, "out_of_memory": %s, "disk_full": %s, "seconds": %d.%02d, "cpu_seconds": %d.%02d, "peak_rss_mb": %d.%d}\n' \
   "$_s2ps_code" "$_s2ps_late" "$_s2ps_memory" "$_s2ps_full" \
   $((_s2ps_now / 100)) $((_s2ps_now % 100)) $((_s2ps_used / 100)) $((_s2ps_used % 100)) \
