@@ -258,9 +258,14 @@ class Gate:
                 self.refused += 1
                 near.close()
                 continue
-            far = socket.create_connection(self._store)
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+            threading.Thread(target=self._join, args=(near, socket.create_connection(self._store)), daemon=True).start()
+
+    def _join(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far:
+            back = threading.Thread(target=self._pass, args=(far, near), daemon=True)
+            back.start()
+            self._pass(near, far)
+            back.join()
 
     @staticmethod
     def _pass(one: socket.socket, other: socket.socket) -> None:

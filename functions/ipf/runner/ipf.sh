@@ -179,7 +179,7 @@ _s2ps_memory=false _s2ps_full=false _s2ps_late=false
 # An IPF may clear its folder, and ours with it.
 if [ -d "$_s2ps_home" ]; then { printf '%1048576s' '' >"$_s2ps_home/room"; } 2>/dev/null || _s2ps_full=true; fi
 # Room for the last word: what stage-in kept free.
-{ : >"$_s2ps_home/room"; : >"$_s2ps_home/reserve"; } 2>/dev/null
+{ printf '' >"$_s2ps_home/room"; printf '' >"$_s2ps_home/reserve"; } 2>/dev/null
 [ ! -s "$_s2ps_home/late" ] || _s2ps_late=true
 if _s2ps_has chmod; then _s2ps_tool chmod -R g+rwX . 2>/dev/null; fi
 _s2ps_note=execution.json
