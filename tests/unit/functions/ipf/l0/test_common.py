@@ -53,6 +53,8 @@ def _order_file(tmp_path: Path) -> str:
         (RetryableError("later"), Exit.RETRY),
         (AbsentError("nothing"), Exit.FAILED),
         (OSError("disk"), Exit.FAILED),
+        (MemoryError(), Exit.NO_MEMORY),
+        (MemoryError("Unable to allocate 8 GiB"), Exit.NO_MEMORY),
         (ZeroDivisionError("bug"), Exit.BUG),
         (ValueError("of\nseveral\n\nlines\n"), Exit.BUG),
     ],
