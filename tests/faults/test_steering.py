@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 
+from functions.session_account import step as session_account
 from shared.bootstrap import Services
 from shared.domain.events import PING, Event, object_created
 from shared.errors import RefusedError
@@ -18,8 +19,8 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, conclude, read_work, sort_work
 from shared.ledger.keys import WorkKey
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Action, Complete, Grant, OpenMarker, Order, Outcome
-from shared.ledger.standing import write_account
+from shared.ledger.records import Account, Action, Attempt, Complete, Grant, OpenMarker, Order, Outcome
+from shared.ledger.standing import reopenings, write_account
 from shared.ports import JobSpec, JobState
 from shared.settings import Settings
 from shared.steering import Done, park, release, replay, retry
@@ -611,6 +612,67 @@ def test_a_release_at_any_moment(reference: House) -> None:
         assert_whole(made, reference)
 
     assert _at_any_moment(1, begin, release_all, end) > 10
+
+
+def unaccounted() -> House:
+    """A session of which one tile has failed, all else is made, and whose account is still to be made."""
+    made = house()
+    made.launcher.script = broken
+    account, made.functions["session-account"] = made.functions["session-account"], lambda _event: None
+    for _ in range(20):
+        made.tick()
+    made.functions["session-account"] = account
+    made.launcher.script = script
+    assert all(work.outcome for work in _works(made))
+    assert made.account is None
+    return made
+
+
+def test_a_retry_just_before_the_reopenings_are_counted(reference: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = unaccounted()
+    act = Meanwhile(partial(retry_all, made.operator()[0]), 1)
+
+    def count(ledger: Ledger, session: str) -> int:
+        act(1)
+        return reopenings(ledger, session)
+
+    monkeypatch.setattr(session_account, "reopenings", count)
+    made.run()
+    assert act.done
+    assert_whole(made, reference)
+
+
+def test_a_retry_while_the_account_is_written_keeps_the_session_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = unaccounted()
+
+    def write(ledger: Ledger, record: Account) -> bool:
+        retry_all(made.operator()[0])
+        return write_account(ledger, record)
+
+    monkeypatch.setattr(session_account, "write_account", write)
+    event = object_created(made.settings.bucket_ledger, work_of(made, "l0u").outcome, "e")
+    made.call("session-account", event)
+    assert made.account is None
+    assert ledger_of(made).exists(keys.open_marker(SESSION))
+
+
+def test_a_job_that_was_launched_while_the_account_closed_is_in_it_when_it_has_ended() -> None:
+    made = held()
+    before = made.account
+    assert before is not None
+    place = work_of(made, "l0c")
+    order = ledger_of(made).read(place.order, Order)
+    attempt = Attempt(created=made.clock.now(), number=1, job="j", cpus=1, memory_mb=1, time_limit_s=1)
+    assert ledger_of(made).create(place.attempt(1), attempt)
+    made.launcher.launch(
+        JobSpec(place.job_name(1), place.prefix, 1, SESSION, "l0c", place.unit, 1, 1, 1, order.deadline, 0, "")
+    )
+    made.tick()
+    after = made.account
+    assert after is not None
+    assert (before.produced, after.produced) == (0, 3)
+    assert after.held
+    assert after.parked
 
 
 def test_two_operators_retry_at_once(reference: House) -> None:

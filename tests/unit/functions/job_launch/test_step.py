@@ -6,8 +6,9 @@ from functions.job_launch.step import STAGING_S, launch
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import object_created
+from shared.ledger import keys
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import Attempt, AttemptEnded, Order
+from shared.ledger.records import Attempt, AttemptEnded, Hold, Order
 from shared.ports import JobSpec
 from shared.settings import Settings
 from tests.support.house import START, VirtualClock
@@ -55,6 +56,17 @@ def test_the_job_outlives_its_ipf_so_that_a_run_over_its_time_keeps_its_log(serv
     assert job is not None
     assert services.ledger.read(PLACE.attempt(1), Attempt).time_limit_s == limit
     assert job.time_limit_s == limit + STAGING_S
+
+
+def test_a_hold_stops_new_attempts_but_not_one_that_is_written_down(services: Services) -> None:
+    hold = Hold(created=START, session=SESSION, target=SESSION, who="w", reason="r")
+    services.ledger.create(keys.hold(SESSION), hold)
+    assert launch(EVENT, services) is None
+    attempt = Attempt(created=START, number=1, job="j", cpus=1, memory_mb=1, time_limit_s=1)
+    services.ledger.create(PLACE.attempt(1), attempt)
+    job = launch(EVENT, services)
+    assert job is not None
+    assert job.attempt == 1
 
 
 def test_after_an_attempt_without_memory_the_next_gets_twice_as_much(services: Services) -> None:
