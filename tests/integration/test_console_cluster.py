@@ -338,6 +338,27 @@ def test_the_real_kubectl_is_understood(cluster: Cluster, api_server: Callable[.
     assert "nope" in cluster.run("sessions", *flags, "--context", "nope", code=1)
 
 
+def test_the_manifests_of_the_kind_overlay_lead_to_its_store(cluster: Cluster, settings: Settings) -> None:
+    """Its own ConfigMaps and Secret as kustomize makes them; credentials and buckets are this test's."""
+    kubectl = Path(sys.executable).parent / "kubectl"
+    if not kubectl.exists():
+        pytest.skip("no kubectl in the environment")
+    made = subprocess.run([kubectl, "kustomize", "knative/overlays/kind"], check=True, capture_output=True, text=True)
+    objects = {
+        f"{each['kind'].lower()}/{each['metadata']['name']}": each
+        for each in yaml.safe_load_all(made.stdout)
+        if each["kind"] in {"ConfigMap", "Secret"}
+    }
+    known = json.loads((cluster.fake.folder / "cluster.json").read_text())["objects"]
+    data = objects["secret/s2ps-secrets"]["data"]  # kustomize breaks its lines, an API server does not
+    data.update({name: "".join(text.split()) for name, text in data.items()} | known["secret/s2ps-secrets"]["data"])
+    chosen = {name: text for name, text in known["configmap/s2ps-settings"]["data"].items() if "BUCKET" in name}
+    objects["configmap/s2ps-settings"]["data"].update(chosen)
+    cluster.fake.know(objects=objects, services={"s2ps/store:8333": urlsplit(settings.store_endpoint).port})
+    assert cluster.run("sessions", "-o", "name").split() == [SESSION]
+    assert json.loads(cluster.run("version", "-o", "json"))["looks"] == "cluster"
+
+
 def test_a_session_of_300_tiles_is_quick_on_a_real_store(own_buckets: Settings) -> None:
     """600 work items, 300 outcomes to read: one listing and 301 reads. 0.6 s of processor time here, 1.4 s in all."""
     session = "S2B_20261122100000057405"
