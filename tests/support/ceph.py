@@ -1,7 +1,7 @@
 """A Ceph of one node for tests: monitor, OSD on a sparse file, RADOS gateway; loopback only, gone at the end.
 
 The daemons run in the foreground without systemd, as the user of the tests, and die with the test process, whatever
-ends it. Cephx is off: nobody else reaches the ports of 127.0.0.1 that the gateway does not guard with S3 signatures.
+ends it. Keys are in use: without them a monitor of 16.2 that is just coming up refuses what it should not.
 """
 
 from __future__ import annotations
@@ -26,9 +26,26 @@ from pydantic import SecretStr
 from shared.settings import Settings
 from tests.support.weed import free_ports
 
-_PROGRAMS: Final = ("ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "setpriv")
+_PROGRAMS: Final = (
+    "ceph",
+    "ceph-authtool",
+    "ceph-mon",
+    "ceph-osd",
+    "radosgw",
+    "radosgw-admin",
+    "monmaptool",
+    "setpriv",
+)
 _READY_S: Final = 120.0
 _COMMAND_S: Final = 60.0
+
+_ALLOWED: Final = {
+    "mon.": {"mon": "allow *"},
+    "client.admin": {"mon": "allow *", "osd": "allow *"},
+    "client.rgw": {"mon": "allow *", "osd": "allow *"},
+    "osd.0": {"mon": "allow profile osd", "osd": "allow *"},
+}
+"""Who there is, and what each may do."""
 
 _CONFIGURATION: Final = """
 [global]
@@ -39,9 +56,10 @@ ms_bind_port_min = {low}
 ms_bind_port_max = {high}
 public_addr = 127.0.0.1
 cluster_addr = 127.0.0.1
-auth_cluster_required = none
-auth_service_required = none
-auth_client_required = none
+auth_cluster_required = cephx
+auth_service_required = cephx
+auth_client_required = cephx
+keyring = {folder}/keyring
 run_dir = {folder}
 admin_socket = {folder}/$name.asok
 log_file = {folder}/$name.log
@@ -186,7 +204,12 @@ def _bring_up(node: Ceph, fsid: str, mon: int) -> None:
     for name in ("mon", "osd", "crash"):
         (folder / name).mkdir()
     node.run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"[v1:127.0.0.1:{mon}]", str(folder / "monmap"))
-    node.run("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(folder / "monmap"))
+    keyring = str(folder / "keyring")
+    node.run("ceph-authtool", "--create-keyring", keyring)
+    for name, allowed in _ALLOWED.items():
+        caps = [word for service, cap in allowed.items() for word in ("--cap", service, cap)]
+        node.run("ceph-authtool", keyring, "--gen-key", "-n", name, *caps)
+    node.run("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(folder / "monmap"), "--keyring", keyring)
     node.start("mon", "ceph-mon", "-i", "a")
     # A monitor that is just coming up answers, but not to everything.
     node.wait(lambda: node.succeeds("ceph", "--connect-timeout", "10", "osd", "new", osd), "the monitor")
