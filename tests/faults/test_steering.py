@@ -226,6 +226,16 @@ def _works(made: House) -> list[WorkRecords]:
     return list(sort_work(made.memory.list(made.settings.bucket_ledger)).values())
 
 
+def test_the_end_of_an_attempt_that_is_told_again_after_a_grant_starts_no_pause() -> None:
+    made = failed()
+    place = work_of(made, "l1c", "32TQM")
+    retry_all(made.operator()[0])
+    made.queue.clear()
+    made.send(object_created(made.settings.bucket_ledger, place.ended(3), "e"))
+    made.deliver()
+    assert not [i.key for i in made.memory.list(made.settings.bucket_ledger, keys.TIMERS) if "retry" in i.key]
+
+
 # zombies -------------------------------------------------------------------------------------------------------------
 def test_an_old_attempt_that_comes_late_to_say_that_it_failed_is_not_heard(reference: House) -> None:
     made = failed()
@@ -309,6 +319,21 @@ def test_a_hold_that_is_released_while_files_come_in_changes_nothing(reference: 
     made.run()
     assert ledger_of(made).read(keys.complete(SESSION), Complete).missing == ()
     assert_whole(made, reference)
+
+
+def test_a_session_whose_hold_was_released_is_still_parked_when_its_files_do_not_come() -> None:
+    made = house(settings=Settings(sweep_grace_s=15, retry_delay_s=5, session_wait_s=60, session_partial="park"))
+    made.station.held = {path: found for path, found in made.station.held.items() if CHUNK_2 not in path}
+    made.tick()
+    park_all(made.operator()[0])
+    release_all(made.operator()[0])
+    account = made.run()
+    assert (account.produced, account.reopened) == (0, 1)
+    for _ in range(3):
+        made.tick()
+    assert not [i.key for i in made.memory.list(made.settings.bucket_ledger, keys.TIMERS)]
+    release_all(made.operator()[0])
+    assert made.run().produced == EXPECTED
 
 
 def test_one_work_item_is_parked_and_all_else_goes_on(reference: House) -> None:
