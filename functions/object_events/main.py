@@ -34,9 +34,10 @@ def main(request: Request) -> Answer:
         receiver = Receiver(TOKEN, SERVICES.sink, ENVELOPES)
         receiver.receive(read_body(request, _MAX_BODY), request.headers.get("authorization"))
     except WrongTokenError as error:
-        _LOG.warning("object_events: %s", error)
+        # Amazon SNS sends its credentials only when it is asked for them, and by realm: each message comes twice.
+        asked = "x-amz-sns-message-type" in request.headers and "authorization" not in request.headers
+        _LOG.log(logging.INFO if asked else logging.WARNING, "object_events: %s", error)
         said, status, headers = text(str(error), 401)
-        # Amazon SNS sends its credentials only when it is asked for them, and by realm.
         return said, status, {**headers, "www-authenticate": 'Basic realm="s2ps"'}
     except PermanentError as error:
         _LOG.warning("object_events: refused: %s", error)
