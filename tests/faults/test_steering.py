@@ -681,6 +681,22 @@ def test_a_retry_while_the_account_is_written_keeps_the_session_open(monkeypatch
     assert ledger_of(made).exists(keys.open_marker(SESSION))
 
 
+def test_an_account_that_knows_of_the_reopening_already_is_not_removed() -> None:
+    made = failed()
+    account = made.account
+    assert account is not None
+    services, store = made.operator()
+
+    def meanwhile(_number: int) -> None:
+        if ledger_of(made).exists(keys.reopened(SESSION, 1)):
+            write_account(ledger_of(made), account.model_copy(update={"reopened": 1}))
+
+    store.meanwhile = meanwhile
+    retry_all(services)
+    assert made.account is not None
+    assert made.account.reopened == 1
+
+
 def test_a_job_that_was_launched_while_the_account_closed_is_in_it_when_it_has_ended() -> None:
     made = held()
     before = made.account
