@@ -689,6 +689,7 @@ def test_an_account_that_knows_of_the_reopening_already_is_not_removed() -> None
 
     def meanwhile(_number: int) -> None:
         if ledger_of(made).exists(keys.reopened(SESSION, 1)):
+            store.meanwhile = None
             write_account(ledger_of(made), account.model_copy(update={"reopened": 1}))
 
     store.meanwhile = meanwhile
