@@ -10,17 +10,17 @@ import logging
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
-from urllib3.util import Retry, Timeout
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout
 
+from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, range_headers, refused
 from shared.adapters.webdav_listing import MAX_ANSWER, REQUEST, Entry, members
 from shared.domain.names import SATELLITES
-from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
+from shared.errors import BadInputError, ConfigurationError, StationUnavailableError
 from shared.ports import StationFile
 from shared.settings import StationSettings
 
@@ -28,35 +28,11 @@ Tree = Literal["NOMINAL", "RETRANSFER"]
 TREES: Final[tuple[Tree, ...]] = ("NOMINAL", "RETRANSFER")
 
 _log: Final = logging.getLogger(__name__)
-_CHUNK: Final = 1 << 20
 _IGNORED: Final = re.compile(r"\..*|.*\.tmp|db.*|lost\+found", re.DOTALL)
 _CHANNEL: Final = re.compile(r"ch_?0?[12]", re.ASCII)
 _STATION: Final = re.compile(r"[A-Z0-9_]{4}", re.ASCII)
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)", re.ASCII)
 # One of several challenges, perhaps: ``Digest realm="a", nonce="b", Basic realm="a"`` (RFC 9110, section 11.6.1).
 _BASIC: Final = re.compile(r"(?:^|,)\s*basic(?:\s|,|$)", re.ASCII | re.IGNORECASE)
-_RETRY: Final = Retry(
-    total=2,
-    connect=2,
-    read=1,
-    status=2,
-    redirect=False,
-    backoff_factor=0.2,
-    status_forcelist=(502, 503, 504),
-    allowed_methods=("GET", "PROPFIND"),
-    raise_on_status=False,
-    respect_retry_after_header=False,
-)
-
-
-@contextmanager
-def _finishing(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
-    """Give the connection back to the pool whatever happens: its places are counted."""
-    try:
-        yield
-    finally:
-        response.close()
-        response.release_conn()
 
 
 class WebDavStation:
@@ -69,7 +45,7 @@ class WebDavStation:
             num_pools=1,
             maxsize=settings.parallel,
             block=True,
-            retries=_RETRY,
+            retries=RETRY,
             timeout=Timeout(connect=settings.timeout_s, read=settings.timeout_s),
             cert_reqs="CERT_REQUIRED",
             ca_certs=None if settings.ca_file is None else str(settings.ca_file),
@@ -129,12 +105,12 @@ class WebDavStation:
         """The members of a folder (``path`` ends in ``/``); none where it is not there."""
         headers = {"Depth": "1", "Content-Type": "application/xml; charset=utf-8"}
         response = self._send("PROPFIND", path, headers, REQUEST)
-        with _finishing(response):
+        with finishing(response):
             if response.status == 404:
                 response.drain_conn()
                 return []
             if response.status != 207:
-                raise self._refused(response, path, "207 Multi-Status")
+                raise refused(f"station {self.name}, {path}", "207 Multi-Status", response.status)
             try:
                 document = response.read(MAX_ANSWER + 1)
             except HTTPError as error:
@@ -146,36 +122,7 @@ class WebDavStation:
 
     def read(self, path: str, *, start: int = 0) -> Iterator[bytes]:
         """See the port. Of a server that ignores the range, the bytes before ``start`` are read and dropped."""
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-        response = self._send("GET", path, headers)
-        with _finishing(response):
-            skip = self._bytes_to_skip(response, path, start)
-            if skip is None:
-                return
-            try:
-                while chunk := response.read(_CHUNK, decode_content=False):
-                    if len(chunk) > skip:
-                        yield chunk[skip:]
-                    skip = max(0, skip - len(chunk))
-            except HTTPError as error:
-                raise self._unavailable(path, error) from error
-            response.release_conn()
-
-    def _bytes_to_skip(self, response: urllib3.BaseHTTPResponse, path: str, start: int) -> int | None:
-        """Bytes before ``start`` in this answer; None where there is nothing from ``start`` on."""
-        if response.status == 404:
-            raise ObjectAbsentError(f"station {self.name}: no file {path}")
-        if response.status == 416 and start:
-            return None
-        if response.status == 200:
-            return start
-        if response.status != 206 or not start:
-            raise self._refused(response, path, "200, or 206 for a range")
-        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if found is None or int(found[1]) != start:
-            shown = response.headers.get("Content-Range")
-            raise BadInputError(f"station {self.name}, {path}, Content-Range", f"bytes {start}-", shown)
-        return 0
+        yield from body_from(self._send("GET", path, range_headers(start)), f"station {self.name}, {path}", start)
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
@@ -187,8 +134,6 @@ class WebDavStation:
                 response = self._pool.request(
                     method, self._url(path), headers=sent, body=body, preload_content=False, redirect=False
                 )
-            except SSLError as error:
-                raise ConfigurationError(f"station {self.name}: its certificate was not accepted: {error}") from error
             except HTTPError as error:
                 raise self._unavailable(path, error) from error
             challenge = response.headers.get("WWW-Authenticate", "")
@@ -209,16 +154,4 @@ class WebDavStation:
         return self._base + "/".join(quote(step, safe="") for step in steps)
 
     def _unavailable(self, path: str, error: Exception) -> StationUnavailableError | ConfigurationError:
-        reason = getattr(error, "reason", None)
-        if isinstance(reason, SSLError):
-            return ConfigurationError(f"station {self.name}: its certificate was not accepted: {reason}")
-        host = urlsplit(self._base).netloc
-        return StationUnavailableError(f"station {self.name} ({host}), {path}: {type(error).__name__}: {error}")
-
-    def _refused(
-        self, response: urllib3.BaseHTTPResponse, path: str, expected: str
-    ) -> StationUnavailableError | ConfigurationError:
-        what = f"station {self.name}, {path}: expected {expected}, found {response.status}"
-        if response.status >= 500 or response.status in {408, 423, 425, 429}:
-            return StationUnavailableError(what)
-        return ConfigurationError(what)
+        return failed(f"station {self.name} ({urlsplit(self._base).netloc}), {path}", error)
