@@ -41,9 +41,10 @@ class StationPoll:
     def run(self) -> int:
         """Poll all stations once; returns how many files were new or changed.
 
-        One station's or session's trouble does not keep the others from being polled: it is raised at the end. Nor does
-        a station that hangs: it is given ``patience_s``, goes on beside the others, and is not polled anew before its
-        answer or its time-out. A poll that finds another under way in this instance leaves the work to it.
+        One station's or session's trouble does not keep the others from being polled: it is raised at the end. A station
+        that is away is no trouble, but one warning: the next poll asks it again. One that hangs is given ``patience_s``,
+        goes on beside the others, and is not polled anew before its answer or its time-out. A poll that finds another
+        under way in this instance leaves the work to it.
         """
         if not self._busy.acquire(blocking=False):
             return 0
@@ -63,11 +64,12 @@ class StationPoll:
                 polled = _beside(partial(self._poll_station, station, markers))
                 wait([polled], self.patience_s)
             if polled.done():
-                found += polled.result()[0]
-                failures += polled.result()[1]
+                count, troubles = polled.result()
+                found += count
+                failures += _not_away(name, troubles)
             else:
                 self._under_way[name] = polled
-                failures.append(StationUnavailableError(f"station {name}: its listing takes longer than a poll"))
+                _log.warning("station %s: its listing takes longer than a poll, going on beside it", name)
         _raise(failures)
         return found
 
@@ -80,7 +82,7 @@ class StationPoll:
                 if session is not None:
                     places[session].append(place)
         except S2psError as error:
-            return 0, [error]
+            failures.append(error)  # what was listed before it is polled
         for session, where in sorted(places.items(), key=lambda item: (item[0].start, str(item[0]))):
             try:
                 found += self._poll_session(station, session, where, markers)
@@ -142,12 +144,18 @@ def _beside(poll: Callable[[], Polled]) -> Future[Polled]:
     return future
 
 
+def _not_away(station: str, troubles: list[S2psError]) -> list[S2psError]:
+    """The troubles but for those of a station that is away, in whole or for some sessions: they are one warning."""
+    away = [error for error in troubles if isinstance(error, StationUnavailableError)]
+    if away:
+        more = f" (and {len(away) - 1} more)" if len(away) > 1 else ""
+        _log.warning("station %s is away, asked again by the next poll: %s%s", station, away[0], more)
+    return [error for error in troubles if not isinstance(error, StationUnavailableError)]
+
+
 def _raise(failures: list[S2psError]) -> None:
-    """What may pass comes before what will not: the broker tries again for the former only."""
+    """What may pass comes before what will not: the caller tries again for the former only."""
     for error in failures:
         _log.warning("station poll: %s", error)
-    retryable = [error for error in failures if isinstance(error, RetryableError)]
-    if retryable:
-        raise StationUnavailableError("; ".join(map(str, retryable))) from retryable[0]
-    if failures:
-        raise failures[0]
+    for error in sorted(failures, key=lambda error: not isinstance(error, RetryableError)):
+        raise error

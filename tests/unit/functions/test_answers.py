@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -20,9 +20,12 @@ from flask import Flask
 from eventing.knative import Delivery
 from eventing.local.delivery import Subscription
 from eventing.local.functions import Reply
-from shared import errors
+from shared import bootstrap, errors
+from shared.adapters.memory import MemoryStore
+from shared.bootstrap import Services
 from shared.domain.events import Event, object_created
-from shared.errors import AbsentError, PermanentError, RetryableError, S2psError
+from shared.errors import AbsentError, PermanentError, RetryableError, S2psError, StationUnavailableError
+from shared.settings import Settings
 
 FUNCTIONS: Final = Path(__file__).resolve().parents[3] / "functions"
 STEPS: Final = {
@@ -76,13 +79,19 @@ def test_nothing_is_left_out() -> None:
     assert set(KINDS) == {*family(S2psError), Bug} - {S2psError}
 
 
-@pytest.fixture
-def app(function: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> Flask:
-    """A function whose step ends with an error of ``kind``, served by the framework."""
+def served(function: str, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """A function, served by the framework."""
     for name in ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE"):
         monkeypatch.setenv(name, "main")  # the framework writes them
     monkeypatch.setitem(sys.modules, "main", sys)
     monkeypatch.setenv("K_SINK", "http://127.0.0.1:9/")
+    app: Flask = functions_framework.create_app("main", str(FUNCTIONS / function / "main.py"))  # type: ignore[no-untyped-call]  # the framework's
+    return app
+
+
+@pytest.fixture
+def app(function: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """A function whose step ends with an error of ``kind``."""
 
     def step(*_: object) -> None:
         raise made(kind)
@@ -93,9 +102,7 @@ def app(function: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -
     for name in outer:
         place = getattr(place, name)
     monkeypatch.setattr(place, last, step)
-    source = str(FUNCTIONS / function / "main.py")
-    app: Flask = functions_framework.create_app("main", source)  # type: ignore[no-untyped-call]  # the framework's
-    return app
+    return served(function, monkeypatch)
 
 
 @dataclass
@@ -133,6 +140,7 @@ CASES: Final = [
     for function in FOUND
     for kind in KINDS
     if function != "object_events" or not issubclass(kind, AbsentError)  # it asks no store: nothing can be absent
+    if (function, kind) != ("station_poll", StationUnavailableError)  # a row of its own, below
 ]
 
 
@@ -156,3 +164,22 @@ def test_the_answer_is_what_the_broker_needs(function: str, kind: type[Exception
             assert (len(broker.replies), counted.retried, counted.dead) == (3, 2, 1), "used up in the end"
     assert b"\n" not in body.strip() or status == 500
     assert "Traceback" not in body.decode()
+
+
+class Away:
+    """A station that is away."""
+
+    name = "SGS_"
+
+    def sessions(self) -> Iterator[tuple[str, str, str]]:
+        raise made(StationUnavailableError)
+
+
+def test_a_station_that_is_away_is_no_reason_to_send_the_tick_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next tick asks it: five retries within two seconds find it away five times more."""
+    services = Services(Settings())
+    vars(services).update(store=MemoryStore(services.clock), stations={"SGS_": Away()})
+    monkeypatch.setattr(bootstrap, "services", lambda: services)
+    broker = Broker(served("station_poll", monkeypatch))
+    counted = broker.deliver(EVENT)
+    assert ([reply.status for reply in broker.replies], counted.delivered, broker.dead) == ([204], 1, [])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 from functions.station_poll.step import StationPoll
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
-from shared.errors import StationUnavailableError
+from shared.errors import ConfigurationError, StationUnavailableError, StoreUnavailableError
 from shared.ledger import keys
 from shared.ledger.records import OpenMarker, Refusal, Seen, Timer
 from shared.ports import ObjectInfo, StationFile
@@ -41,6 +42,23 @@ class Down(StandInStation):
         raise StationUnavailableError("station MPS_ is down")
 
 
+class HalfDown(StandInStation):
+    """Lists one session's files, the latest's."""
+
+    def files(self, tree: Literal["NOMINAL", "RETRANSFER"], satellite: str, folder: str) -> Iterator[StationFile]:
+        if SESSION not in folder:
+            raise StationUnavailableError(f"station SGS_, {folder}: 500")
+        yield from super().files(tree, satellite, folder)
+
+
+class BreaksOff(StandInStation):
+    """Its listing of sessions breaks off at the end."""
+
+    def sessions(self) -> Iterator[tuple[Literal["NOMINAL", "RETRANSFER"], str, str]]:
+        yield from super().sessions()
+        raise StationUnavailableError("station SGS_: 500")
+
+
 class Hung(StandInStation):
     """Does not answer before ``answers`` is set."""
 
@@ -65,6 +83,10 @@ class Hostile(StandInStation):
         yield from super().files(tree, satellite, folder)
         for name in self.names:
             yield StationFile(f"{tree}/{name}", name, tree, satellite, folder, 1, START)
+
+
+def _raise(error: Exception) -> Iterator[StationFile]:
+    raise error
 
 
 @pytest.fixture
@@ -180,15 +202,64 @@ def test_a_closed_session_is_not_listed_again(services: Services) -> None:
     assert calls == []
 
 
-def test_one_station_that_is_down_does_not_stop_the_others(services: Services) -> None:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    caplog.clear()
+    return found
+
+
+def test_a_station_that_is_away_costs_one_line_in_the_log_and_nothing_else(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
     vars(services)["stations"] = {"MPS_": Down("MPS_"), "SGS_": station(services)}
     station(services).put(FILE, b"x", START)
-    with pytest.raises(StationUnavailableError, match="MPS_"):
+    poll = StationPoll(services)
+    assert poll.run() == 1
+    assert services.ledger.exists(keys.seen(SESSION, FILE))
+    (told,) = warnings(caplog)
+    assert "MPS_" in told
+    assert poll.run() == 0
+    assert len(warnings(caplog)) == 1
+
+
+def test_sessions_that_a_station_cannot_list_do_not_stop_its_others(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    vars(services)["stations"] = {"SGS_": HalfDown()}
+    for session in (SESSION, f"S2A_{int(SESSION[4:]) - 1}", f"S2A_{int(SESSION[4:]) - 2}"):
+        station(services).put(FILE.replace(SESSION, session), b"x", START, session=session)
+    assert StationPoll(services).run() == 1
+    assert services.ledger.exists(keys.seen(SESSION, FILE))
+    (told,) = warnings(caplog)
+    assert "SGS_" in told
+    assert "and 1 more" in told
+
+
+def test_what_was_listed_before_a_listing_broke_off_is_polled(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    vars(services)["stations"] = {"SGS_": BreaksOff()}
+    station(services).put(FILE, b"x", START)
+    assert StationPoll(services).run() == 1
+    assert len(warnings(caplog)) == 1
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError, ConfigurationError])
+def test_other_troubles_are_raised_at_the_end(services: Services, error: type[Exception]) -> None:
+    """A store that is down may be up again soon; wrong credentials stay wrong until someone is told."""
+    wrong = StandInStation("MPS_")
+    wrong.files = lambda *_: _raise(error("said why"))  # type: ignore[method-assign]
+    wrong.put(FILE.replace("00123", "00124"), b"x", START, session=SESSION.replace("00123", "00124"))
+    vars(services)["stations"] = {"AWAY": Down("AWAY"), "MPS_": wrong, "SGS_": station(services)}
+    station(services).put(FILE, b"x", START)
+    with pytest.raises(error, match="said why"):
         StationPoll(services).run()
     assert services.ledger.exists(keys.seen(SESSION, FILE))
 
 
-def test_a_station_that_hangs_does_not_keep_the_others_waiting(services: Services) -> None:
+def test_a_station_that_hangs_does_not_keep_the_others_waiting(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
     hung = Hung("MPS_")
     other = f"S2B_{SESSION[4:]}"
     hung.put(FILE.replace(SESSION, other), b"x", START, session=other)
@@ -197,9 +268,10 @@ def test_a_station_that_hangs_does_not_keep_the_others_waiting(services: Service
     poll = StationPoll(services, patience_s=0.05)
     for size in (1, 2):
         station(services).put(FILE, b"x" * size, START)
-        with pytest.raises(StationUnavailableError, match="MPS_"):
-            poll.run()
+        assert poll.run() == 1
         assert services.ledger.read(keys.seen(SESSION, FILE), Seen).size == size
+        (told,) = warnings(caplog)
+        assert "MPS_" in told
     assert hung.calls == 1, "it is not asked anew before it answers"
     hung.answers.set()
     for thread in threading.enumerate():
