@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from shared.adapters.auxip import AuxipSource
     from shared.ledger.ledger import Ledger
     from shared.ports import Clock, EventSink, JobLauncher, ObjectStore, Station
     from shared.workflow.graph import Workflow
@@ -74,6 +75,22 @@ class Services:
         from shared.adapters.webdav import WebDavStation
 
         return {station.name: WebDavStation(station) for station in self.settings.stations}
+
+    @cached_property
+    def auxip(self) -> dict[str, AuxipSource]:
+        from shared.adapters.auxip import AuxipSource
+        from shared.adapters.odata import ODataService
+
+        return {
+            each.name: AuxipSource(
+                each.name,
+                each.url,
+                ODataService(f"AUXIP {each.name}", each.auth, timeout_s=each.timeout_s, ca_file=each.ca_file),
+                page=each.page,
+                name_prefix=each.name_prefix,
+            )
+            for each in self.settings.auxip
+        }
 
     @cached_property
     def sink(self) -> EventSink:

@@ -9,13 +9,76 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from shared.errors import ConfigurationError
+
+
+class AuthSettings(BaseModel):
+    """Credentials of an OData service."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Annotated[Literal["none", "basic", "oauth2"], Field(description="How requests are authorised")] = "none"
+    user: Annotated[str, Field(description="Basic, and OAuth2 by password")] = ""
+    password: Annotated[SecretStr, Field(description="Basic, and OAuth2 by password")] = SecretStr("")
+    grant: Annotated[Literal["password", "client_credentials"], Field(description="OAuth2: how a token is got")] = (
+        "password"
+    )
+    token_url: Annotated[str, Field(pattern=r"^(https?://.*)?$", description="OAuth2: where tokens are got")] = ""
+    client_id: Annotated[str, Field(description="OAuth2")] = ""
+    client_secret: Annotated[SecretStr, Field(description="OAuth2; empty for a public client")] = SecretStr("")
+    scope: Annotated[str, Field(description="OAuth2; empty for none")] = ""
+    redirect_hosts: Annotated[
+        tuple[str, ...], Field(description="Other hosts that get the credentials when a request is redirected to them")
+    ] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {
+            "none": {},
+            "basic": {"user": self.user},
+            "oauth2": {"token_url": self.token_url, "client_id": self.client_id}
+            | ({"user": self.user} if self.grant == "password" else {}),
+        }[self.kind]
+        for name, value in needed.items():
+            if not value:
+                raise ValueError(f"{name}: expected a value, as kind is {self.kind}")
+        return self
+
+
+class AuxipSettings(BaseModel):
+    """One delivery point of auxiliary data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Its name here, e.g. adgs")]
+    url: Annotated[str, Field(pattern=r"^https?://", description="Root of the OData service: what Products follows")]
+    auth: Annotated[AuthSettings, Field(description="Its credentials")] = AuthSettings()
+    ca_file: Annotated[
+        Path | None, Field(description="PEM bundle of the authority that signed the service's certificate")
+    ] = None
+    timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for a connection or for the next bytes")] = (
+        20.0
+    )
+    page: Annotated[int, Field(ge=1, le=5000, description="Products asked for at a time ($top)")] = 500
+    name_prefix: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_]{0,32}$", description="Begin of the names asked for; empty: all are listed")
+    ] = "S2"
+    classes: Annotated[tuple[Literal["OPER", "TEST"], ...], Field(description="File classes taken")] = ("OPER",)
+    excluded: Annotated[tuple[str, ...], Field(description="Types that are not taken, e.g. to keep a baseline")] = ()
+    overlap_s: Annotated[
+        float, Field(ge=0, description="Each listing begins this long before the newest publication date seen")
+    ] = 3600.0
+    lookback_s: Annotated[
+        float, Field(ge=0, description="And this long before it every lookback_every_s: for what becomes visible late")
+    ] = 172800.0
+    lookback_every_s: Annotated[float, Field(gt=0, description="Seconds between the long listings")] = 3600.0
+    first_days: Annotated[float, Field(ge=0, description="The first listing begins so many days ago")] = 30.0
 
 
 class StationSettings(BaseModel):
@@ -63,6 +126,19 @@ class Settings(BaseSettings):
     stations: Annotated[
         tuple[StationSettings, ...], BeforeValidator(_from_json), Field(description="Pick-up points, as a JSON list")
     ] = ()
+    auxip: Annotated[
+        tuple[AuxipSettings, ...],
+        BeforeValidator(_from_json),
+        Field(description="Delivery points of auxiliary data, as a JSON list"),
+    ] = ()
+    aux_largest_mb: Annotated[int, Field(ge=1, description="An auxiliary file may be so large as delivered, MiB")] = (
+        4096
+    )
+    aux_unpacked_mb: Annotated[int, Field(ge=1, description="And so large unpacked, MiB")] = 8192
+    aux_most_files: Annotated[int, Field(ge=1, description="And hold so many files")] = 1000
+    aux_budget_s: Annotated[
+        float, Field(gt=0, description="A poll takes in no further auxiliary file after this long")
+    ] = 45.0
     transfer_part_mb: Annotated[int, Field(ge=5, le=512, description="Size of one part of a transfer, MiB")] = 8
     transfer_budget_s: Annotated[
         float, Field(gt=0, description="A transfer request stops after this long and is resumed by the next")
@@ -119,6 +195,9 @@ class Settings(BaseSettings):
     job_wait_s: Annotated[
         int, Field(ge=60, description="A Job may wait this long for a place, beyond the time that it runs")
     ] = 21600
+    job_memory_limit_mb: Annotated[
+        int, Field(ge=512, description="What a Job's memory may grow to after running out of it, MiB: a node's, less some")
+    ] = 65536
     job_ttl_s: Annotated[int, Field(ge=300, description="A finished Job is kept this long")] = 3600
     job_queue: Annotated[
         str,
