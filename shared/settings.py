@@ -32,7 +32,16 @@ class AuthSettings(BaseModel):
     token_url: Annotated[str, Field(pattern=r"^(https?://.*)?$", description="OAuth2: where tokens are got")] = ""
     client_id: Annotated[str, Field(description="OAuth2")] = ""
     client_secret: Annotated[SecretStr, Field(description="OAuth2; empty for a public client")] = SecretStr("")
+    client_auth: Annotated[
+        Literal["body", "basic"], Field(description="OAuth2: how the client's id and secret go to token_url")
+    ] = "body"
     scope: Annotated[str, Field(description="OAuth2; empty for none")] = ""
+    token_header: Annotated[
+        Literal["Authorization", "OAUTH2-ACCESS-TOKEN"], Field(description="OAuth2: the header that carries the token")
+    ] = "Authorization"
+    redirect_credentials: Annotated[
+        bool, Field(description="A redirect on the same origin (scheme, host, port) keeps the credentials")
+    ] = True
     redirect_hosts: Annotated[
         tuple[str, ...], Field(description="Other hosts that get the credentials when a request is redirected to them")
     ] = ()
@@ -196,7 +205,8 @@ class Settings(BaseSettings):
         int, Field(ge=60, description="A Job may wait this long for a place, beyond the time that it runs")
     ] = 21600
     job_memory_limit_mb: Annotated[
-        int, Field(ge=512, description="What a Job's memory may grow to after running out of it, MiB: a node's, less some")
+        int,
+        Field(ge=512, description="What a Job's memory may grow to after running out of it, MiB: a node's, less some"),
     ] = 65536
     job_ttl_s: Annotated[int, Field(ge=300, description="A finished Job is kept this long")] = 3600
     job_queue: Annotated[

@@ -66,6 +66,7 @@ def _held(work: WorkRecords, services: Services) -> bool:
 
 def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services: Services) -> JobSpec:
     processor = services.workflow.processors[order.step]
+    most = max(processor.memory_mb, services.settings.job_memory_limit_mb)
     escalations = sum(ended.reason.partition(":")[0] == OUT_OF_MEMORY for ended in attempts.ended.values())
     return JobSpec(
         name=place.job_name(number),
@@ -75,7 +76,7 @@ def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services
         step=place.step,
         unit=place.unit,
         cpus=processor.cpus,
-        memory_mb=processor.memory_mb * 2**escalations,
+        memory_mb=min(processor.memory_mb * 2**escalations, most),
         time_limit_s=processor.time_limit_s + STAGING_S,
         deadline=order.deadline,
         priority=order.priority,

@@ -15,7 +15,7 @@ from typing import Final
 from functions.sweep.lost import Story, answered_files, lost_files, lost_work, tell
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
-from shared.errors import ObjectAbsentError, PermanentError
+from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receipt, Reopened, Seen, Timer
@@ -26,6 +26,8 @@ from shared.workflow.plan import Ready, Source, next_work
 from shared.workflow.sources import read_source
 
 _log: Final = logging.getLogger(__name__)
+# So many events in a row that the broker could not take: it is not the events' fault.
+_BROKER_IS_DOWN: Final = 10
 # The timer of a reopening that was never written (an operator's command that was cut off) is kept this long.
 _FORGET: Final = timedelta(hours=1)
 
@@ -37,14 +39,17 @@ class Sweep:
         self._services = services
         # Of each open session, the records (by key and etags) from which all has followed.
         self._done: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self._in_a_row = 0
 
     def run(self) -> int:
         """One sweep over all open sessions and due timers; returns how many events were sent again.
 
-        What is wrong with one session for good (a record that cannot be read, an event that the broker refuses) does
-        not keep the others from being swept: it is raised at the end.
+        What is wrong with one session (a record that cannot be read, an event that the broker refuses or cannot
+        deliver) does not keep the others from being swept: it is raised at the end. A broker that takes nothing ends
+        the sweep.
         """
-        failures: list[PermanentError] = []
+        failures: list[PermanentError | RetryableError] = []
+        self._in_a_row = 0
         sent = self._send(self._timers(), failures)
         sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
         for closed in set(self._done).difference(sessions):
@@ -55,18 +60,30 @@ class Sweep:
             raise failures[0]
         return sent
 
-    def _send(self, events: Iterable[Event], failures: list[PermanentError]) -> int:
+    def _send(self, events: Iterable[Event], failures: list[PermanentError | RetryableError]) -> int:
         sent = 0
         try:
             for event in events:
-                self._services.sink.send(event)
-                sent += 1
+                sent += self._hand_over(event, failures)
         except ObjectAbsentError as error:
             _log.info("sweep: closed while it was looked at: %s", error)
         except PermanentError as error:
             _log.error("sweep: %s", error)
             failures.append(error)
         return sent
+
+    def _hand_over(self, event: Event, failures: list[PermanentError | RetryableError]) -> bool:
+        try:
+            self._services.sink.send(event)
+        except RetryableError as error:
+            _log.warning("sweep: %s %s: %s", event.type, event.subject, error)
+            failures.append(error)
+            self._in_a_row += 1
+            if self._in_a_row >= _BROKER_IS_DOWN:
+                raise
+            return False
+        self._in_a_row = 0
+        return True
 
     def _timers(self) -> Iterator[Event]:
         for key, timer in self._services.ledger.due_timers(self._services.clock.now()):

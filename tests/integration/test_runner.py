@@ -94,6 +94,20 @@ def _spans(lines: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_an_order_for_another_version_of_the_processor_ends_with_that_reason(bench: Bench) -> None:
+    document = yaml.safe_load(Path(bench.services.settings.processor_set).read_text())
+    document["processors"]["l0u"]["version"] = "9.9.9"
+    path = bench.folder / "newer.yaml"
+    path.write_text(yaml.safe_dump(document))
+    done = bench.run(S2PS_PROCESSOR_SET=str(path))
+    assert done.returncode == 0, done.stderr
+    ended = bench.ended()
+    assert ended is not None
+    assert ended.status == "failed"
+    assert "expected processor S2PS-L0U 0.1.0 for step l0u, found ('S2PS-L0U', '9.9.9')" in ended.reason
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
 def test_what_one_step_made_the_next_one_reads(bench: Bench) -> None:
     assert bench.run().returncode == 0
     assert bench.outcome is not None

@@ -23,14 +23,14 @@ from typing import Final, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from functions.ipf.runner.execute import execute
-from functions.ipf.runner.job import Execution, Job, Scratch, Staged
+from functions.ipf.runner.job import Execution, Job, Scratch, Staged, work_place
 from functions.ipf.runner.patience import patiently
 from functions.ipf.runner.plain import read_note, tail
 from functions.ipf.runner.pod import UMASK, lay, lay_skip
 from functions.ipf.runner.stage_in import stage_in
-from functions.ipf.runner.stage_out import give_up, stage_out
+from functions.ipf.runner.stage_out import end_attempt, give_up, stage_out
 from shared.bootstrap import Services, services
-from shared.errors import BadInputError, IntegrityError, S2psError
+from shared.errors import BadInputError, ConfigurationError, IntegrityError, S2psError
 from shared.telemetry import configure, configure_logging, emit_span, span
 
 STAGES: Final = ("stage-in", "execute", "stage-out")
@@ -79,7 +79,15 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
         lay(Scratch(folder.absolute()))
     # What an IPF computed waits for the store from the first call on; before a run there is nothing to lose.
     wait = _at_once if stage == "run" else patiently
-    job = wait(partial(Job.open, services, work, attempt, folder))
+    try:
+        job = wait(partial(Job.open, services, work, attempt, folder))
+    except ConfigurationError as error:
+        # The set of processors was changed since the order: no further attempt would fare better, an operator must act.
+        _log.error("%s: attempt %d: %s", work, attempt, error)
+        end_attempt(services, work_place(work), attempt, "failed", f"ConfigurationError: {error}")
+        if stage == "stage-in":
+            lay_skip(Scratch(folder.absolute()))
+        return 0
     if wait(lambda: job.over):
         if stage == "stage-in":
             lay_skip(job.scratch)

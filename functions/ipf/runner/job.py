@@ -89,6 +89,14 @@ class Execution(BaseModel):
     peak_rss_mb: float
 
 
+def work_place(work: str) -> WorkKey:
+    """The work item of a ledger prefix; BadInputError where it is none."""
+    found = parse_work(f"{work.rstrip('/')}/order.json")
+    if found is None:
+        raise BadInputError("--work", "sessions/<session>/work/<step>/<unit>/<digest>/", work)
+    return found[0]
+
+
 @dataclass(frozen=True)
 class Job:
     """What the runner works on."""
@@ -103,10 +111,7 @@ class Job:
     @classmethod
     def open(cls, services: Services, work: str, number: int, scratch: Path) -> Self:
         """Read the order at ledger prefix ``work``. ConfigurationError where its processor is not of this set."""
-        found = parse_work(f"{work.rstrip('/')}/order.json")
-        if found is None:
-            raise BadInputError("--work", "sessions/<session>/work/<step>/<unit>/<digest>/", work)
-        place = found[0]
+        place = work_place(work)
         order = services.ledger.read(place.order, Order)
         processor = services.workflow.processors.get(order.step)
         if processor is None or (processor.name, processor.version) != (order.processor, order.version):

@@ -19,8 +19,10 @@ from functions.ipf.runner.harvest import Found, Harvested, harvest
 from functions.ipf.runner.job import Execution, Job, Staged
 from functions.ipf.runner.plain import open_plain, tail
 from functions.ipf.runner.verdict import Verdict, judge
+from shared.bootstrap import Services
 from shared.errors import BadInputError, IntegrityError, S2psError
-from shared.ledger.attempts import conclude
+from shared.ledger.attempts import conclude, read_work
+from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
 from shared.telemetry import current_traceparent
 from shared.workflow.plan import tree_digest
@@ -89,18 +91,31 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
 
 def give_up(job: Job, status: StatusClass, reason: str, exit_code: int | None = None) -> None:
     """Write the end of an attempt that leaves the work to the next one."""
-    now = job.now()
-    delay = timedelta(seconds=job.services.settings.retry_delay_s * 2 ** (job.number - 1))
+    end_attempt(job.services, job.place, job.number, status, reason, exit_code, job.order.traceparent)
+
+
+def end_attempt(
+    services: Services,
+    place: WorkKey,
+    number: int,
+    status: StatusClass,
+    reason: str,
+    exit_code: int | None = None,
+    traceparent: str = "",
+) -> None:
+    """Write the end of an attempt that has no outcome; ``failed`` ends the work, other classes leave it to the next."""
+    now, tried = services.clock.now(), number - read_work(services.ledger, place).granted
+    delay = timedelta(seconds=services.settings.retry_delay_s * 2 ** max(0, tried - 1))
     ended = AttemptEnded(
         created=now,
-        traceparent=current_traceparent() or job.order.traceparent,
-        number=job.number,
+        traceparent=current_traceparent() or traceparent,
+        number=number,
         status=status,
         exit_code=exit_code,
         reason=reason[:1000],
-        retry_at=now + delay,
+        retry_at=None if status == "failed" else now + delay,
     )
-    job.services.ledger.create(job.place.ended(job.number), ended)
+    services.ledger.create(place.ended(number), ended)
 
 
 def _upload_all(job: Job, found: Harvested, prefix: str) -> tuple[Artifact, ...]:

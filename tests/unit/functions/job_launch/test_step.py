@@ -29,9 +29,9 @@ class Launcher:
 
 
 @pytest.fixture
-def services() -> Services:
+def services(request: pytest.FixtureRequest) -> Services:
     clock = VirtualClock()
-    made = Services(Settings(), clock)
+    made = Services(Settings(**getattr(request, "param", {})), clock)
     vars(made).update(store=MemoryStore(clock), launcher=Launcher())
     order = Order(
         created=START,
@@ -77,6 +77,18 @@ def test_after_an_attempt_without_memory_the_next_gets_twice_as_much(services: S
     assert first is not None
     assert second is not None
     assert (second.attempt, second.memory_mb) == (2, 2 * first.memory_mb)
+
+
+@pytest.mark.parametrize("services", [{"job_memory_limit_mb": 5000}, {"job_memory_limit_mb": 600}], indirect=True)
+def test_memory_grows_to_its_limit_and_never_below_what_the_step_asks_for(services: Services) -> None:
+    first = launch(EVENT, services)
+    ended = AttemptEnded(created=START, number=1, status="infrastructure", reason="OOMKilled", retry_at=START)
+    services.ledger.create(PLACE.ended(1), ended)
+    second = launch(EVENT, services)
+    assert first is not None
+    assert second is not None
+    assert first.memory_mb == 4096
+    assert second.memory_mb == max(4096, services.settings.job_memory_limit_mb)
 
 
 def test_an_attempt_under_way_is_launched_under_its_own_name(services: Services) -> None:

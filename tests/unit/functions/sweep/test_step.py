@@ -9,7 +9,7 @@ from functions.sweep.step import Sweep
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import Event
-from shared.errors import BadInputError, PermanentError, StoreUnavailableError
+from shared.errors import BadInputError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.records import Account, OpenMarker, Receipt, Reopened, Seen, timer_due
 from shared.ledger.standing import REOPENED
@@ -39,8 +39,10 @@ class Sink:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.refused: dict[str, Exception] = {}
+        self.asked = 0
 
     def send(self, event: Event) -> None:
+        self.asked += 1
         for part, error in self.refused.items():
             if part in event.subject:
                 raise error
@@ -137,6 +139,18 @@ def test_one_session_that_is_broken_does_not_keep_the_others_from_being_swept(
     assert sink.subjects == [keys.seen(OTHER, FILE.replace(SESSION, OTHER))]
 
 
+def test_an_event_that_cannot_be_delivered_does_not_keep_the_others_from_being_swept(
+    services: Services, sink: Sink
+) -> None:
+    see(services)
+    see(services, OTHER)
+    sink.refused[SESSION] = RetryableError("its subscriber answered 500, as did the dead letters'")
+    later(services)
+    with pytest.raises(RetryableError):
+        Sweep(services).run()
+    assert sink.subjects == [keys.seen(OTHER, FILE.replace(SESSION, OTHER))]
+
+
 def test_a_timer_that_cannot_be_read_does_not_stop_the_sweep(services: Services, sink: Sink) -> None:
     see(services)
     services.store.put(services.settings.bucket_ledger, keys.timer(START, "retry", "x"), b"{}")
@@ -147,12 +161,13 @@ def test_a_timer_that_cannot_be_read_does_not_stop_the_sweep(services: Services,
 
 
 def test_a_broker_that_is_down_is_not_asked_for_each_session(services: Services, sink: Sink) -> None:
-    see(services)
-    see(services, OTHER)
-    sink.refused = {"": StoreUnavailableError("down")}
+    for number in range(20):
+        see(services, f"S2A_2026112210000000{number:04d}")
+    sink.refused = {"": RetryableError("down")}
     later(services)
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(RetryableError):
         Sweep(services).run()
+    assert sink.asked == 10
 
 
 def test_only_due_timers_are_sent(services: Services, sink: Sink) -> None:
