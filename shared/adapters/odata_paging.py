@@ -70,11 +70,19 @@ def _page(document: Any, here: str) -> tuple[list[Item], str | None]:
         return found, None
     if not isinstance(link, str):
         raise BadInputError(f"answer of {here}, @odata.nextLink", "a URL", link)
-    absolute = urljoin(here, link)
+    absolute = joined(here, link)
     if origin(absolute) != origin(here):
         # It would be asked with our credentials.
         raise BadInputError(f"answer of {here}, @odata.nextLink", "a link to the same host", link)
     return found, absolute
+
+
+def joined(here: str, link: str) -> str:
+    """Where ``link``, found in an answer of ``here``, leads to. BadInputError where it is no URL."""
+    try:
+        return urljoin(here, link)
+    except ValueError as error:
+        raise BadInputError("link in an answer", "a URL", str(error)) from None
 
 
 def origin(url: str) -> tuple[str, str]:
