@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from shared.settings import Settings, load_settings
+from shared.settings import Settings, StationSettings, load_settings
 
 if TYPE_CHECKING:
     from shared.adapters.auxip import AuxipSource
@@ -72,9 +72,7 @@ class Services:
 
     @cached_property
     def stations(self) -> dict[str, Station]:
-        from shared.adapters.webdav import WebDavStation
-
-        return {station.name: WebDavStation(station) for station in self.settings.stations}
+        return {station.name: _station(station) for station in self.settings.stations}
 
     @cached_property
     def auxip(self) -> dict[str, AuxipSource]:
@@ -97,6 +95,19 @@ class Services:
         from shared.adapters.http_sink import HttpSink
 
         return HttpSink.from_environment()
+
+
+def _station(settings: StationSettings) -> Station:
+    """A pick-up point by its protocol; another protocol's adapter is added here."""
+    match settings.protocol:
+        case "xbip":
+            from shared.adapters.webdav import WebDavStation
+
+            return WebDavStation(settings)
+        case "cadip":
+            from shared.adapters.cadip import CadipStation
+
+            return CadipStation(settings)
 
 
 @cache

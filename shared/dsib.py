@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import defusedxml
 import defusedxml.ElementTree as SafeET
@@ -29,6 +29,24 @@ class Dsib:
     time_stop: datetime
     data_size: int
     names: tuple[str, ...]
+
+
+def make_dsib(block: Dsib, remark: str) -> bytes:
+    """The document of ``block``, with ``remark`` (who made it, and from what) as a comment before its root.
+
+    Blocks of the same session, names and size give documents of the same length, whatever their times.
+    """
+    root = ET.Element("DCSU_Session_Information_Block")
+    times = [when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for when in (block.time_start, block.time_stop)]
+    elements = ("session_id", "time_start", "time_stop", "time_created", "time_finished", "data_size")
+    for tag, text in zip(elements, (block.session, *times, *times, str(block.data_size)), strict=True):
+        ET.SubElement(root, tag).text = text
+    listed = ET.SubElement(root, "dsdb_list")
+    for name in block.names:
+        ET.SubElement(listed, "dsdb_name").text = name
+    ET.indent(root)
+    comment = remark.replace("--", "- -")
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + f"<!-- {comment} -->\n".encode() + ET.tostring(root) + b"\n"
 
 
 def parse_dsib(document: bytes, file: SessionFile) -> Dsib:

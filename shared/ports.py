@@ -173,7 +173,11 @@ class Station(Protocol):
         ...
 
     def sessions(self) -> Iterator[tuple[Literal["NOMINAL", "RETRANSFER"], str, str]]:
-        """(tree, satellite, session folder) of each session folder now at the station."""
+        """(tree, satellite, session folder) of each session folder now at the station.
+
+        Where a part cannot be listed, its error comes after what can. A station without folders gives the session's id
+        for one, and one place for each session: its files say themselves whether they are retransfers.
+        """
         ...
 
     def files(self, tree: Literal["NOMINAL", "RETRANSFER"], satellite: str, folder: str) -> Iterator[StationFile]:

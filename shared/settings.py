@@ -38,7 +38,7 @@ class AuthSettings(BaseModel):
     scope: Annotated[str, Field(description="OAuth2; empty for none")] = ""
     token_header: Annotated[
         Literal["Authorization", "OAUTH2-ACCESS-TOKEN"], Field(description="OAuth2: the header that carries the token")
-    ] = "Authorization"
+    ] = "Authorization"  # noqa: S105 - the name of a header
     redirect_credentials: Annotated[
         bool, Field(description="A redirect on the same origin (scheme, host, port) keeps the credentials")
     ] = True
@@ -96,11 +96,35 @@ class StationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Z0-9_]{3,4}$", description="Station id, e.g. SGS_")]
-    url: Annotated[str, Field(pattern=r"^https?://", description="Base of the NOMINAL and RETRANSFER trees")]
-    protocol: Annotated[Literal["xbip"], Field(description="XBIP: WebDAV")] = "xbip"
+    url: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://",
+            description="XBIP: base of the NOMINAL and RETRANSFER trees; CADIP: root of the OData service",
+        ),
+    ]
+    protocol: Annotated[Literal["xbip", "cadip"], Field(description="XBIP: WebDAV; CADIP: OData")] = "xbip"
     user: Annotated[str, Field(description="Basic authentication; empty for none")] = ""
     password: Annotated[SecretStr, Field(description="Basic authentication")] = SecretStr("")
-    preemptive: Annotated[bool, Field(description="Send credentials before they are asked for")] = True
+    preemptive: Annotated[bool, Field(description="XBIP: send credentials before they are asked for")] = True
+    auth: Annotated[
+        AuthSettings | None,
+        Field(description="CADIP: credentials other than user and password by basic authentication"),
+    ] = None
+    satellites: Annotated[
+        tuple[Literal["S2A", "S2B", "S2C", "S2D"], ...],
+        Field(min_length=1, description="CADIP: satellites whose sessions are asked for, by one request each"),
+    ] = ("S2A", "S2B", "S2C", "S2D")
+    page: Annotated[int, Field(ge=1, le=5000, description="CADIP: sessions or files asked for at a time ($top)")] = 500
+    overlap_s: Annotated[
+        float, Field(ge=0, description="CADIP: a listing begins this long before the newest publication date seen")
+    ] = 3600.0
+    relist_s: Annotated[
+        float, Field(ge=0, description="CADIP: and every so many seconds it is whole, whatever the dates say")
+    ] = 120.0
+    quality: Annotated[
+        bool, Field(description="CADIP: hold a channel against the station's own number of chunks and bytes")
+    ] = True
     ca_file: Annotated[
         Path | None, Field(description="PEM bundle of the authority that signed the station's certificate")
     ] = None
@@ -108,6 +132,36 @@ class StationSettings(BaseModel):
         20.0
     )
     parallel: Annotated[int, Field(ge=1, le=64, description="Transfers at a time from this station")] = 4
+
+    @model_validator(mode="after")
+    def _one_kind_of_credentials(self) -> Self:
+        if self.auth is not None and self.protocol != "cadip":
+            raise ValueError("auth: expected none, as the protocol is xbip: user and password are")
+        if self.auth is not None and self.user:
+            raise ValueError("auth: expected none beside user, or user within auth")
+        return self
+
+    @property
+    def access(self) -> AuthSettings:
+        """Credentials of an OData service."""
+        if self.auth is not None or not self.user:
+            return self.auth or AuthSettings()
+        return AuthSettings(kind="basic", user=self.user, password=self.password)
+
+
+def in_clear(value: Any) -> Any:
+    """Settings as JSON would hold them, secrets in clear: to be handed to a process of ours, never to be shown."""
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case BaseModel():
+            return {name: in_clear(getattr(value, name)) for name in type(value).model_fields}
+        case list() | tuple():
+            return [in_clear(each) for each in value]
+        case Path():
+            return str(value)
+        case _:
+            return value
 
 
 def _from_json(value: Any) -> Any:

@@ -123,8 +123,9 @@ def stations_json(stations: list[StationSettings]) -> str:
     """Stations as the setting ``S2PS_STATIONS`` takes them, passwords in clear."""
     import json
 
-    rows = [{**each.model_dump(mode="json"), "password": each.password.get_secret_value()} for each in stations]
-    return json.dumps(rows)
+    from shared.settings import in_clear
+
+    return json.dumps(in_clear(stations))
 
 
 def assigned(assignments: tuple[str, ...]) -> dict[str, str]:

@@ -91,6 +91,6 @@ def failed(what: str, error: Exception) -> StationUnavailableError | Configurati
 def refused(what: str, expected: str, status: int) -> StationUnavailableError | ConfigurationError:
     """The error of ours for an answer of another status than ``expected``."""
     told = f"{what}: expected {expected}, found {status}"
-    if status >= 500 or status in {408, 423, 425, 429}:
+    if status >= 500 or status in {202, 408, 423, 425, 429}:
         return StationUnavailableError(told)
     return ConfigurationError(told)

@@ -1,49 +1,39 @@
 """HTTP of an OData service: JSON documents and bytes, with its credentials, and with redirects followed by rule.
 
-A redirect on the same host keeps the credentials; one to another host (a store's pre-signed address) gets none, unless
-that host is named in the settings. Bytes are read from an offset with ``Range``. 401 makes one new token be fetched.
+A redirect keeps all headers of the request. The credentials are kept on the same origin (scheme, host, port), and go to
+no other (a store's pre-signed address), unless its host is named in the settings; where the settings say so, they are
+dropped on the same origin too. Bytes are read from an offset with ``Range``. 401 makes one new token be fetched.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
-from urllib3.util import Retry, Timeout
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout
 
+from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, range_headers, refused
 from shared.adapters.odata_auth import Credentials
 from shared.adapters.odata_paging import origin
 from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
 from shared.settings import AuthSettings
 
 MAX_ANSWER: Final = 64 << 20
-_CHUNK: Final = 1 << 20
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)", re.ASCII)
-_RETRY: Final = Retry(
-    total=2,
-    connect=2,
-    read=1,
-    status=2,
-    redirect=False,
-    backoff_factor=0.2,
-    status_forcelist=(502, 503, 504),
-    allowed_methods=("GET",),
-    raise_on_status=False,
-    respect_retry_after_header=False,
-)
+# What services answer to a filter, an order or a page size that they do not know.
+_REJECTED: Final = frozenset({400, 405, 422, 501})
 
 
 class RejectedQueryError(BadInputError):
-    """The service answered 400 or 501: it does not understand the query."""
+    """The service answered 400, 405, 422 or 501: it does not understand the query."""
 
 
 class ODataService:
@@ -53,14 +43,13 @@ class ODataService:
         self, what: str, auth: AuthSettings, *, timeout_s: float = 20.0, ca_file: Path | None = None, parallel: int = 4
     ) -> None:
         self.what = what
-        self._forward = frozenset(auth.redirect_hosts)
+        self._forward, self._keep = frozenset(auth.redirect_hosts), auth.redirect_credentials
         self._pool = urllib3.PoolManager(
             maxsize=parallel,
             block=True,
-            retries=_RETRY,
+            retries=RETRY,
             timeout=Timeout(connect=timeout_s, read=timeout_s),
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=None if ca_file is None else str(ca_file),
+            ssl_context=_trust(what, ca_file),
         )
         self._credentials = Credentials(what, auth, self._pool)
 
@@ -70,7 +59,7 @@ class ODataService:
         RejectedQueryError where the service does not understand the query, ObjectAbsentError where there is nothing.
         """
         response = self._get(url, {"Accept": "application/json"})
-        with _finishing(response):
+        with finishing(response):
             if response.status != 200:
                 raise self._refused(response, url, "200")
             try:
@@ -90,54 +79,40 @@ class ODataService:
 
         ObjectAbsentError where there is nothing at ``url``.
         """
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-        response = self._get(url, headers)
-        with _finishing(response):
-            skip = self._bytes_to_skip(response, url, start)
-            if skip is None:
-                return
-            try:
-                while chunk := response.read(_CHUNK, decode_content=False):
-                    if len(chunk) > skip:
-                        yield chunk[skip:]
-                    skip = max(0, skip - len(chunk))
-            except HTTPError as error:
-                raise self._unavailable(url, error) from error
-            response.release_conn()
-
-    def _bytes_to_skip(self, response: urllib3.BaseHTTPResponse, url: str, start: int) -> int | None:
-        """Bytes before ``start`` in this answer; None where there is nothing from ``start`` on."""
-        if response.status == 416 and start:
-            return None
-        if response.status == 200:
-            return start
-        if response.status != 206 or not start:
-            raise self._refused(response, url, "200, or 206 for a range")
-        shown = response.headers.get("Content-Range", "")
-        found = _CONTENT_RANGE.fullmatch(shown)
-        if found is None or int(found[1]) != start:
-            raise BadInputError(f"{self.what}, {_place(url)}, Content-Range", f"bytes {start}-", shown)
-        return 0
+        yield from body_from(self._get(url, range_headers(start)), f"{self.what}, {_place(url)}", start)
 
     def _get(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer at the end of the redirects; a 401 to our own credentials makes them be renewed, once."""
-        response = self._followed(url, headers)
-        if response.status == 401 and self._credentials.renew():
-            _dropped(response)
-            response = self._followed(url, headers)
-        return response
+        answer = self._followed(url, headers)
+        if answer.response.status == 401 and self._credentials.renew(answer.credentials):
+            _dropped(answer.response)
+            answer = self._followed(url, headers)
+        if answer.response.status in {401, 403} and answer.redirected and self._credentials.any:
+            _dropped(answer.response)
+            how = "with the credentials" if answer.credentials else "without credentials"
+            raise ConfigurationError(
+                f"{self.what}, {_place(url)}: {answer.response.status} after a redirect to {answer.host}, which was "
+                f"asked {how}: see redirect_hosts and redirect_credentials"
+            )
+        return answer.response
 
-    def _followed(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+    def _followed(self, url: str, headers: dict[str, str]) -> _Answer:
         here = url
-        for _ in range(_MOST_REDIRECTS + 1):
-            ours = origin(here) == origin(url) or urlsplit(here).hostname in self._forward
-            response = self._send(here, headers | (self._credentials.headers() if ours else {}))
+        for count in range(_MOST_REDIRECTS + 1):
+            sent = self._credentials.headers() if self._trusted(here, url, redirected=count > 0) else {}
+            response = self._send(here, headers | sent)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
-                return response
+                return _Answer(response, sent, urlsplit(here).hostname or "", redirected=count > 0)
             _dropped(response)
             here = self._redirected(here, location)
         raise BadInputError(f"{self.what}, {_place(url)}", f"at most {_MOST_REDIRECTS} redirects")
+
+    def _trusted(self, here: str, url: str, *, redirected: bool) -> bool:
+        """Whether ``here`` gets the credentials of a request to ``url``."""
+        if redirected and urlsplit(here).hostname in self._forward:
+            return True
+        return origin(here) == origin(url) and (self._keep or not redirected)
 
     def _redirected(self, here: str, location: str) -> str:
         target = urljoin(here, location)
@@ -153,32 +128,43 @@ class ODataService:
             raise self._unavailable(url, error) from error
 
     def _unavailable(self, url: str, error: Exception) -> StationUnavailableError | ConfigurationError:
-        reason = error if isinstance(error, SSLError) else getattr(error, "reason", None)
-        if isinstance(reason, SSLError):
-            return ConfigurationError(f"{self.what}: its certificate was not accepted: {reason}")
-        return StationUnavailableError(f"{self.what}, {_place(url)}: {type(error).__name__}")
+        """What urllib3 says of a request that failed may hold the whole address: it is not told."""
+        told = failed(self.what, error)
+        return (
+            told
+            if isinstance(told, ConfigurationError)
+            else StationUnavailableError(f"{self.what}, {_place(url)}: {type(error).__name__}")
+        )
 
     def _refused(self, response: urllib3.BaseHTTPResponse, url: str, expected: str) -> Exception:
         _dropped(response)
         what = f"{self.what}, {_place(url)}"
         if response.status == 404:
             return ObjectAbsentError(f"{what}: nothing there")
-        if response.status in {400, 501}:
+        if response.status in _REJECTED:
             return RejectedQueryError(what, "that the service understands the query", response.status)
-        told = f"{what}: expected {expected}, found {response.status}"
-        if response.status >= 500 or response.status in {202, 408, 423, 425, 429}:
-            return StationUnavailableError(told)
-        return ConfigurationError(told)
+        return refused(what, expected, response.status)
 
 
-@contextmanager
-def _finishing(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
-    """Give the connection back to the pool whatever happens: its places are counted."""
-    try:
-        yield
-    finally:
-        response.close()
-        response.release_conn()
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The answer of ``host``, and the credentials that it was asked with."""
+
+    response: urllib3.BaseHTTPResponse
+    credentials: dict[str, str]
+    host: str
+    redirected: bool
+
+
+def _trust(what: str, ca_file: Path | None) -> ssl.SSLContext:
+    """Who may sign certificates: ``ca_file`` beside the system's own, for a redirect may lead to a public host."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(f"{what}, ca_file {ca_file}: {error}") from None
+    return context
 
 
 def _dropped(response: urllib3.BaseHTTPResponse) -> None:

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
@@ -42,20 +42,32 @@ class Credentials:
         if self._auth.kind == "none":
             return {}
         if self._auth.kind == "basic":
-            pair = f"{self._auth.user}:{self._auth.password.get_secret_value()}"
-            return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            return _basic(self._auth.user, self._auth.password.get_secret_value())
         with self._lock:
             if not self._token or self._clock() >= self._until:
                 self._fetch()
-            return {"Authorization": f"Bearer {self._token}"}
+            return self._carrying(self._token)
 
-    def renew(self) -> bool:
-        """The service refused what it was sent: whether it is worth trying again, with a new token."""
-        if self._auth.kind != "oauth2":
+    @property
+    def any(self) -> bool:
+        """Whether requests carry anything."""
+        return self._auth.kind != "none"
+
+    def renew(self, refused: dict[str, str]) -> bool:
+        """The service refused the headers ``refused``: whether it is worth trying again, with a new token.
+
+        Of several requests that were refused with one token, the first has it renewed.
+        """
+        if self._auth.kind != "oauth2" or not refused:
             return False
         with self._lock:
-            self._token = ""
+            if refused == self._carrying(self._token):
+                self._token = ""
         return True
+
+    def _carrying(self, token: str) -> dict[str, str]:
+        header = self._auth.token_header
+        return {header: f"Bearer {token}" if header == "Authorization" else token}
 
     def _fetch(self) -> None:
         now = self._clock()
@@ -77,18 +89,26 @@ class Credentials:
     def _asked(self, fields: dict[str, str]) -> dict[str, Any] | None:
         """The token service's answer; None where it refuses."""
         auth, url = self._auth, self._auth.token_url
-        form = {**fields, "client_id": auth.client_id, "client_secret": auth.client_secret.get_secret_value()}
-        form["scope"] = auth.scope
+        client = {"client_id": auth.client_id, "client_secret": auth.client_secret.get_secret_value()}
+        headers = {"Accept": "application/json"}
+        if auth.client_auth == "basic":
+            # RFC 6749, section 2.3.1: both are encoded as in a form first.
+            headers |= _basic(*(quote_plus(text) for text in client.values()))
+            client = {}
+        form = {**fields, **client, "scope": auth.scope}
         try:
             response = self._pool.request(
                 "POST",
                 url,
                 fields={key: value for key, value in form.items() if value},
                 encode_multipart=False,
-                headers={"Accept": "application/json"},
+                headers=headers,
                 redirect=False,
-                preload_content=True,
+                preload_content=False,
             )
+            body = response.read(_MOST)
+            response.close()
+            response.release_conn()
         except HTTPError as error:
             reason = error if isinstance(error, SSLError) else getattr(error, "reason", None)
             if isinstance(reason, SSLError):
@@ -102,7 +122,7 @@ class Credentials:
         if response.status != 200:
             kind = StationUnavailableError if response.status >= 500 or response.status == 429 else ConfigurationError
             raise kind(f"{self._what}: {_host(url)} answers {response.status} where a token was asked for")
-        return self._read(response.data[:_MOST], url)
+        return self._read(body, url)
 
     def _read(self, body: bytes, url: str) -> dict[str, Any]:
         try:
@@ -122,6 +142,10 @@ class Credentials:
         self._refresh = refresh if isinstance(refresh, str) else ""
         # Nothing said, and 0, mean: until it is refused.
         self._refresh_until = now + (_seconds(answer.get("refresh_expires_in")) or float("inf"))
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def _seconds(value: Any) -> float | None:

@@ -58,6 +58,22 @@ def items(
     raise BadInputError(f"list {url}", f"an end within {most_pages} pages")
 
 
+def without_paging(fetch: Fetch) -> Fetch:
+    """``fetch`` for a service that rejects ``$top`` and ``$skip``: it is asked without, and for each address once."""
+    asked: set[str] = set()
+
+    def whole(url: str) -> Any:
+        address, _, query = url.partition("?")
+        options = [each for each in query.split("&") if each and not each.startswith(("$top=", "$skip="))]
+        plain = "?".join([address, "&".join(options)] if options else [address])
+        if plain in asked:
+            return {"value": []}
+        asked.add(plain)
+        return fetch(plain)
+
+    return whole
+
+
 def _page(document: Any, here: str) -> tuple[list[Item], str | None]:
     found = document.get("value") if isinstance(document, dict) else None
     if not isinstance(found, list):
