@@ -25,7 +25,7 @@ _log: Final = logging.getLogger(__name__)
 _MIB: Final = 1 << 20
 _AT_A_TIME: Final = 4
 _FIRST_PAUSE_S: Final = 20.0
-_LONGEST_PAUSE_S: Final = 900.0
+_LONGEST_PAUSE_S: Final = 120.0
 _MOST_TRIES: Final = 6
 _ABOUT_THE_PRODUCT: Final = (BadInputError, IntegrityError, AbsentError)
 """After so many tries with such errors a product is refused. What may pass is tried for ever, with pauses."""
