@@ -41,9 +41,9 @@ class AuxPoll:
     def run(self) -> int:
         """Poll all sources once; returns how many files became usable.
 
-        One source's trouble does not keep the others from being polled: it is raised at the end. What a file meets
-        while it is taken in is written down, and it is tried again. A poll that finds another under way leaves the work
-        to it.
+        One source's trouble does not keep the others from being polled: it is raised at the end. A source that is away
+        is no trouble, but one warning: the next tick asks it again. What a file meets while it is taken in is written
+        down, and it is tried again. A poll that finds another under way leaves the work to it.
         """
         if not self._busy.acquire(blocking=False):
             return 0
@@ -59,6 +59,8 @@ class AuxPoll:
                 try:
                     new = lister.run(here.traceparent)
                     _log.debug("AUXIP %s: %d new", name, new)
+                except StationUnavailableError as error:
+                    _log.warning("AUXIP %s is away, asked again by the next poll: %s", name, error)
                 except S2psError as error:
                     failures.append(error)
         taken = self._take_in(started + timedelta(seconds=self.services.settings.aux_budget_s))
@@ -161,8 +163,5 @@ def _raise(failures: list[S2psError]) -> None:
     """What may pass comes before what will not: the sender tries again for the former only."""
     for error in failures:
         _log.warning("auxiliary poll: %s", error)
-    retryable = [error for error in failures if isinstance(error, RetryableError)]
-    if retryable:
-        raise StationUnavailableError("; ".join(map(str, retryable))) from retryable[0]
-    if failures:
-        raise failures[0]
+    for error in sorted(failures, key=lambda error: not isinstance(error, RetryableError)):
+        raise error

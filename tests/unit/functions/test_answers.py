@@ -29,6 +29,7 @@ from shared.settings import Settings
 
 FUNCTIONS: Final = Path(__file__).resolve().parents[3] / "functions"
 STEPS: Final = {
+    "aux_poll": "step.AuxPoll.run",
     "dead_letters": "step.keep",
     "file_transfer": "step.transfer",
     "job_launch": "step.launch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from shared.adapters.memory import MemoryStore
 from shared.auxiliary.catalogue import AuxiliaryEntry
 from shared.bootstrap import Services
 from shared.domain.auxiliary.names import AuxiliaryName
-from shared.errors import ConfigurationError, StationUnavailableError
+from shared.errors import ConfigurationError
 from shared.settings import AuxipSettings, Settings
 from tests.support.auxiliary import delivered, named, tarred
 from tests.support.house import START, VirtualClock
@@ -189,8 +190,7 @@ def test_a_listing_that_breaks_off_does_not_move_on(centre: Centre) -> None:
     centre.server.before_list = lambda _n: centre.server.trouble.extend(
         [500] if len(centre.server.trouble) == 0 else []
     )
-    with pytest.raises(StationUnavailableError, match="500"):
-        centre.poll.run()
+    centre.poll.run()
     assert centre.cursor().newest == before
     assert len(centre.usable()) == 4  # the first page was kept, and taken in
     centre.server.before_list = None
@@ -282,14 +282,30 @@ def test_wrong_credentials_refuse_no_file(server: ODataServer) -> None:
     assert centre.refused() == []
 
 
-def test_one_source_that_is_down_does_not_keep_the_other_from_being_polled(server: ODataServer) -> None:
+def test_one_source_that_is_away_is_one_warning_and_the_other_is_polled(
+    server: ODataServer, caplog: pytest.LogCaptureFixture
+) -> None:
     centre = Centre(server)
     down = AuxipSettings(name="a-down", url="http://127.0.0.1:9/odata/v1", timeout_s=1)
     centre.settings = centre.settings.model_copy(update={"auxip": (down, *centre.settings.auxip)})
     centre.restart()
     centre.publish(NAMES[0])
-    with pytest.raises(StationUnavailableError, match="a-down"):
-        centre.poll.run()
+    with caplog.at_level(logging.WARNING):
+        assert centre.poll.run() == 1
+    assert [log.message.partition(",")[0] for log in caplog.records if log.name.startswith("functions")] == [
+        "AUXIP a-down is away"
+    ]
+
+
+def test_one_source_that_refuses_us_is_told_when_the_others_were_polled(server: ODataServer) -> None:
+    centre = Centre(server)
+    with ODataServer(auth="basic").serving() as other:
+        refusing = AuxipSettings(name="a-refusing", url=other.url, timeout_s=5)
+        centre.settings = centre.settings.model_copy(update={"auxip": (refusing, *centre.settings.auxip)})
+        centre.restart()
+        centre.publish(NAMES[0])
+        with pytest.raises(ConfigurationError, match="a-refusing"):
+            centre.poll.run()
     assert centre.usable() == [NAMES[0].text]
 
 
