@@ -9,9 +9,8 @@ AWS wraps its records is ``eventing.sns``.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -23,6 +22,8 @@ from shared.errors import BadInputError
 _BUCKETS: Final = "/buckets/"
 _MAX_KEY: Final = 1024
 _MAX_RECORDS: Final = 1000
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999, in seconds since 1970: later ones are no date."""
 _TRACE_META: Final = "x-amz-meta-traceparent"
 
 
@@ -32,7 +33,10 @@ def parse_notification(body: bytes) -> list[Event]:
     Raises:
         BadInputError: no JSON, no dialect that we know, or a field that is not what its dialect says.
     """
-    return events_of(read_document(body))
+    events, wrong = sorted_out(read_document(body))
+    if wrong is not None:
+        raise wrong
+    return events
 
 
 def read_document(body: bytes) -> dict[str, Any]:
@@ -59,16 +63,36 @@ def opaque_data(document: Mapping[str, Any]) -> list[str]:
     return [value if isinstance(value := record.get("opaqueData"), str) else "" for record in records]
 
 
-def events_of(document: Mapping[str, Any]) -> list[Event]:
-    """The objects that a notification's document says were written. BadInputError as ``parse_notification``."""
+def sorted_out(document: Mapping[str, Any]) -> tuple[list[Event], BadInputError | None]:
+    """The objects that a notification's document says were written, and what is wrong with the first record that is
+    not what its dialect says: it keeps no other record from being an event.
+
+    Raises:
+        BadInputError: no dialect that we know.
+    """
     if "event_type" in document:
-        event = _seaweed(document)
-        return [] if event is None else [event]
+        return _each([document], _seaweed)
     if "Records" in document:
-        return _records(document["Records"])
+        records = document["Records"]
+        if not isinstance(records, list) or len(records) > _MAX_RECORDS:
+            raise BadInputError("notification, Records", f"a list of at most {_MAX_RECORDS}", type(records).__name__)
+        return _each(records, lambda record: _record(_mapping(record, "Records")))
     if document.get("Event") == "s3:TestEvent":
-        return []  # AWS and Ceph greet a new subscriber
+        return [], None  # AWS and Ceph greet a new subscriber
     raise BadInputError("notification", "SeaweedFS's event_type or S3's Records", sorted(document)[:8])
+
+
+def _each(records: Iterable[Any], read: Callable[[Any], Event | None]) -> tuple[list[Event], BadInputError | None]:
+    events: list[Event] = []
+    wrong: BadInputError | None = None
+    for record in records:
+        try:
+            event = read(record)
+        except BadInputError as error:
+            wrong = wrong or error
+        else:
+            events += [] if event is None else [event]
+    return events, wrong
 
 
 def _seaweed(document: Mapping[str, Any]) -> Event | None:
@@ -91,7 +115,7 @@ def _seaweed(document: Mapping[str, Any]) -> Event | None:
     etag = extended.get("seaweed-x-amz-etag") or _md5(attributes)
     size = attributes.get("file_size", 0)
     seconds = attributes.get("mtime")
-    when = datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and 0 < seconds < 1 << 40 else None
+    when = datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and 0 < seconds <= _LAST_SECOND else None
     return _created(bucket, key, etag, size, when, extended.get(_TRACE_META))
 
 
@@ -107,15 +131,8 @@ def _md5(attributes: Mapping[str, Any]) -> str:
         return ""
     try:
         return base64.b64decode(digest, validate=True).hex()
-    except binascii.Error:
+    except ValueError:
         raise BadInputError("notification, attributes.md5", "base64", digest) from None
-
-
-def _records(records: Any) -> list[Event]:
-    if not isinstance(records, list) or len(records) > _MAX_RECORDS:
-        raise BadInputError("notification, Records", f"a list of at most {_MAX_RECORDS}", type(records).__name__)
-    found = (_record(_mapping(record, "Records")) for record in records)
-    return [event for event in found if event is not None]
 
 
 def _record(record: Mapping[str, Any]) -> Event | None:
@@ -170,13 +187,16 @@ def _mapping(value: Any, field: str) -> Mapping[str, Any]:
 
 
 def _text(value: Any, field: str) -> str:
-    if not isinstance(value, str):
-        raise BadInputError(f"notification, {field}", "text", value)
-    return value
+    """Text that can be sent on: JSON may hold halves of characters, which no encoding has."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise BadInputError(f"notification, {field}", "text", value) from None
+    return str(value)
 
 
 def _base64(value: Any, field: str) -> str:
     try:
         return base64.b64decode(_text(value, field), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # what is no base64, no ASCII, or no UTF-8
         raise BadInputError(f"notification, {field}", "base64 of text", value) from None

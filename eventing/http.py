@@ -24,6 +24,8 @@ Answer: TypeAlias = tuple[str, int, dict[str, str]]
 Step: TypeAlias = Callable[[Event], object]
 
 DONE: Final[Answer] = ("", 204, {})
+_PART: Final = 1 << 16
+_LEFT: Final = 2 * MAX_BODY
 _LOG: Final = logging.getLogger("s2ps.function")
 
 __all__ = ["DONE", "Answer", "Step", "answer", "parent_of", "perform", "read_body", "text", "to_http"]
@@ -119,11 +121,15 @@ def _annotation(resource: dict[str, Any], name: str) -> str | None:
 
 def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """The body of a request, never more than ``limit`` bytes of it in memory; BadInputError where it is longer."""
-    declared = request.content_length
-    body = b"" if declared is not None and declared > limit else request.stream.read(limit + 1)
+    declared, stream = request.content_length, request.stream
+    body = b"" if declared is not None and declared > limit else stream.read(limit + 1)
     # The framework reads what is left of a body before it answers: let it find nothing, whatever the sender still has.
     request.stream = io.BytesIO()
     if (declared or 0) > limit or len(body) > limit:
+        # A connection with much of a body left on it is closed by the server without a word, under the next event.
+        left = _LEFT
+        while left > 0 and (part := stream.read(_PART)):
+            left -= len(part)
         raise BadInputError("request body", f"at most {limit} bytes", declared)
     return body
 

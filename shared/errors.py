@@ -45,6 +45,13 @@ class PermanentError(S2psError):
     """The same call will fail for ever."""
 
 
+def _shown(found: object) -> str:
+    try:
+        return repr(found)[:120]
+    except RecursionError:  # hostile JSON, nested as deep as its reader goes
+        return f"a {type(found).__name__} nested too deeply"
+
+
 class BadInputError(PermanentError):
     """Something from outside breaks its format.
 
@@ -58,7 +65,7 @@ class BadInputError(PermanentError):
         self.what = what
         self.expected = expected
         self.found = found
-        shown = "" if found is None else f", found {repr(found)[:120]}"
+        shown = "" if found is None else f", found {_shown(found)}"
         super().__init__(f"{what}: expected {expected}{shown}")
 
     def __reduce__(self) -> tuple[type[BadInputError], tuple[str, str, str | None]]:

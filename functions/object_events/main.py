@@ -12,12 +12,11 @@ from eventing.http import DONE, Answer, read_body, text
 from functions.object_events.envelopes import SnsEnvelopes
 from functions.object_events.step import Receiver, StormError, WrongTokenError
 from shared.bootstrap import services
-from shared.errors import PermanentError, RetryableError
+from shared.errors import BadInputError, PermanentError, RetryableError
 from shared.telemetry import configure_logging
 
 configure_logging()
 _LOG = logging.getLogger("s2ps.function")
-_MAX_BODY = 4 << 20
 _BRAKE_S = 1.0
 
 SERVICES = services()  # a wrong setting stops the function here
@@ -32,7 +31,12 @@ def main(request: Request) -> Answer:
         return text("expected a notification by POST", 405)
     try:
         receiver = Receiver(TOKEN, SERVICES.sink, ENVELOPES)
-        receiver.receive(read_body(request, _MAX_BODY), request.headers.get("authorization"))
+        authorization = request.headers.get("authorization")
+        try:
+            body = read_body(request, receiver.limit(authorization))
+        except BadInputError as error:
+            receiver.refuse(authorization, error)
+        receiver.receive(body, authorization)
     except WrongTokenError as error:
         # Amazon SNS sends its credentials only when it is asked for them, and by realm: each message comes twice.
         asked = "x-amz-sns-message-type" in request.headers and "authorization" not in request.headers

@@ -139,6 +139,10 @@ def test_the_function_knows_each_way_of_carrying_the_token(tmp_path: Path) -> No
         assert TOKEN.encode() not in said
         assert post(ceph.replace(TOKEN.encode(), b"other"))[0] == 401
         assert post(b"{}", authorization=basic)[0] == 422
+        large = b" " * (1 << 19)
+        assert post(plain + large, authorization=basic)[0] == 204
+        assert post(ceph + large)[0] == 401, "a stranger's body is not read so far"
+        assert post(plain + large, authorization="Bearer x")[0] == 401
         broker.answers = 503
         assert post(plain, authorization=basic)[0] == 503
         broker.answers = 400

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventing.dialects import parse_notification
-from shared.cloudevents import to_json
+from eventing.dialects import parse_notification, sorted_out
+from shared.cloudevents import from_http, to_http, to_json
 from shared.domain.events import object_created
 from shared.errors import BadInputError
 
@@ -78,10 +79,39 @@ def test_noise_means_nothing(body: bytes) -> None:
         (seaweed("/buckets/b/x", attributes={"file_size": "1"}), "size"),
         (seaweed("/buckets/b/" + "x" * 2000), "key"),
         (json.dumps({"Records": [{}] * 1001}).encode(), "at most 1000"),
+        (seaweed("/buckets/b/x", extended={"Seaweed-X-Amz-ETag": "é"}), "base64"),
+        (seaweed("/buckets/b/x", attributes={"md5": "\ud800"}), "base64"),
+        (seaweed("/buckets/b/\ud800"), "key"),
+        (
+            b'{"event_type": "create", "key": "/buckets/b/\xed\xa0\x80", "message": {"new_entry": {"name": "x"}}}',
+            "key",
+        ),
     ],
 )
 def test_what_is_no_notification_is_refused_by_name(body: bytes, said: str) -> None:
     with pytest.raises(BadInputError, match=said):
+        parse_notification(body)
+
+
+def test_a_date_that_is_none_is_left_out() -> None:
+    (event,) = parse_notification(seaweed("/buckets/b/x", attributes={"mtime": 253_402_300_800}))
+    assert event.time is None
+
+
+def test_a_record_that_is_wrong_keeps_no_other_from_being_an_event() -> None:
+    records = [
+        {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": key}}}
+        for key in ("one", "\ud800", 3, "two")
+    ]
+    events, wrong = sorted_out({"Records": records})
+    assert [event.subject for event in events] == ["one", "two"]
+    assert "ud800" in str(wrong), "the first of them"
+
+
+@pytest.mark.parametrize("depth", range(900, 1000))
+def test_nesting_as_deep_as_json_is_read_is_refused(depth: int) -> None:
+    body = b'{"Records":' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(BadInputError):
         parse_notification(body)
 
 
@@ -105,3 +135,34 @@ JSON = st.recursive(
 def test_arbitrary_documents_are_read_or_refused(document: Any) -> None:
     with contextlib.suppress(BadInputError):
         assert isinstance(parse_notification(json.dumps(document).encode()), list)
+
+
+VALUES = st.sampled_from(
+    [None, True, 0, -1, 1.5, float("nan"), 253_402_300_800, 1 << 70, "", "\ud800", "\x00", "a\r\nce-id: b", "%ff%",
+     "é", "====", "/wD/", [], [[]], {}, {"a": 1}, "9999-12-31T23:59:59-23:59", "update", "ceph:s3", "x" * 3000,
+     "/buckets//", "/buckets/b//x", "ObjectCreated:Put"]
+)  # fmt: skip
+
+
+def _places(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    below = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [at] * bool(at) + [place for name, inner in below for place in _places(inner, (*at, name))]
+
+
+@given(st.data())
+def test_recorded_notifications_with_a_few_wrong_values_are_read_or_refused(data: st.DataObject) -> None:
+    """What is read can be sent on: no header of it says more than it should."""
+    document = json.loads(data.draw(st.sampled_from(sorted(GOLDEN.glob("*.json")))).read_text())
+    for _ in range(data.draw(st.integers(1, 3))):
+        *way, last = data.draw(st.sampled_from(_places(document)))
+        holder = document
+        for name in way:
+            holder = holder[name]
+        holder[last] = copy.deepcopy(data.draw(VALUES))
+    with contextlib.suppress(BadInputError):
+        for event in sorted_out(json.loads(json.dumps(document)))[0]:
+            headers, body = to_http(event)
+            assert all(value.isascii() and value.isprintable() for value in headers.values())
+            assert from_http(headers, body).subject == event.subject

@@ -96,6 +96,15 @@ def test_one_event_that_is_refused_keeps_no_other_from_going() -> None:
     assert sink.subjects == ["two"]
 
 
+def test_a_record_that_is_wrong_keeps_no_other_from_going() -> None:
+    mixed = json.loads(records("one", "two", "three"))
+    mixed["Records"][1]["s3"]["object"]["key"] = 3
+    sink = Sink()
+    with pytest.raises(BadInputError, match="key"):
+        receiver(sink).receive(json.dumps(mixed).encode(), None)
+    assert sink.subjects == ["one", "three"]
+
+
 WRONG = [
     None, "", TOKEN, "Bearer", "Bearer wrong", f"bearer {TOKEN}", f"Bearer {TOKEN} ", "Bearer \udce9", "Basic",
     "Basic %", basic("s2ps", "wrong"), basic(TOKEN, ""), basic("s2ps", TOKEN + "x"), f"Digest {TOKEN}",
@@ -159,6 +168,22 @@ def test_strangers_learn_nothing_but_that_they_are_strangers(body: bytes) -> Non
 def test_a_header_that_is_wrong_is_not_made_good_by_the_body() -> None:
     with pytest.raises(WrongTokenError):
         receiver(Sink(), TOKEN).receive(records("one", opaque=TOKEN), "Bearer wrong")
+
+
+@pytest.mark.parametrize("header", WRONG)
+def test_no_more_of_a_strangers_body_is_read_than_a_record_of_ceph_needs(header: str | None) -> None:
+    """Of 4 MiB a reader of JSON makes 100: two such bodies at a time, and the function's memory is gone."""
+    made = receiver(Sink(), TOKEN)
+    assert made.limit(header) == (0 if header else 1 << 18)
+    with pytest.raises(WrongTokenError):
+        made.refuse(header, BadInputError("request body", "at most 262144 bytes"))
+
+
+def test_who_knows_the_token_may_send_much_and_hears_what_is_too_much() -> None:
+    for made, header in ((receiver(Sink(), TOKEN), f"Bearer {TOKEN}"), (receiver(Sink()), None)):
+        assert made.limit(header) == 4 << 20
+        with pytest.raises(BadInputError, match="at most"):
+            made.refuse(header, BadInputError("request body", "at most 4194304 bytes"))
 
 
 def test_ceph_is_braked_where_the_broker_is_down() -> None:
