@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.adapters import http_sink
 from shared.adapters.http_sink import HttpSink
 from shared.cloudevents import from_http
 from shared.domain.events import Event
 from shared.errors import ConfigurationError, PermanentError, RetryableError
+from tests.support.runs import wait_for
 
 
 class Receiver(ThreadingHTTPServer):
@@ -25,6 +29,7 @@ class Receiver(ThreadingHTTPServer):
     answer: threading.Event
     seen: list[Event]
     authorisations: list[str | None]
+    waited: list[bool]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -36,9 +41,17 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(from_http(dict(self.headers.items()), body))
         self.server.arrived.set()
         self.server.answer.wait(30)
+        self.server.waited.append(self.sender_waits())
         self.send_response(self.server.status)
         self.send_header("content-length", "0")
         self.end_headers()
+
+    def sender_waits(self) -> bool:
+        """Whether the sender has not hung up. A broker on in-memory channels ends its deliveries where it has."""
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
 
     def log_message(self, *_: object) -> None:
         """Silence."""
@@ -47,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver(("127.0.0.1", 0), Handler)
-    server.seen, server.authorisations = [], []
+    server.seen, server.authorisations, server.waited = [], [], []
     server.arrived, server.answer = threading.Event(), threading.Event()
     server.answer.set()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -89,12 +102,56 @@ def test_what_the_broker_answers(receiver: Receiver, status: int, error: type[Ex
 
 
 def test_a_broker_that_answers_when_all_is_delivered_has_the_event(receiver: Receiver) -> None:
-    """As one with in-memory channels does: the sender goes on, and no error brings the event a second time."""
+    """As one with in-memory channels does: the sender goes on, its request stays, and the event is not sent twice."""
     receiver.answer.clear()
-    HttpSink(url(receiver), timeout_s=0.05).send(Event("1", "s", "t"))
+    sink = HttpSink(url(receiver), timeout_s=0.05)
+    for _ in range(3):
+        sink.send(Event("1", "s", "t"))
     assert receiver.arrived.wait(10)
+    sink.send(Event("2", "s", "t"))
     receiver.answer.set()
-    assert [event.id for event in receiver.seen] == ["1"]
+    wait_for(lambda: len(receiver.waited) == 2, "answers")
+    assert receiver.waited == [True, True]
+    assert sorted(event.id for event in receiver.seen) == ["1", "2"]
+
+
+def test_an_event_that_is_over_can_be_sent_again(receiver: Receiver) -> None:
+    sink = HttpSink(url(receiver))
+    for _ in range(2):
+        sink.send(Event("1", "s", "t"))
+    assert len(receiver.seen) == 2
+
+
+def test_a_delivery_that_fails_after_its_sender_went_on_is_told(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer.clear()
+    receiver.status = 500
+    HttpSink(url(receiver), timeout_s=0.05).send(Event("1", "s", "t"))
+    receiver.answer.set()
+    wait_for(lambda: "had event 1 (t), and then: " in caplog.text, "the warning")
+    assert "answered 500 to event 1" in caplog.text
+
+
+def test_a_broker_that_never_answers_has_the_event(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    receiver.answer.clear()
+    HttpSink(url(receiver), held_s=0.05).send(Event("1", "s", "t"))
+    receiver.answer.set()
+    assert "had event 1 (t), and never answered" in caplog.text
+
+
+def test_requests_that_stay_are_bounded(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_sink, "MOST_HELD", 1)
+    receiver.answer.clear()
+    sink = HttpSink(url(receiver), timeout_s=0.05)
+    sink.send(Event("1", "s", "t"))
+    with pytest.raises(RetryableError, match="has not answered to 1 other events yet"):
+        sink.send(Event("2", "s", "t"))
+    receiver.answer.set()
+    wait_for(lambda: receiver.waited, "an answer")
+    sink.send(Event("2", "s", "t"))
+    assert [event.id for event in receiver.seen] == ["1", "2"]
 
 
 def test_a_broker_that_is_not_there() -> None:
