@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import BinaryIO, Final, cast
 
 from shared.auxiliary.catalogue import ENTRY, FILES, AuxiliaryEntry, Catalogue
@@ -23,6 +24,8 @@ from shared.ledger.records import FileEntry
 from shared.ports import Clock, ObjectStore
 
 _log: Final = logging.getLogger(__name__)
+LARGEST_ZIP: Final = 128 << 20
+_ONE_ZIP: Final = Lock()
 _HEADERS: Final = (".HDR", ".EOF")
 
 
@@ -52,7 +55,7 @@ class Intake:
     table: TypeTable
     limits: Limits
     largest: int
-    largest_zip: int = 128 << 20
+    largest_zip: int = LARGEST_ZIP
 
     @property
     def catalogue(self) -> Catalogue:
@@ -133,10 +136,10 @@ class Intake:
         if without_archive(file) == file:
             yield Member(file, original.size, self.store.read(self.bucket, key))
         elif file[-4:].lower() == ".zip":
-            # A zip is read from its end: on disk, of which a function has little.
+            # A zip is read from its end: on disk, of which a function has little. So one at a time, too.
             if original.size > self.largest_zip:
                 raise BadInputError(f"auxiliary file {file}, size of a zip", f"at most {self.largest_zip} bytes")
-            with TemporaryFile() as held:
+            with _ONE_ZIP, TemporaryFile() as held:
                 for chunk in self.store.read(self.bucket, key):
                     held.write(chunk)
                 held.seek(0)
