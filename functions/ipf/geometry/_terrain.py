@@ -1,0 +1,144 @@
+"""Compiled loops over rays: from a line and column to the terrain."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from functions.ipf.geometry._rays import LIST, SETTLED_M, TABLE, cast_ray, geodetic, ground, reach
+from shared.ccsds._jit import jit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from functions.ipf.geometry.frames import Floats
+
+
+@jit(f"float64(float32[:, ::1], {LIST}, float64, float64)")
+def _height(field: NDArray[np.float32], grid: Floats, lon: float, lat: float) -> float:
+    """Bilinear height at degrees; beyond the field its edge."""
+    lon += 360.0 * round((grid[0] + 0.5 * grid[2] * field.shape[1] - lon) / 360.0)
+    x = min(max((lon - grid[0]) / grid[2], 0.0), field.shape[1] - 1.000001)
+    y = min(max((lat - grid[1]) / grid[3], 0.0), field.shape[0] - 1.000001)
+    column, row = int(x), int(y)
+    x -= column
+    y -= row
+    south = field[row, column] * (1 - x) + field[row, column + 1] * x
+    north = field[row + 1, column] * (1 - x) + field[row + 1, column + 1] * x
+    height: float = south * (1 - y) + north * y
+    return height
+
+
+@jit(f"void(float32[:, ::1], {LIST}, {LIST}, {LIST}, {LIST})")
+def heights_at(field: NDArray[np.float32], grid: Floats, lon: Floats, lat: Floats, heights: Floats) -> None:
+    """Heights of a field at places."""
+    for i in range(len(lon)):
+        known = math.isfinite(lon[i]) and math.isfinite(lat[i])
+        heights[i] = _height(field, grid, lon[i], lat[i]) if known else math.nan
+
+
+@jit(f"float64({LIST}, float64, float32[:, ::1], {LIST})")
+def _clearance(ray: Floats, distance: float, field: NDArray[np.float32], grid: Floats) -> float:
+    """How high the ray is above the terrain at a distance."""
+    lon, lat, height = geodetic(ray[0] + distance * ray[3], ray[1] + distance * ray[4], ray[2] + distance * ray[5])
+    return height - _height(field, grid, math.degrees(lon), math.degrees(lat))
+
+
+@jit(f"float64({LIST}, float64, float64, float64, float64, float32[:, ::1], {LIST})")
+def _cross(
+    ray: Floats, high: float, low: float, above: float, below: float, field: NDArray[np.float32], grid: Floats
+) -> float:
+    """Where between two distances the clearance passes zero, by regula falsi (Illinois)."""
+    side = 0
+    for _ in range(60):
+        middle = (low * above - high * below) / (above - below)
+        clearance = _clearance(ray, middle, field, grid)
+        if abs(clearance) < SETTLED_M:
+            return middle
+        if clearance > 0.0:
+            high, above = middle, clearance
+            if side == 1:
+                below *= 0.5
+            side = 1
+        else:
+            low, below = middle, clearance
+            if side == -1:
+                above *= 0.5
+            side = -1
+    return 0.5 * (high + low)
+
+
+@jit("float64(float64, float64)")
+def _next_border(place: float, rate: float) -> float:
+    """How far along a path (1 is its end) the next whole number of cells lies, ahead of ``place``."""
+    if rate > 0.0:
+        return (math.floor(place + 1e-9) + 1.0 - place) / rate
+    if rate < 0.0:
+        return (math.ceil(place - 1e-9) - 1.0 - place) / rate
+    return 2.0
+
+
+@jit(f"float64({LIST}, float64, float64, float32[:, ::1], {LIST})")
+def _march(ray: Floats, top: float, bottom: float, field: NDArray[np.float32], grid: Floats) -> float:
+    """The first distance between ``top`` and ``bottom`` at which the ray meets the terrain.
+
+    The path is cut where it enters another cell of the field. Within a cell the terrain is bilinear and the clearance
+    along the path a parabola (but for the Earth's curvature, centimetres): three values give it, so no ridge between
+    two cuts is missed.
+    """
+    lon, lat, _ = geodetic(ray[0] + top * ray[3], ray[1] + top * ray[4], ray[2] + top * ray[5])
+    end_lon, end_lat, _ = geodetic(ray[0] + bottom * ray[3], ray[1] + bottom * ray[4], ray[2] + bottom * ray[5])
+    step_lon = math.degrees(end_lon - lon)
+    rate_x = (step_lon - 360.0 * round(step_lon / 360.0)) / grid[2]
+    rate_y = math.degrees(end_lat - lat) / grid[3]
+    # A whole turn is a whole number of cells only by luck: the field's own longitudes count.
+    shift = 360.0 * round((grid[0] + 0.5 * grid[2] * field.shape[1] - math.degrees(lon)) / 360.0)
+    x0, y0 = (math.degrees(lon) + shift - grid[0]) / grid[2], (math.degrees(lat) - grid[1]) / grid[3]
+    passed, at = 0.0, top
+    above = _clearance(ray, at, field, grid)
+    while passed < 1.0:
+        ahead = min(_next_border(x0 + passed * rate_x, rate_x), _next_border(y0 + passed * rate_y, rate_y))
+        passed = min(passed + max(ahead, 1e-9), 1.0)
+        then = top + passed * (bottom - top)
+        below = _clearance(ray, then, field, grid)
+        if below > 0.0:
+            half = 0.5 * (at + then)
+            middle = _clearance(ray, half, field, grid)
+            bend = 2.0 * (above + below - 2.0 * middle)
+            slope = 4.0 * middle - 3.0 * above - below
+            if bend > 0.0 and 0.0 < -slope < 2.0 * bend:
+                lowest = at + (then - at) * (-0.5 * slope / bend)
+                dip = _clearance(ray, lowest, field, grid)
+                if dip <= 0.0:
+                    return _cross(ray, at, lowest, above, dip, field, grid)
+        else:
+            return _cross(ray, at, then, above, below, field, grid)
+        at, above = then, below
+    return bottom
+
+
+@jit(f"void({TABLE}, {LIST}, {TABLE}, {LIST}, {LIST}, float32[:, ::1], {LIST}, {TABLE})")
+def to_terrain(
+    states: Floats,
+    clock: Floats,
+    looks: Floats,
+    seconds: Floats,
+    columns: Floats,
+    field: NDArray[np.float32],
+    grid: Floats,
+    places: Floats,
+) -> None:
+    """Longitude, latitude and height where each ray first meets the terrain, into ``places`` (n, 3).
+
+    ``grid``: west and south of the field's first node, steps of longitude and latitude, lowest and highest height.
+    """
+    ray = np.empty(6)
+    for i in range(len(seconds)):
+        cast_ray(states, clock, looks, seconds[i], columns[i], ray)
+        top, bottom = reach(ray, grid[5] + 1.0), reach(ray, grid[4] - 1.0)
+        distance = math.nan
+        if top == top and bottom == bottom:  # noqa: PLR0124 - not NaN
+            distance = _march(ray, top, bottom, field, grid)
+        ground(ray, distance, places[i])
