@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from urllib3.exceptions import HTTPError, SSLError
 from urllib3.util import Retry
 
 from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
+
+# It warns of each retry, with the whole address: a pre-signed one is a secret. What comes of the retries is told by us.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 _CHUNK: Final = 1 << 20
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-\d{1,19}/(?:\d{1,19}|\*)", re.ASCII)

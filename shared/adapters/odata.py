@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -21,7 +21,7 @@ from urllib3.util import Timeout
 
 from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, range_headers, refused
 from shared.adapters.odata_auth import Credentials
-from shared.adapters.odata_paging import origin
+from shared.adapters.odata_paging import joined, origin
 from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
 from shared.settings import AuthSettings
 
@@ -115,7 +115,7 @@ class ODataService:
         return origin(here) == origin(url) and (self._keep or not redirected)
 
     def _redirected(self, here: str, location: str) -> str:
-        target = urljoin(here, location)
+        target = joined(here, location)
         scheme, _ = origin(target)
         if scheme not in {"http", "https"} or (scheme == "http" and origin(here)[0] == "https"):
             raise BadInputError(f"{self.what}, {_place(here)}, Location", "a URL as safe as this one", _place(target))

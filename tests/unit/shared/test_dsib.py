@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
 from shared.domain.names import SessionFile
-from shared.dsib import MAX_SIZE, parse_dsib
+from shared.dsib import MAX_SIZE, Dsib, make_dsib, parse_dsib
 from shared.errors import BadInputError
 
 FILE = SessionFile.parse("DCS_05_S2B_20211113035518024483_ch1_DSIB.xml")
@@ -64,3 +66,21 @@ def test_what_is_no_dsib_is_refused_by_file_and_field(document: bytes, why: str)
     with pytest.raises(BadInputError, match=why) as refused:
         parse_dsib(document, FILE)
     assert str(FILE) in str(refused.value)
+
+
+def test_a_dsib_that_was_made_is_read_as_what_it_was_made_of() -> None:
+    session, names = str(FILE.session), tuple(CHUNK.format(n) for n in range(1, 300))
+    start = datetime(2021, 11, 13, 3, 55, 18, tzinfo=UTC)
+    block = Dsib(session, 1, start, start + timedelta(seconds=77), 10**12, names)
+    assert parse_dsib(make_dsib(block, "of a list -- ours <!-- -->"), FILE) == block
+    elsewhere = Dsib(session, 1, start.astimezone(timezone(timedelta(hours=5))), block.time_stop, 10**12, names)
+    assert make_dsib(elsewhere, "r") == make_dsib(block, "r")
+
+
+def test_made_dsibs_of_the_same_chunks_are_of_the_same_length() -> None:
+    start = datetime(2021, 1, 1, tzinfo=UTC)
+    lengths = {
+        len(make_dsib(Dsib(str(FILE.session), 1, start, start + timedelta(microseconds=n**9), 77, ("x",)), "r"))
+        for n in range(40)
+    }
+    assert len(lengths) == 1
