@@ -151,7 +151,7 @@ def test_ticks_are_rare_on_a_cluster_and_frequent_here() -> None:
         ]
         for name, each in sources.items()
     }
-    assert ticks == {"station-poll": [120, 10], "sweep": [300, 30]}
+    assert ticks == {"station-poll": [120, 10], "aux-poll": [60, 60], "sweep": [300, 30]}
 
 
 def test_a_local_schedule_that_is_none_is_refused() -> None:

@@ -40,13 +40,13 @@ def peers(documents: list[Document]) -> dict[str, Peer]:
 
 
 FUNCTIONS = (
-    "station-poll", "object-events", "file-transfer", "session-assembly", "job-preparation", "job-launch",
+    "station-poll", "aux-poll", "object-events", "file-transfer", "session-assembly", "job-preparation", "job-launch",
     "job-settlement", "product-publication", "session-account", "sweep", "dead-letters",
 )  # fmt: skip
 WITH_STORE = tuple(name for name in FUNCTIONS if name != "object-events")
 SENDERS = ("object-events", "sweep")
 CALLERS = ("job-launch", "job-settlement", "sweep")
-FETCHERS = ("station-poll", "file-transfer")
+FETCHERS = ("station-poll", "file-transfer", "aux-poll")
 
 
 def test_functions_are_called_through_knative_alone(in_kind: tuple[list[Document], dict[str, Peer]]) -> None:
@@ -110,6 +110,7 @@ def test_stations(in_kind: tuple[list[Document], dict[str, Peer]]) -> None:
         assert may_reach(policies, known[name], known["station"], 8080) is (name in FETCHERS), name
     assert may_reach(policies, known["station-poll"], OUTSIDE, 443)
     assert may_reach(policies, known["file-transfer"], OUTSIDE, 443)
+    assert may_reach(policies, known["aux-poll"], OUTSIDE, 443)
     assert not may_reach(policies, known["station-poll"], OUTSIDE, 22)
     assert not may_reach(policies, known["session-assembly"], OUTSIDE, 443)
 
