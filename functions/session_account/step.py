@@ -10,7 +10,7 @@ from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Published, Refusal
-from shared.ledger.standing import active_hold, held_by, reopenings, write_account
+from shared.ledger.standing import active_hold, held_by, in_force, reopenings, write_account
 from shared.telemetry import emit_session_root
 from shared.workflow.accounting import Holds, Pending, close, make_account
 
@@ -21,7 +21,7 @@ def account(event: Event, services: Services) -> Account | None:
     ledger = services.ledger
     standing = ledger.find(keys.account(session), Account)
     # One that parks held work is looked at anew: a Job that ran on may have ended since.
-    if standing is not None and not standing.held and standing.reopened >= reopenings(ledger, session):
+    if standing is not None and not standing.held and in_force(ledger, standing):
         ledger.delete(keys.open_marker(session))
         return None
     record = _make(session, services)

@@ -138,6 +138,8 @@ def _write_complete(
         reason=reason,
     )
     services.ledger.create(keys.complete(session), record)
+    # Whoever waited in vain may have closed the session meanwhile. (One that is closed for good: the sweep removes it.)
+    services.ledger.create(keys.open_marker(session), marker)
 
 
 def _wait_over(event: Event, services: Services) -> None:
@@ -156,6 +158,8 @@ def _wait_over(event: Event, services: Services) -> None:
                 return
         else:
             _decide(session, services)
+    else:
+        _stay_open(session, services)
     services.ledger.delete(timer_key)
 
 
@@ -192,3 +196,19 @@ def _decide(session: str, services: Services) -> None:
     )
     write_account(services.ledger, account)
     services.ledger.delete(keys.open_marker(session))
+    _stay_open(session, services)
+
+
+def _stay_open(session: str, services: Services) -> None:
+    """The last file may have come while its session was parked: ``complete.json`` supersedes that account."""
+    complete = services.ledger.find(keys.complete(session), Complete)
+    if complete is None or account_in_force(services.ledger, session) is not None:
+        return
+    marker = OpenMarker(
+        created=services.clock.now(),
+        traceparent=services.trace(session),
+        session=session,
+        station=complete.station,
+        satellite=complete.satellite,
+    )
+    services.ledger.create(keys.open_marker(session), marker)

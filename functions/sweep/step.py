@@ -140,10 +140,11 @@ class Sweep:
         yield from self._consequences(session, story, listing, trace, held)
 
     def _in_force(self, session: str, story: Story) -> bool:
-        """Whether the account knows of every reopening."""
-        if story.reopened == 0:
+        """Whether the account knows of every reopening, and of ``complete.json`` where there is one."""
+        if story.reopened == 0 and story.complete is None:
             return True
-        return self._services.ledger.read(keys.account(session), Account).reopened >= story.reopened
+        account = self._services.ledger.read(keys.account(session), Account)
+        return account.reopened >= story.reopened and (account.t0 is not None or story.complete is None)
 
     def _held(self, story: Story) -> frozenset[str]:
         """The prefixes of the work that an operator holds."""

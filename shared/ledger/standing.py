@@ -2,7 +2,8 @@
 
 An account is in force while it knows of every reopening of its session. Whoever makes one counts the reopenings before
 it looks at the work; what an operator changes is written before the reopening. So an account that was made from the
-state before a change is superseded by it, however late it is written.
+state before a change is superseded by it, however late it is written. Likewise the account of a session that never
+became complete: a ``complete.json`` supersedes it, which somebody may write at the same moment.
 """
 
 from __future__ import annotations
@@ -37,9 +38,14 @@ def reopenings(ledger: Ledger, session: str) -> int:
 def account_in_force(ledger: Ledger, session: str) -> Account | None:
     """The account that closes the session; None while it is open."""
     account = ledger.find(keys.account(session), Account)
-    if account is None or account.reopened < reopenings(ledger, session):
-        return None
-    return account
+    return account if account is not None and in_force(ledger, account) else None
+
+
+def in_force(ledger: Ledger, account: Account) -> bool:
+    """Whether ``account`` knows of every reopening, and of the session's ``complete.json`` where there is one."""
+    if account.reopened < reopenings(ledger, account.session):
+        return False
+    return account.t0 is not None or not ledger.exists(keys.complete(account.session))
 
 
 def write_account(ledger: Ledger, record: Account) -> bool:
@@ -55,4 +61,5 @@ def write_account(ledger: Ledger, record: Account) -> bool:
     except ObjectAbsentError:
         return False
     late = standing.held and record.reopened == standing.reopened and record.entries != standing.entries
-    return (record.reopened > standing.reopened or late) and ledger.replace(key, record, etag)
+    whole = record.t0 is not None and standing.t0 is None and record.reopened == standing.reopened
+    return (record.reopened > standing.reopened or late or whole) and ledger.replace(key, record, etag)

@@ -112,5 +112,5 @@ def _demand_chunk(found: Target) -> None:
             continue
     raise RefusedError(
         f"session {found.session}: no DSDB of it was received, so there is nothing to go on with; "
-        "a release needs at least one"
+        "a release needs at least one; replay of a file's record below seen/ fetches what the station has"
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
-from shared.domain.events import Event
+from shared.domain.events import PING, TIMER_DUE, Event, object_created
 from shared.ledger import keys
 from shared.ledger.records import AttemptEnded, Complete, Order, Outcome, Refusal
+from shared.settings import Settings
 from tests.support.house import START, Crash, Delivery, House, VirtualClock
 from tests.support.standin import SESSION, Outputs, StandInStation, dsib, script
 
@@ -225,6 +228,57 @@ def test_a_session_without_any_chunk_is_parked_with_the_reason() -> None:
     assert (account.produced, account.parked) == (0, len(account.entries))
     assert {entry.level for entry in account.entries} == {"L0", "L1C", "L2A"}
     assert "DSDB" in account.entries[0].reason
+
+
+def test_a_last_file_that_comes_while_its_session_is_parked_is_not_lost() -> None:
+    """One instance gives the wait up, another one has the last file: at any moment, with no notification at all."""
+    moments = 0
+    while True:
+        made = house(
+            settings=Settings(sweep_grace_s=15, session_wait_s=60, session_partial="park"),
+            delivery=Delivery(copies=lambda _event: 0),
+        )
+        chunk = next(path for path in made.station.held if CHUNK_2 in path)
+        late = made.station.held.pop(chunk)
+        while not [timer for _, timer in made.services.ledger.due_timers(made.clock.now())]:
+            made.tick()
+        ((key, timer),) = made.services.ledger.due_timers(made.clock.now())
+        made.clock.advance(60)
+        elsewhere = partial(_received_elsewhere, made, chunk, late)
+        meanwhile = _Once(elsewhere, moments + 1)
+        made.store.operations, made.store.meanwhile = 0, meanwhile
+        due = Event("t", "timers", TIMER_DUE, timer.timer, timer.due, {"key": key, "session": SESSION, "subject": ""})
+        made.call("session-assembly", due)
+        made.store.meanwhile = None
+        if not meanwhile.reached:
+            break
+        moments += 1
+        account = made.run()
+        complete = made.services.ledger.find(keys.complete(SESSION), Complete)
+        assert (account.t0 is None) == (complete is None), f"moment {moments}:\n{made.story()}"
+        assert account.produced == (EXPECTED if complete else 0)
+    assert moments > 15
+
+
+class _Once:
+    """Does ``act`` before the service's operation of this number."""
+
+    def __init__(self, act: Callable[[], None], moment: int) -> None:
+        self.act, self.moment, self.reached = act, moment, False
+
+    def __call__(self, number: int) -> None:
+        if number == self.moment:
+            self.reached = True
+            self.act()
+
+
+def _received_elsewhere(made: House, path: str, late: tuple[bytes, datetime]) -> None:
+    """Another instance sees, receives and assembles the last file."""
+    bucket = made.settings.bucket_ledger
+    made.station.held[path] = late
+    made.call("station-poll", Event("tick", "ping", PING))
+    made.call("file-transfer", object_created(bucket, keys.seen(SESSION, CHUNK_2), "e"))
+    made.call("session-assembly", object_created(bucket, keys.receipt(SESSION, CHUNK_2), "e"))
 
 
 # work that fails ----------------------------------------------------------------------------------------------------
