@@ -100,6 +100,7 @@ def test_the_small_processor_set_is_the_open_one_but_for_what_it_asks_for() -> N
         ours = small["processors"][step]
         assert 0 < ours.pop("cpus") <= processor.pop("cpus")
         assert 0 < ours.pop("memory_mb") <= processor.pop("memory_mb")
+        assert 0 < ours.pop("scratch_gb") <= 4  # where a node has less disk than a Job asks for, the Job waits for ever
     assert small == full
 
 
