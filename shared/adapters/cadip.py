@@ -74,6 +74,7 @@ class CadipStation:
         self._held: defaultdict[str, _Held] = defaultdict(_Held)
         self._by_id: dict[str, list[ListedSession]] = {}
         self._windows, self._nameless = True, True
+        self._lacking: dict[tuple[str, int], tuple[str, ...]] = {}
         self._told: set[str] = set()
 
     @property
@@ -96,6 +97,7 @@ class CadipStation:
         for session in found:
             grouped[session.session].append(session)
         self._by_id = dict(grouped)
+        self._lacking = {key: reasons for key, reasons in self._lacking.items() if key[0] in grouped}
         for name, entities in grouped.items():
             of = next((each.satellite for each in entities if each.satellite), "")
             if not of:
@@ -198,10 +200,11 @@ class CadipStation:
         return {}
 
     def _tell(self, session: str, missing: list[tuple[int, tuple[str, ...]]]) -> None:
-        """What keeps a channel from being whole although its final block is known, once for each session and reason."""
+        """What still keeps a channel, whose final block is known, from being whole: what the poll before found too."""
         for channel, reasons in missing:
-            if NO_FINAL not in reasons:
+            if NO_FINAL not in reasons and self._lacking.get((session, channel)) == reasons:
                 self._once(f"{session}, channel {channel} lacks {'; '.join(reasons)}")
+            self._lacking[session, channel] = reasons
 
     def _once(self, what: str) -> None:
         if what not in self._told:

@@ -56,7 +56,8 @@ def _gaps(blocks: list[Block], last: int) -> tuple[str, ...]:
     here = {block.number for block in blocks}
     absent = [number for number in range(1, last + 1) if number not in here]
     more = f" and {len(absent) - _TOLD} more" if len(absent) > _TOLD else ""
-    return (f"of blocks 1 to {last}: {', '.join(map(str, absent[:_TOLD]))}{more}",) if absent else ()
+    word = "block" if len(absent) == 1 else "blocks"
+    return (f"{word} {', '.join(map(str, absent[:_TOLD]))}{more} of {last}",) if absent else ()
 
 
 def _doubles(blocks: list[Block]) -> tuple[str, ...]:

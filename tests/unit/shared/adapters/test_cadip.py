@@ -251,7 +251,7 @@ def test_totals_of_the_station_hold_back_a_dsib_that_contradicts_them(
         {"Channel": 2, "TotalChunks": 4, "TotalVolume": 440},
     ]
     found = station(cadip)
-    for _ in range(2):
+    for _ in range(3):
         names = files(found)
         assert dsib(1) in names
         assert dsib(2) not in names
@@ -259,6 +259,22 @@ def test_totals_of_the_station_hold_back_a_dsib_that_contradicts_them(
     assert "channel 2" in told
     assert "4 blocks by the station's own count, 3 are listed" in told
     assert dsib(2) in files(station(cadip, quality=False))
+
+
+def test_a_channel_that_is_coming_in_is_no_news_and_one_that_stays_incomplete_is_once(
+    cadip: CadipServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    cadip.session(SESSION)
+    found = station(cadip)
+    for number in (5, 4, 3, 1):
+        cadip.file(chunk(number), b"x", final=number == 5)
+        files(found)
+    assert caplog.records == []
+    for _ in range(3):
+        files(found)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"station TST_: {SESSION}, channel 1 lacks block 2 of 5"
+    ]
 
 
 @pytest.mark.parametrize("quirk", [{"rejects": ("QualityInfo",)}, {"fails": ("QualityInfo",)}])

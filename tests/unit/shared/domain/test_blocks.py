@@ -24,7 +24,7 @@ def test_a_channel_is_whole_in_whatever_order_its_blocks_are_listed(blocks: list
 def test_a_block_that_is_missing_is_named(last: int, data: st.DataObject) -> None:
     absent = data.draw(st.integers(1, last - 1))
     (told,) = lacks([each for each in channel(last) if each.number != absent])
-    assert told == f"of blocks 1 to {last}: {absent}"
+    assert told == f"block {absent} of {last}"
 
 
 @given(st.integers(2, 60), st.data())
@@ -42,14 +42,14 @@ def test_nothing_and_no_final_block() -> None:
 
 
 def test_the_final_block_alone_is_not_the_channel() -> None:
-    assert lacks([block(9, final=True)]) == ("of blocks 1 to 9: 1, 2, 3, 4, 5 and 3 more",)
+    assert lacks([block(9, final=True)]) == ("blocks 1, 2, 3, 4, 5 and 3 more of 9",)
 
 
 def test_of_several_final_marks_the_highest_counts() -> None:
     """A mark that was set before more data came."""
     blocks = [block(1), block(2, final=True), block(3), block(4, final=True)]
     assert lacks(blocks) == ()
-    assert lacks([*blocks[:2], blocks[3]]) == ("of blocks 1 to 4: 3",)
+    assert lacks([*blocks[:2], blocks[3]]) == ("block 3 of 4",)
 
 
 def test_a_block_beyond_the_final_one_is_a_contradiction() -> None:
