@@ -11,7 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -168,6 +177,12 @@ def _from_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _each_once(sources: tuple[AuxipSettings, ...]) -> tuple[AuxipSettings, ...]:
+    if len({each.name for each in sources}) != len(sources):
+        raise ValueError("name: expected each once")
+    return sources
+
+
 class Settings(BaseSettings):
     """Settings of every function and Job."""
 
@@ -192,6 +207,7 @@ class Settings(BaseSettings):
     auxip: Annotated[
         tuple[AuxipSettings, ...],
         BeforeValidator(_from_json),
+        AfterValidator(_each_once),
         Field(description="Delivery points of auxiliary data, as a JSON list"),
     ] = ()
     aux_largest_mb: Annotated[int, Field(ge=1, description="An auxiliary file may be so large as delivered, MiB")] = (

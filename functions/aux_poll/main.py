@@ -9,7 +9,8 @@ from eventing.http import Answer, answer
 from functions.aux_poll.step import AuxPoll
 from shared.bootstrap import services
 
-POLL = AuxPoll(services())  # a wrong setting stops the function here
+SERVICES = services()  # a wrong setting stops the function here
+POLL = AuxPoll(SERVICES)
 
 
 @functions_framework.http
