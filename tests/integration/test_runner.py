@@ -164,6 +164,7 @@ LINK = """
 strip("DT01")
 os.symlink("/etc/passwd", out / "DS_GR_FOLDER/DT01/link")
 os.symlink("/etc", out / "DS_GR_FOLDER/DT01/folder")
+os.symlink("/etc", os.fsencode(out / "DS_GR_FOLDER/DT01") + b"/\\xff\\xfe")
 """
 
 
@@ -173,6 +174,7 @@ def test_links_are_not_followed(bench: Bench) -> None:
     assert bench.outcome is not None
     assert {file.path for file in bench.outcome.outputs[0].files} == {"MTD.xml", "DS/data.bin"}
     assert any("link" in warning for warning in bench.outcome.warnings)
+    assert any(r"\udcff\udcfe" in warning for warning in bench.outcome.warnings), "a name that is no text"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +291,20 @@ def test_a_store_that_is_away_for_a_while_does_not_cost_the_run(bench: Bench, mo
     assert outcome is not None
     assert outcome.status == "succeeded"
     assert all(f"{artifact.prefix}{artifact.files[0].path}" in bench.uploaded() for artifact in outcome.outputs)
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_a_bug_in_a_stage_ends_the_attempt_and_is_not_repeated_by_the_platform(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(*_args: Any) -> None:
+        raise KeyError("a name that is no text: \udcff")
+
+    monkeypatch.setitem(cli._DO, "stage-out", stumbles)
+    assert cli.perform("run", bench.place.prefix, 1, bench.folder / "scratch" / "1", bench.services) == 0
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.status, ended.reason.partition(":")[0]) == ("infrastructure", "KeyError")
 
 
 def _alive(group: int) -> bool:

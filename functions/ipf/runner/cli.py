@@ -108,7 +108,7 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
             for name in STAGES if stage == "run" else (stage,):
                 with span(name, attributes=attributes) as here:
                     patiently(partial(_DO[name], job, here.traceparent))
-    except (S2psError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - a bug as well: else the platform repeats the pod, hours of an IPF included
         _log.exception("%s: attempt %d: %s", job.place.prefix, attempt, stage)
         give_up(job, "infrastructure", f"{type(error).__name__}: {error}")
         if stage == "stage-in":

@@ -12,6 +12,7 @@ from typing import Final
 
 from functions.ipf.runner import metadata
 from functions.ipf.runner.paths import checked
+from functions.ipf.runner.plain import storable
 from functions.ipf.runner.stage_in import FORM
 from shared.errors import BadInputError
 from shared.workflow.graph import Output
@@ -60,7 +61,7 @@ def harvest(folder: Path, outputs: Sequence[Output]) -> Harvested:
         found += items
         if output.harvest.unit and items:
             units[output.harvest.unit] = _units(items, output)
-    return Harvested(tuple(found), units, tuple(problems))
+    return Harvested(tuple(found), units, tuple(map(storable, problems)))
 
 
 def _units(items: Sequence[Found], output: Output) -> tuple[str, ...]:

@@ -16,6 +16,11 @@ from shared.errors import BadInputError
 _NOTE: Final = 1 << 16
 
 
+def storable(text: str) -> str:
+    """``text`` as a record can hold it: the bytes of a file's name that are no UTF-8 are escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def open_plain(path: Path) -> BinaryIO:
     """Open a file for reading; BadInputError where it is a link, a pipe, a device. FileNotFoundError as usual."""
     try:

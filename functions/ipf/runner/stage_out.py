@@ -17,7 +17,7 @@ from typing import Final
 
 from functions.ipf.runner.harvest import Found, Harvested, harvest
 from functions.ipf.runner.job import Execution, Job, Staged
-from functions.ipf.runner.plain import open_plain, tail
+from functions.ipf.runner.plain import open_plain, storable, tail
 from functions.ipf.runner.verdict import Verdict, judge
 from shared.bootstrap import Services
 from shared.errors import BadInputError, IntegrityError, S2psError
@@ -112,7 +112,7 @@ def end_attempt(
         number=number,
         status=status,
         exit_code=exit_code,
-        reason=reason[:1000],
+        reason=storable(reason)[:1000],
         retry_at=None if status == "failed" else now + delay,
     )
     services.ledger.create(place.ended(number), ended)
