@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -95,21 +94,17 @@ class AuxPoll:
     def _take_in(self, until: datetime) -> int:
         """Take in what is pending, several at a time; none is begun once the poll's time is over."""
 
-        def one(item: tuple[str, Pending]) -> bool:
-            return self.services.clock.now() < until and self._take(*item)
+        def one(key: str) -> bool:
+            now = self.services.clock.now()
+            pending = self.records.find(key, Pending) if now < until else None
+            if pending is None or (pending.not_before is not None and pending.not_before > now):
+                return False
+            return self._take(key, pending)
 
+        prefixes = [pending_prefix(source) for source in self.services.auxip]
+        keys = [info.key for prefix in prefixes for info in self.records.list(prefix)]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return sum(pool.map(one, list(self._due())))
-
-    def _due(self) -> Iterator[tuple[str, Pending]]:
-        now, found = self.services.clock.now(), list[tuple[str, Pending]]()
-        for source in self.services.auxip:
-            for info in self.records.list(pending_prefix(source)):
-                pending = self.records.find(info.key, Pending)
-                if pending is not None and (pending.not_before is None or pending.not_before <= now):
-                    found.append((info.key, pending))
-        found.sort(key=lambda item: item[0].rpartition("/")[2])
-        return iter(found)
+            return sum(pool.map(one, sorted(keys, key=lambda key: key.rpartition("/")[2])))
 
     def _take(self, key: str, pending: Pending) -> bool:
         """Take one product in; False where it is here already, or has to be tried again, or is refused."""
