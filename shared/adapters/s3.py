@@ -245,6 +245,9 @@ class S3Store:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise meaning(error, bucket) from error
+        except Exception:
+            with store_errors(bucket):
+                raise
 
 
 def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:

@@ -5,6 +5,7 @@ botocore is used without boto3: the same client at two thirds of the import time
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -44,6 +45,12 @@ def make_client(settings: Settings) -> Any:
         aws_secret_access_key=secret or None,
         config=config,
     )
+
+
+def trusted() -> str | bool:
+    """The certificates that the client goes by, for requests that it cannot make: a file or folder, True: its own."""
+    named: str | None = botocore.session.Session().get_config_variable("ca_bundle")
+    return named or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def status_of(error: ClientError) -> int:

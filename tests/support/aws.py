@@ -6,24 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 import botocore.session
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 ACCOUNT = "123456789012"
 _SESSION = botocore.session.Session()  # it keeps the models that it has read
 
 
 class Aws:
-    """One account in one region. ``calls`` are the operations that change something, in order."""
+    """One account in one region. ``calls`` are the operations that change something, in order.
+
+    The request of number ``fails_at`` is refused as ``fails_by`` says; None: it is done, and its answer lost.
+    """
 
     def __init__(self) -> None:
+        self._asked: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
+        self.empty()
+
+    def empty(self) -> None:
+        """Make a new account of it, behind the same clients."""
         self.buckets: dict[str, dict[str, Any]] = {}
         self.topics: dict[str, dict[str, str]] = {}
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.passwords: list[str] = []
         self.calls: list[str] = []
         self.refused: dict[str, tuple[int, str]] = {}
-        self._asked: dict[str, Any] = {}
-        self._clients: dict[str, Any] = {}
+        self.asked = 0
+        self.fails_at = 0
+        self.fails_by: tuple[int, str] | None = None
 
     def client(self, service: str) -> Any:
         """A real client of botocore that is answered from here."""
@@ -42,8 +52,11 @@ class Aws:
 
     def _answer(self, model: Any, **_: Any) -> Any:
         status, answer = 200, {}
-        if model.name in self.refused:
-            status, code = self.refused[model.name]
+        self.asked += 1
+        fails = self.asked == self.fails_at
+        refusal = self.fails_by if fails else self.refused.get(model.name)
+        if refusal is not None:
+            status, code = refusal
             answer = {"Error": {"Code": code, "Message": code}}
         else:
             try:
@@ -52,6 +65,8 @@ class Aws:
                 status, answer = error.response["ResponseMetadata"]["HTTPStatusCode"], dict(error.response)
         if not model.name.startswith(("Get", "List", "Head")):
             self.calls.append(model.name)
+        if fails and refusal is None:
+            raise ReadTimeoutError(endpoint_url="https://any")
         headers = {"server": "AmazonS3"}
         found = {**answer, "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers, "RetryAttempts": 0}}
         return type("Answered", (), {"status_code": status, "headers": headers})(), found
@@ -71,18 +86,23 @@ class Aws:
         self.buckets[Bucket] = {}
 
     def _GetBucketLifecycleConfiguration(self, Bucket: str) -> Any:  # noqa: N802, N803
-        if "rules" not in self.buckets[Bucket]:
+        if "rules" not in self._bucket(Bucket):
             raise absent("NoSuchLifecycleConfiguration")
-        return self.buckets[Bucket]["rules"]
+        return self._bucket(Bucket)["rules"]
 
     def _PutBucketLifecycleConfiguration(self, Bucket: str, LifecycleConfiguration: Any, **more: Any) -> None:  # noqa: N802, N803
-        self.buckets[Bucket]["rules"] = {**LifecycleConfiguration, **more}
+        self._bucket(Bucket)["rules"] = {**LifecycleConfiguration, **more}
 
     def _GetBucketNotificationConfiguration(self, Bucket: str) -> Any:  # noqa: N802, N803
-        return self.buckets[Bucket].get("notifications", {})
+        return self._bucket(Bucket).get("notifications", {})
 
     def _PutBucketNotificationConfiguration(self, Bucket: str, NotificationConfiguration: Any) -> None:  # noqa: N802, N803
-        self.buckets[Bucket]["notifications"] = NotificationConfiguration
+        self._bucket(Bucket)["notifications"] = NotificationConfiguration
+
+    def _bucket(self, name: str) -> dict[str, Any]:
+        if name not in self.buckets:
+            raise absent("NoSuchBucket")
+        return self.buckets[name]
 
     # SNS
 
@@ -96,7 +116,7 @@ class Aws:
     def _CreateTopic(self, Name: str) -> Any:  # noqa: N802, N803
         arn = f"arn:aws:sns:eu-central-1:{ACCOUNT}:{Name}"
         policy = '{"Version": "2008-10-17", "Statement": [{"Sid": "__default_statement_ID"}]}'
-        self.topics.setdefault(arn, {"TopicArn": arn, "Policy": policy, "SignatureVersion": "1"})
+        self.topics.setdefault(arn, {"TopicArn": arn, "Policy": policy})
         return {"TopicArn": arn}
 
     def _GetTopicAttributes(self, TopicArn: str) -> Any:  # noqa: N802, N803

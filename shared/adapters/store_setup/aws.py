@@ -48,7 +48,7 @@ def set_up_aws(client: Any, sns: Any, target: Target, report: Report, *, renew: 
         report.add("notification", target.bucket, "created")
         report.add("subscription", target.url, "created")
         return
-    changed = _attributes(sns, arn, target.bucket, report, made=made)
+    changed = _attributes(sns, arn, target.bucket, report)
     report.add("topic", name, "created" if made else "changed" if changed else "unchanged")
     with report.attempt("notification", target.bucket):
         _notify(client, arn, target.bucket, report)
@@ -79,13 +79,13 @@ def _find_topic(sns: Any, name: str) -> str | None:
     return None
 
 
-def _attributes(sns: Any, arn: str, bucket: str, report: Report, *, made: bool) -> bool:
+def _attributes(sns: Any, arn: str, bucket: str, report: Report) -> bool:
     """The policy that lets the bucket publish, and signatures by SHA-256. True where something was to be changed."""
     with config.refusals(f"topic {arn}"):
         found = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
         policy = with_statement(json.loads(found.get("Policy") or "{}"), statement(arn, bucket))
         wanted = {} if policy is None else {"Policy": json.dumps(policy)}
-        if made or found.get("SignatureVersion", "2") != "2":
+        if found.get("SignatureVersion", "1") != "2":
             wanted["SignatureVersion"] = "2"
         for attribute, value in wanted.items():
             if report.applied:

@@ -18,13 +18,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
-from shared.adapters.s3_client import status_of, store_errors
+from shared.adapters.s3_client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, status_of, store_errors, trusted
 from shared.adapters.store_setup import notifications as config
 from shared.adapters.store_setup.names import topic_of
 from shared.adapters.store_setup.notifications import RefusedError
 from shared.adapters.store_setup.report import Report, Target
-from shared.errors import S2psError
+from shared.errors import PermanentError, StoreUnavailableError
 from shared.settings import Settings
 
 SECTION: Final = "TopicConfigurations"
@@ -149,9 +150,10 @@ def _create(client: Any, sns: Any, configuration: Mapping[str, Any], name: str, 
     entry = {"Id": name, "TopicArn": arn, "Events": config.EVENTS}
     try:
         config.write_configuration(client, target.bucket, config.with_entry(configuration, SECTION, entry))
-    except S2psError:
+    except PermanentError:
         _delete_topic(sns, arn)  # nothing refers to it, and the next attempt makes its own
         raise
+    # Where no answer came the notification may be there all the same: then its topic has to be, too.
 
 
 def _delete_topic(sns: Any, arn: str) -> None:
@@ -166,7 +168,14 @@ def _delete_notification(settings: Settings, bucket: str, ident: str) -> None:
     keys = Credentials(settings.store_access_key.get_secret_value(), settings.store_secret_key.get_secret_value())
     S3SigV4Auth(keys, "s3", settings.store_region).add_auth(request)
     with store_errors(what):
-        answer = URLLib3Session().send(request.prepare())
+        session = URLLib3Session(
+            verify=trusted(),
+            proxies=get_environ_proxies(settings.store_endpoint),
+            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+        )
+        answer = session.send(request.prepare())
+    if answer.status_code >= 500:
+        raise StoreUnavailableError(f"{what}: the store answered {answer.status_code} to its deletion")
     if answer.status_code not in {200, 204, 404}:
         raise RefusedError(f"{what}: the store answered {answer.status_code} to its deletion")
 

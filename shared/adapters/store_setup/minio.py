@@ -12,6 +12,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 from minio.minioadmin import MinioAdmin
 
-from shared.adapters.s3_client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from shared.adapters.s3_client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, trusted
 from shared.adapters.store_setup import notifications as config
 from shared.adapters.store_setup.names import WEBHOOK, topic_of
 from shared.adapters.store_setup.notifications import RefusedError
@@ -52,9 +53,13 @@ def set_up_minio(client: Any, settings: Settings, target: Target, report: Report
 def make_admin(settings: Settings) -> Any:
     """A client of MinIO's admin interface at the store's endpoint."""
     access, secret = settings.store_access_key.get_secret_value(), settings.store_secret_key.get_secret_value()
-    parts = urlsplit(settings.store_endpoint)
+    parts, authority = urlsplit(settings.store_endpoint), trusted()
+    folder = isinstance(authority, str) and Path(authority).is_dir()
     pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S), retries=False, maxsize=2
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+        retries=False,
+        maxsize=2,
+        **({} if authority is True else {"ca_cert_dir" if folder else "ca_certs": authority}),
     )
     return MinioAdmin(
         endpoint=parts.netloc,

@@ -34,6 +34,8 @@ def refusals(what: str) -> Iterator[None]:
             if status_of(error) // 100 == 4 and status_of(error) not in _NO_REFUSAL:
                 raise _refused(error, what) from error
             raise
+        except (KeyError, TypeError, ValueError) as error:  # another program's answer, in the store's place
+            raise RefusedError(f"{what}: expected an answer of the store, found none that can be read") from error
 
 
 def _refused(error: ClientError, what: str) -> RefusedError:

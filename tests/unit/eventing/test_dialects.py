@@ -137,7 +137,7 @@ def test_arbitrary_documents_are_read_or_refused(document: Any) -> None:
         assert isinstance(parse_notification(json.dumps(document).encode()), list)
 
 
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1.5, float("nan"), 253_402_300_800, 1 << 70, "", "\ud800", "\x00", "a\r\nce-id: b", "%ff%",
      "é", "====", "/wD/", [], [[]], {}, {"a": 1}, "9999-12-31T23:59:59-23:59", "update", "ceph:s3", "x" * 3000,
      "/buckets//", "/buckets/b//x", "ObjectCreated:Put"]

@@ -13,7 +13,7 @@ from shared.adapters.store_setup import notifications
 from shared.adapters.store_setup.aws import DELIVERY, check_public, with_statement, with_token
 from shared.adapters.store_setup.report import Report
 from shared.adapters.store_setup.setup import set_up_store
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, S2psError
 from shared.settings import Settings
 from tests.support.aws import Aws
 
@@ -172,6 +172,62 @@ def test_a_failure_that_stays_is_reported_at_once_where_nobody_waits(aws: Aws) -
     report = set_up_store(SETTINGS)
     assert states(report, "notification") == ["failed"]
     assert report.again
+
+
+THEIRS: dict[str, Any] = {"Id": "theirs", "TopicArn": "arn:aws:sns:eu-central-1:1:x", "Events": ["s3:ObjectRemoved:*"]}
+RULE = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}
+
+
+def alter(aws: Aws) -> None:
+    """What a set-up finds that has something of everything to put right, and something of others' beside it."""
+    set_up_store(SETTINGS)
+    aws.confirm()
+    aws.topics[topic(aws)] = {"TopicArn": topic(aws), "Policy": "{}"}
+    aws.buckets["s2-ledger"]["notifications"] = {"TopicConfigurations": [THEIRS]}
+    aws.buckets["s2-work"]["rules"] = {"Rules": [RULE]}
+    for each in aws.subscriptions.values():
+        each["Attributes"] = {}
+
+
+@pytest.mark.parametrize("failure", [(403, "AccessDenied"), (500, "InternalError"), None])
+@pytest.mark.parametrize("altered", [False, True])
+def test_whatever_call_fails_it_is_told_others_keep_theirs_and_the_next_completes(
+    aws: Aws, failure: tuple[int, str] | None, altered: bool
+) -> None:
+    number = 0
+    while True:
+        aws.empty()
+        number += 1
+        if altered:
+            alter(aws)
+        aws.asked, aws.fails_at, aws.fails_by = 0, number, failure
+        told = ""
+        try:
+            report = set_up_store(SETTINGS)
+            told = " ".join(item.note for item in report.items if item.state == "failed")
+        except S2psError as error:
+            told = str(error)
+        if aws.asked < number:
+            break
+        assert told, number
+        aws.fails_at = 0
+        assert "failed" not in states(set_up_store(SETTINGS)), number
+        aws.confirm()
+        assert set(states(set_up_store(SETTINGS))) == {"unchanged"}, number
+        assert aws.topics[topic(aws)]["SignatureVersion"] == "2"
+        if altered:
+            assert THEIRS in aws.buckets["s2-ledger"]["notifications"]["TopicConfigurations"]
+            assert RULE in aws.buckets["s2-work"]["rules"]["Rules"]
+    assert number > 15
+
+
+@pytest.mark.parametrize("operation", ["CreateTopic", "GetTopicAttributes"])
+def test_an_answer_that_is_not_the_stores_is_one_sentence(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    monkeypatch.setattr(aws, f"_{operation}", lambda **_: {})
+    (failed,) = [item for item in set_up_store(SETTINGS).items if item.state == "failed"]
+    assert "expected an answer of the store" in failed.note
 
 
 @pytest.mark.parametrize(
