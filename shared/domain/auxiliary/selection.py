@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,12 +22,22 @@ class _Model(BaseModel):
 
 
 class Requirement(_Model):
-    """One thing that a job needs: a type, in a band where it depends on it, by a policy."""
+    """One thing that a job needs: a type, in a band where it depends on it, by a policy.
+
+    ``before_s``, ``after_s``: by how much the window is widened for it (T0 and T1 of a task table).
+    """
 
     type: str
     band: Literal["01", "02", "03", "04", "05", "06", "07", "08", "8A", "09", "10", "11", "12"] | None = None
     policy: PolicyName = "LatestValCover"
     mandatory: bool = True
+    before_s: float = 0.0
+    after_s: float = 0.0
+
+    def widened(self, window: Window) -> Window:
+        """``window`` as this requirement looks at it."""
+        before, after = timedelta(seconds=self.before_s), timedelta(seconds=self.after_s)
+        return replace(window, before=window.before + before, after=window.after + after)
 
     def __str__(self) -> str:
         return self.type if self.band is None else f"{self.type} B{self.band}"
@@ -111,7 +123,7 @@ def choose(
     note: str = "",
 ) -> Choice:
     """The choice for one requirement among files of its type, band and satellite."""
-    picked = pick(policy or wanted.policy, files, window)
+    picked = pick(policy or wanted.policy, files, wanted.widened(window))
     return Choice(
         requirement=wanted,
         policy=picked.policy,

@@ -108,6 +108,14 @@ def test_one_band_that_is_not_there_is_missing_alone() -> None:
     assert len(found.files) == 12
 
 
+def test_a_requirement_may_look_beyond_the_window() -> None:
+    file = named(start=0.5, stop=1.5)
+    wanted = Requirement(type="AUX_ECMWFD", before_s=0.5 * 86400)
+    assert select([wanted], by_type(file), "S2A", WINDOW).files == (file.text,)
+    assert select([wanted.model_copy(update={"before_s": 43201})], by_type(file), "S2A", WINDOW).missing
+    assert select([wanted.model_copy(update={"after_s": 43200})], by_type(file), "S2A", WINDOW).missing
+
+
 def test_the_set_is_a_document_that_says_what_was_passed_over() -> None:
     names = [named(start=start, stop=start + 1, created=start) for start in range(-20, 0)]
     found = select([Requirement(type="AUX_ECMWFD")], by_type(*names), "S2A", WINDOW)
