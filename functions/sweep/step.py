@@ -40,24 +40,27 @@ class Sweep:
         # Of each open session, the records (by key and etags) from which all has followed.
         self._done: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
         self._in_a_row = 0
+        # Why this sweep asks for no further Job: whoever runs them does not answer, or refuses to.
+        self._unanswered: list[PermanentError | RetryableError] = []
 
     def run(self) -> int:
         """One sweep over all open sessions and due timers; returns how many events were sent again.
 
         What is wrong with one session (a record that cannot be read, an event that the broker refuses or cannot
-        deliver) does not keep the others from being swept: it is raised at the end. A broker that takes nothing ends
-        the sweep.
+        deliver) or one timer does not keep the others from being swept, nor does a cluster that does not say how Jobs
+        stand: it is raised at the end. A broker that takes nothing ends the sweep.
         """
         failures: list[PermanentError | RetryableError] = []
         self._in_a_row = 0
-        sent = self._send(self._timers(), failures)
+        self._unanswered.clear()
+        sent = self._send(self._timers(failures), failures)
         sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
         for closed in set(self._done).difference(sessions):
             del self._done[closed]
         for session in sessions:
             sent += self._send(self._session(session), failures)
-        if failures:
-            raise failures[0]
+        for failure in (*failures, *self._unanswered):
+            raise failure
         return sent
 
     def _send(self, events: Iterable[Event], failures: list[PermanentError | RetryableError]) -> int:
@@ -85,8 +88,8 @@ class Sweep:
         self._in_a_row = 0
         return True
 
-    def _timers(self) -> Iterator[Event]:
-        for key, timer in self._services.ledger.due_timers(self._services.clock.now()):
+    def _timers(self, failures: list[PermanentError | RetryableError]) -> Iterator[Event]:
+        for key, timer in self._services.ledger.due_timers(self._services.clock.now(), failures.append):
             if timer.timer == REOPENED:
                 self._reopened(key, timer)
                 continue
@@ -175,8 +178,18 @@ class Sweep:
         return object_created(bucket, info.key, info.etag, size=info.size, when=info.modified, traceparent=trace)
 
     def _attempt(self, place: WorkKey, number: int, order: ObjectInfo, trace: str) -> Iterator[Event]:
-        """An attempt under way for long: is its Job alive? The Job's own word is the second witness."""
-        state = self._services.launcher.state(place.job_name(number))
+        """An attempt under way for long: is its Job alive? The Job's own word is the second witness.
+
+        Where nobody can be asked, all else of the session goes on.
+        """
+        if self._unanswered:
+            return
+        try:
+            state = self._services.launcher.state(place.job_name(number))
+        except (RetryableError, PermanentError) as error:
+            _log.warning("sweep: %s", error)
+            self._unanswered.append(error)
+            return
         if state is None:
             yield self._again(order, trace)
         elif state.phase in {"succeeded", "failed"}:

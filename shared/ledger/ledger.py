@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,13 +73,24 @@ class Ledger:
     def delete(self, key: str) -> None:
         self.store.delete(self.bucket, key)
 
-    def due_timers(self, now: datetime) -> Iterator[tuple[str, Timer]]:
-        """(key, timer) of each timer due at ``now``. Keys sort by due minute, so only due ones are listed."""
+    def due_timers(
+        self, now: datetime, unreadable: Callable[[BadInputError], object] | None = None
+    ) -> Iterator[tuple[str, Timer]]:
+        """(key, timer) of each timer due at ``now``. Keys sort by due minute, so only due ones are listed.
+
+        Where ``unreadable`` is given, it is told what is wrong with a timer, which then keeps back no later one.
+        """
         end = f"{keys.TIMERS}{now:%Y%m%dT%H%M}/~"
         for info in self.list(keys.TIMERS):
             if info.key > end:
                 return
-            timer = self.find(info.key, Timer)
+            try:
+                timer = self.find(info.key, Timer)
+            except BadInputError as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
+                continue
             if timer is not None and timer.due <= now:
                 yield info.key, timer
 

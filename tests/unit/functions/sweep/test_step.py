@@ -9,9 +9,10 @@ from functions.sweep.step import Sweep
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import Event
-from shared.errors import BadInputError, PermanentError, RetryableError
+from shared.errors import BadInputError, ConfigurationError, PermanentError, RetryableError
 from shared.ledger import keys
-from shared.ledger.records import Account, OpenMarker, Receipt, Reopened, Seen, timer_due
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import Account, OpenMarker, Receipt, Record, Reopened, Seen, timer_due
 from shared.ledger.standing import REOPENED
 from shared.ports import ObjectInfo
 from shared.settings import Settings
@@ -154,10 +155,40 @@ def test_an_event_that_cannot_be_delivered_does_not_keep_the_others_from_being_s
 def test_a_timer_that_cannot_be_read_does_not_stop_the_sweep(services: Services, sink: Sink) -> None:
     see(services)
     services.store.put(services.settings.bucket_ledger, keys.timer(START, "retry", "x"), b"{}")
+    due = START + timedelta(seconds=30)
+    services.ledger.create(keys.timer(due, "retry", "y"), timer_due(START, due, "retry", SESSION))
     later(services)
     with pytest.raises(BadInputError, match="timers/"):
         Sweep(services).run()
-    assert sink.subjects == [SEEN]
+    assert [event.time for event in sink.events[:1]] == [due], "later timers are not kept back"
+    assert sink.subjects[-1] == SEEN
+
+
+@pytest.mark.parametrize("error", [RetryableError("down"), ConfigurationError("403")], ids=["down", "refuses"])
+def test_a_cluster_that_does_not_say_how_jobs_stand_keeps_back_nothing_else(
+    services: Services, sink: Sink, error: Exception
+) -> None:
+    """The API server is asked once, and what needs no answer of its goes on: here, and in the other sessions."""
+    for session in (SESSION, OTHER):
+        see(services, session)
+        for digest in "01":
+            place = WorkKey(session, "l0u", session, digest * 64)
+            services.ledger.create(place.order, Record(created=START))
+            services.ledger.create(place.attempt(1), Record(created=START))
+    asked: list[str] = []
+
+    class Launcher:
+        def state(self, name: str) -> None:
+            asked.append(name)
+            raise error
+
+    vars(services)["launcher"] = Launcher()
+    services.ledger.create(keys.receipt(OTHER, FILE), Record(created=START))
+    later(services)
+    with pytest.raises(type(error), match=str(error)):
+        Sweep(services).run()
+    assert len(asked) == 1
+    assert set(sink.subjects) == {SEEN, keys.seen(OTHER, FILE.replace(SESSION, OTHER)), keys.receipt(OTHER, FILE)}
 
 
 def test_a_broker_that_is_down_is_not_asked_for_each_session(services: Services, sink: Sink) -> None:
