@@ -18,6 +18,8 @@ from shared.domain.blocks import Totals
 from shared.domain.names import SATELLITES
 
 Item = Mapping[str, Any]
+# The year 1 and the begin of 1970 are what systems write for no date.
+_FIRST: Final = datetime(1971, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -115,14 +117,15 @@ def date_literal(when: datetime) -> str:
 
 
 def date(value: Any) -> datetime | None:
-    """A date, in UTC where it names no zone; None for null, and for what is no date."""
+    """A date, in UTC where it names no zone; None for null, for what is no date, and for what stands for none."""
     if not isinstance(value, str) or not value.isascii():
         return None
     try:
         found = datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        utc = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return utc if utc >= _FIRST else None
 
 
 def _folded(item: Item) -> dict[str, Any]:

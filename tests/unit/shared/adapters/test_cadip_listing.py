@@ -82,6 +82,8 @@ def test_ids_that_can_stand_in_an_address(value: Any, key: str | None) -> None:
         (None, None),
         (1700000000, None),
         ("0001-01-01T00:00:00+14:00", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("1970-01-01T00:00:00Z", None),
         ("２０２６-11-22T12:00:00Z", None),
     ],
 )
