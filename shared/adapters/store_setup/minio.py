@@ -53,13 +53,15 @@ def set_up_minio(client: Any, settings: Settings, target: Target, report: Report
 def make_admin(settings: Settings) -> Any:
     """A client of MinIO's admin interface at the store's endpoint."""
     access, secret = settings.store_access_key.get_secret_value(), settings.store_secret_key.get_secret_value()
-    parts, authority = urlsplit(settings.store_endpoint), trusted()
-    folder = isinstance(authority, str) and Path(authority).is_dir()
+    parts, named = urlsplit(settings.store_endpoint), trusted()
+    authority = named if isinstance(named, str) else None
+    folder = authority is not None and Path(authority).is_dir()
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
         retries=False,
         maxsize=2,
-        **({} if authority is True else {"ca_cert_dir" if folder else "ca_certs": authority}),
+        ca_certs=None if folder else authority,
+        ca_cert_dir=authority if folder else None,
     )
     return MinioAdmin(
         endpoint=parts.netloc,
