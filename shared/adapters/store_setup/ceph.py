@@ -25,7 +25,7 @@ from shared.adapters.store_setup import notifications as config
 from shared.adapters.store_setup.names import topic_of
 from shared.adapters.store_setup.notifications import RefusedError
 from shared.adapters.store_setup.report import Report, Target
-from shared.errors import PermanentError, StoreUnavailableError
+from shared.errors import S2psError, StoreUnavailableError
 from shared.settings import Settings
 
 SECTION: Final = "TopicConfigurations"
@@ -150,10 +150,20 @@ def _create(client: Any, sns: Any, configuration: Mapping[str, Any], name: str, 
     entry = {"Id": name, "TopicArn": arn, "Events": config.EVENTS}
     try:
         config.write_configuration(client, target.bucket, config.with_entry(configuration, SECTION, entry))
-    except PermanentError:
-        _delete_topic(sns, arn)  # nothing refers to it, and the next attempt makes its own
+    except S2psError as error:
+        if isinstance(error.__cause__, ClientError) and not _refers(client, target.bucket, arn):
+            _delete_topic(sns, arn)  # the next attempt makes its own
+        # Where no answer came the notification may be there all the same, or yet to come: then its topic has to stay.
         raise
-    # Where no answer came the notification may be there all the same: then its topic has to be, too.
+
+
+def _refers(client: Any, bucket: str, arn: str) -> bool:
+    """Whether a notification of the bucket goes to the topic, or may."""
+    try:
+        found = config.read_configuration(client, bucket).get(SECTION, [])
+    except S2psError:
+        return True
+    return any(entry.get("TopicArn") == arn for entry in found)
 
 
 def _delete_topic(sns: Any, arn: str) -> None:

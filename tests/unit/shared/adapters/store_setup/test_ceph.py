@@ -20,17 +20,19 @@ TARGET = Target("http://object-events.s2ps.svc/", "token", "s2-ledger")
 
 
 class Gateway:
-    """As much of one as a first set-up asks for. ``answer``: what comes of a notification's configuration."""
+    """As much of one as a first set-up asks for. ``answer``: what comes of a notification's configuration,
+    which is ``done`` or not.
+    """
 
-    def __init__(self, answer: Exception) -> None:
-        self.answer, self.topics = answer, set[str]()
+    def __init__(self, answer: Exception, *, done: bool = False) -> None:
+        self.answer, self.done, self.topics = answer, done, set[str]()
         self.configuration: dict[str, Any] = {}
 
     def get_bucket_notification_configuration(self, **_: str) -> dict[str, Any]:
         return self.configuration
 
     def put_bucket_notification_configuration(self, **asked: Any) -> None:
-        if isinstance(self.answer, ConnectionClosedError):
+        if self.done:
             self.configuration = asked["NotificationConfiguration"]
         raise self.answer
 
@@ -53,14 +55,22 @@ def set_up(gateway: Gateway) -> None:
 
 def test_a_topic_stays_where_its_notification_may_be_there_all_the_same() -> None:
     """A notification whose topic is gone makes every write to the ledger fail."""
-    gateway = Gateway(ConnectionClosedError(endpoint_url=SETTINGS.store_endpoint))
+    gateway = Gateway(ConnectionClosedError(endpoint_url=SETTINGS.store_endpoint), done=True)
     set_up(gateway)
     (entry,) = gateway.configuration["TopicConfigurations"]
     assert entry["TopicArn"] in gateway.topics
 
 
-def test_a_topic_goes_where_its_notification_was_refused() -> None:
-    answer: Any = {"Error": {"Code": "InvalidArgument"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_topic_goes_where_its_notification_was_refused(status: int) -> None:
+    answer: Any = {"Error": {"Code": "Any"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     gateway = Gateway(ClientError(answer, "PutBucketNotificationConfiguration"))
     set_up(gateway)
     assert gateway.topics == set()
+
+
+def test_a_topic_stays_where_a_refused_notification_is_there_all_the_same() -> None:
+    answer: Any = {"Error": {"Code": "InternalError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+    gateway = Gateway(ClientError(answer, "PutBucketNotificationConfiguration"), done=True)
+    set_up(gateway)
+    assert len(gateway.topics) == 1
