@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from shared.bootstrap import Services
 from shared.domain.events import TIMER_DUE, Event
-from shared.errors import BadInputError
+from shared.errors import BadInputError, PermanentError
 from shared.ledger import keys
-from shared.ledger.attempts import Attempts, WorkRecords, attempts_of, read_work
+from shared.ledger.attempts import Attempts, WorkRecords, attempts_of, pause, read_work
 from shared.ledger.keys import WorkKey, parse_work
-from shared.ledger.records import Attempt, Order
+from shared.ledger.records import Attempt, AttemptEnded, Order
 from shared.ledger.standing import active_hold
 from shared.ports import JobSpec
 
@@ -16,6 +18,9 @@ OUT_OF_MEMORY = "OOMKilled"
 # What a Job has beyond its IPF's time limit. The runner stops an IPF itself, and saves its log; the platform's limit is
 # for a runner that hangs.
 STAGING_S = 900
+# For so long the platform may refuse a Job (rights, a policy, no image set) before the attempt counts as failed; as
+# long as one that it took and cannot start.
+REFUSED_LIMIT = timedelta(minutes=5)
 
 
 def launch(event: Event, services: Services) -> JobSpec | None:
@@ -52,8 +57,33 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
         time_limit_s=services.workflow.processors[order.step].time_limit_s,
     )
     ledger.create(place.attempt(number), attempt)
-    services.launcher.launch(job)
+    try:
+        services.launcher.launch(job)
+    except PermanentError as error:
+        if not _give_up(place, number, work.granted, error, services):
+            raise
+        return None
     return job
+
+
+def _give_up(place: WorkKey, number: int, granted: int, error: PermanentError, services: Services) -> bool:
+    """Where an attempt has been refused for long, it ends with that reason: no session waits for ever.
+
+    Until then the event is refused, and the sweep sends it again: who mends a setting at once loses no attempt.
+    """
+    now, settings = services.clock.now(), services.settings
+    if services.ledger.read(place.attempt(number), Attempt).created + REFUSED_LIMIT > now:
+        return False
+    ended = AttemptEnded(
+        created=now,
+        traceparent=services.trace(place.session),
+        number=number,
+        status="infrastructure",
+        reason=f"Refused: {error}"[:1000],
+        retry_at=now + pause(settings.retry_delay_s, number - granted),
+    )
+    services.ledger.create(place.ended(number), ended)
+    return True
 
 
 def _held(work: WorkRecords, services: Services) -> bool:

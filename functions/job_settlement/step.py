@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, Event
 from shared.errors import BadInputError, PermanentError
-from shared.ledger.attempts import RETRYABLE, attempts_of, conclude, read_work
+from shared.ledger.attempts import RETRYABLE, attempts_of, conclude, pause, read_work
 from shared.ledger.keys import WorkKey, parse_work, timer
 from shared.ledger.records import Attempt, AttemptEnded, Outcome, timer_due
 
@@ -119,7 +119,7 @@ def _asked(told: JobEnd, services: Services) -> JobEnd | None:
 
 def _delay(number: int, services: Services) -> timedelta:
     """The pause after attempt ``number`` (from 1, counted from the newest grant)."""
-    return timedelta(seconds=services.settings.retry_delay_s * 2 ** (number - 1))
+    return pause(services.settings.retry_delay_s, number)
 
 
 def _settle(place: WorkKey, services: Services) -> None:

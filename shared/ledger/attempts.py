@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from shared.errors import ObjectAbsentError
 from shared.ledger.keys import WorkKey, etag_mark, parse_work
@@ -20,6 +21,14 @@ from shared.ports import ObjectInfo
 RETRYABLE = frozenset({"retry", "infrastructure"})
 NOT_FAILED = FINISHED | {"no-product"}
 """The status classes of an outcome that no grant supersedes."""
+
+
+_LONGEST_PAUSE_S: Final = 3600.0
+
+
+def pause(first_s: float, tried: int) -> timedelta:
+    """The pause after so many attempts since the newest grant: ``first_s``, doubled with each, an hour at most."""
+    return timedelta(seconds=max(first_s, min(first_s * 2 ** max(0, tried - 1), _LONGEST_PAUSE_S)))
 
 
 @dataclass(slots=True)

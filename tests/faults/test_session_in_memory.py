@@ -11,8 +11,10 @@ from functools import partial
 import pytest
 
 from shared.domain.events import PING, TIMER_DUE, Event, object_created
+from shared.errors import ConfigurationError
 from shared.ledger import keys
 from shared.ledger.records import AttemptEnded, Complete, Order, Outcome, Refusal
+from shared.ports import JobSpec
 from shared.settings import Settings
 from tests.support.house import START, Crash, Delivery, House, VirtualClock
 from tests.support.standin import SESSION, Outputs, StandInStation, dsib, script
@@ -297,6 +299,21 @@ def test_a_job_that_dies_is_tried_again_and_then_parked_with_all_that_hangs_on_i
     assert set(parked) == {"L1C", "L2A"}
     assert "after 3 attempts" in parked["L1C"].reason
     assert parked["L2A"].unit.endswith("32TQM")
+
+
+def test_work_whose_job_the_platform_refuses_is_parked_with_its_sentence() -> None:
+    made = house()
+    real = made.launcher.launch
+
+    def refused(job: JobSpec) -> None:
+        if job.step == "l1c" and job.unit.endswith("32TQM"):
+            raise ConfigurationError("Kubernetes, create Job: 403 denied by policy")
+        real(job)
+
+    made.launcher.launch = refused  # type: ignore[method-assign]
+    account = made.run()
+    assert (account.produced, account.parked) == (EXPECTED - 2, 2)
+    assert "denied by policy after 3 attempts" in next(e.reason for e in account.entries if e.ended == "parked")
 
 
 def test_a_job_that_dies_once_succeeds_at_the_second_attempt(reference: House) -> None:

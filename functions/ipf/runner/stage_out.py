@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Final
 
 from functions.ipf.runner.harvest import Found, Harvested, harvest
@@ -21,7 +20,7 @@ from functions.ipf.runner.plain import open_plain, storable, tail
 from functions.ipf.runner.verdict import Verdict, judge
 from shared.bootstrap import Services
 from shared.errors import BadInputError, IntegrityError, S2psError
-from shared.ledger.attempts import conclude, read_work
+from shared.ledger.attempts import conclude, pause, read_work
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
 from shared.telemetry import current_traceparent
@@ -105,7 +104,7 @@ def end_attempt(
 ) -> None:
     """Write the end of an attempt that has no outcome; ``failed`` ends the work, other classes leave it to the next."""
     now, tried = services.clock.now(), number - read_work(services.ledger, place).granted
-    delay = timedelta(seconds=services.settings.retry_delay_s * 2 ** max(0, tried - 1))
+    delay = pause(services.settings.retry_delay_s, tried)
     ended = AttemptEnded(
         created=now,
         traceparent=current_traceparent() or traceparent,

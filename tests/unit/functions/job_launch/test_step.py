@@ -6,6 +6,7 @@ from functions.job_launch.step import STAGING_S, launch
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import object_created
+from shared.errors import ConfigurationError, PermanentError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import Attempt, AttemptEnded, Hold, Order
@@ -24,7 +25,11 @@ class Launcher:
     def __init__(self) -> None:
         self.jobs: list[JobSpec] = []
 
+    refusal: PermanentError | None = None
+
     def launch(self, job: JobSpec) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.jobs.append(job)
 
 
@@ -67,6 +72,27 @@ def test_a_hold_stops_new_attempts_but_not_one_that_is_written_down(services: Se
     job = launch(EVENT, services)
     assert job is not None
     assert job.attempt == 1
+
+
+def test_a_job_that_the_platform_refuses_ends_the_attempt_when_nobody_mends_it_for_long(services: Services) -> None:
+    """Refused, the event becomes a dead letter and comes again with the sweep; but no session is open for ever."""
+    assert isinstance(services.launcher, Launcher)
+    assert isinstance(services.clock, VirtualClock)
+    services.launcher.refusal = ConfigurationError("create Job: 403 denied by policy")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError):
+            launch(EVENT, services)
+        services.clock.advance(200)
+    assert not services.ledger.exists(PLACE.ended(1))
+    assert launch(EVENT, services) is None
+    ended = services.ledger.read(PLACE.ended(1), AttemptEnded)
+    assert (ended.status, ended.reason) == ("infrastructure", "Refused: create Job: 403 denied by policy")
+    assert ended.retry_at is not None
+    services.launcher.refusal = None
+    services.clock.instant = ended.retry_at
+    second = launch(EVENT, services)
+    assert second is not None
+    assert second.attempt == 2
 
 
 def test_after_an_attempt_without_memory_the_next_gets_twice_as_much(services: Services) -> None:
