@@ -44,6 +44,7 @@ class FunctionSpec:
     concurrency: int
     timeout_s: float
     env: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = (sys.executable, "-m", "eventing.serve")
 
     @classmethod
     def from_manifest(cls, service: Service, root: Path, env: Mapping[str, str]) -> FunctionSpec:
@@ -139,13 +140,12 @@ class FunctionProcess:
             send_group(self._process.pid, signal.SIGKILL)
         began = time.monotonic()
         self._port = free_port()
-        command = [sys.executable, "-m", "eventing.serve"]
         env = {**os.environ, **self.spec.env, "THREADS": str(self.spec.concurrency), "PYTHONUNBUFFERED": "1"}
         env |= {"HOST": "127.0.0.1", "PORT": str(self._port), "K_SERVICE": self.spec.name}
         env |= {"FUNCTION_TARGET": self.spec.target, "FUNCTION_SOURCE": str(self.spec.source)}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self.spec.command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         self._await_port(began + _START_LIMIT_S)
         self.cold_start_s = time.monotonic() - began

@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,17 +49,24 @@ class Cluster:
     calls: list[Call] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
     faults: deque[tuple[int, str, str]] = field(default_factory=deque)
+    lock: Any = field(default_factory=threading.RLock)
+    """Held by whoever changes objects beside the calls."""
 
     def issue(self, token: str) -> None:
         """The kubelet renews the token in the mount; the old one is worth nothing from now on."""
         self.token = token
         (self.mount / "token").write_text(token)
 
+    def caller(self, authorization: str) -> tuple[str, AbstractSet[Call]]:
+        """The user that a token stands for, and what it may do; an empty name where the token is nobody's."""
+        return ("system:serviceaccount:s2ps:test" if authorization == f"Bearer {self.token}" else ""), self.rules
+
     def answer(self, method: str, target: str, authorization: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """An answer as the API server's."""
         if self.faults:
             return _status(*self.faults.popleft())
-        if authorization != f"Bearer {self.token}":
+        who, rules = self.caller(authorization)
+        if not who:
             return _status(401, "Unauthorized", "Unauthorized")
         split = urlsplit(target)
         match, query = _PATH.fullmatch(split.path), parse_qs(split.query)
@@ -68,8 +76,7 @@ class Cluster:
         verb = _VERBS.get(method, "get" if name else "list")
         self.calls.append((verb, group, resource))
         self.queries.append(query)
-        if (verb, group, resource) not in self.rules or match["ns"] != self.namespace:
-            who = "system:serviceaccount:s2ps:test"
+        if (verb, group, resource) not in rules or match["ns"] != self.namespace:
             what = f'cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{match["ns"]}"'
             named = f'"{name}" ' if name else ""
             return _status(403, "Forbidden", f'{resource}.{group} {named}is forbidden: User "{who}" {what}')
@@ -127,9 +134,14 @@ def make_authority(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def running_api(certificates: Path, mount: Path, host: str = "127.0.0.1") -> Iterator[Cluster]:
-    """A cluster that answers at ``cluster.url`` until the block ends; ``mount`` becomes the service account's."""
-    cluster = Cluster(mount)
+def running_api(
+    certificates: Path, mount: Path, host: str = "127.0.0.1", *, made: Cluster | None = None
+) -> Iterator[Cluster]:
+    """A cluster that answers at ``cluster.url`` until the block ends; ``mount`` becomes the service account's.
+
+    ``made``: a cluster of the caller's own kind.
+    """
+    cluster = made or Cluster(mount)
     mount.mkdir(parents=True, exist_ok=True)
     (mount / "ca.crt").write_bytes((certificates / "ca.crt").read_bytes())
     (mount / "namespace").write_text(cluster.namespace)

@@ -95,6 +95,23 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def enter(root: Path, mounts: Mapping[str, Path], security: Mapping[str, Any]) -> list[str]:
+    """What a command is put behind to run in a container of its own.
+
+    Args:
+        root: the root folder.
+        mounts: path in the container to a folder of this machine.
+        security: the container's security context, over that of its pod.
+    """
+    programs = {name: shutil.which(name) for name in ("mount", "chroot", "mkdir")}
+    pairs = [str(part) for path, folder in sorted(mounts.items()) for part in (folder, path)]
+    mode = "ro" if security.get("readOnlyRootFilesystem") else "rw"
+    user = f"{security['runAsUser']}:{security['runAsGroup']}"
+    groups = str(security.get("fsGroup", security["runAsGroup"]))
+    unshare = [shutil.which("unshare") or "", "--pid", "--fork", "--kill-child", "--mount"]
+    return [*unshare, "/bin/sh", "-c", _ENTER.format(**programs), "enter", str(root), mode, user, groups, *pairs, "--"]
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a container ended. ``output`` is what ``kubectl logs`` would show."""
@@ -114,6 +131,7 @@ class Pod:
         config: ConfigMaps and Secrets, by name.
         images: image to its root folder; one that is not named runs on this machine, which has the checkout at work.
         image_env: what an image's own environment holds.
+        image_mounts: what an image holds beyond its root folder: path in the container to a folder of this machine.
         users: whether containers run as the users that the manifest names.
     """
 
@@ -122,6 +140,7 @@ class Pod:
     config: Mapping[str, Mapping[str, str]]
     images: Mapping[str, Path] = field(default_factory=dict)
     image_env: Mapping[str, str] = field(default_factory=dict)
+    image_mounts: Mapping[str, Path] = field(default_factory=dict)
     users: bool = field(default_factory=lambda: os.getuid() == 0)
     ended: list[Ended] = field(default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
@@ -136,7 +155,7 @@ class Pod:
     def run(self, before: Callable[[str], object] = lambda _name: None, timeout_s: float = 120) -> list[Ended]:
         """Run all containers, as far as they succeed; ``before`` is called with the name of each that comes."""
         self._volumes()
-        for container in (*self.spec["initContainers"], *self.spec["containers"]):
+        for container in (*self.spec.get("initContainers", ()), *self.spec["containers"]):
             if self._stopped:
                 break
             before(container["name"])
@@ -155,7 +174,7 @@ class Pod:
         os.kill(int(inner[0]) if inner else pid, signal.SIGTERM)
 
     def _volumes(self) -> None:
-        group = self.spec["securityContext"]["fsGroup"]
+        group = self.spec["securityContext"].get("fsGroup", 0)
         for volume in self.spec["volumes"]:
             path = self._volume(volume["name"])
             path.mkdir(parents=True, exist_ok=True)
@@ -203,14 +222,8 @@ class Pod:
         return Ended(container["name"], code if code >= 0 else 128 - code, log.read_text(errors="replace"))
 
     def _enter(self, container: Mapping[str, Any], security: Mapping[str, Any], root: Path) -> list[str]:
-        programs = {name: shutil.which(name) for name in ("mount", "chroot", "mkdir")}
-        wanted = sorted((mount["mountPath"], self._volume(mount["name"])) for mount in container["volumeMounts"])
-        mounts = [part for path, volume in wanted for part in (volume, path)]
-        mode = "ro" if security.get("readOnlyRootFilesystem") else "rw"
-        user = f"{security['runAsUser']}:{security['runAsGroup']}"
-        enter = ["/bin/sh", "-c", _ENTER.format(**programs), "enter", str(root), mode, user, str(security["fsGroup"])]
-        unshare = [shutil.which("unshare") or "", "--pid", "--fork", "--kill-child", "--mount"]
-        return [*unshare, *enter, *map(str, mounts), "--"]
+        mounts = {mount["mountPath"]: self._volume(mount["name"]) for mount in container["volumeMounts"]}
+        return enter(root, {**self.image_mounts, **mounts}, security)
 
     def _env(self, container: Mapping[str, Any], *, own: bool) -> dict[str, str]:
         here = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
@@ -218,7 +231,7 @@ class Pod:
         for source in container.get("envFrom", ()):
             (reference,) = source.values()
             env |= self.config[reference["name"]]
-        for item in container["env"]:
+        for item in container.get("env", ()):
             env[item["name"]] = expand(item["value"], env)
         return env
 
