@@ -2,131 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import rasterio
 
 from eventing.local import control
-from eventing.local.config import RunDir, settings_from
+from eventing.local.config import RunDir
 from eventing.local.processes import family, send
-from shared.bootstrap import Services
-from shared.errors import S2psError
 from shared.ledger.keys import parse_work
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Attempt, Published
+from shared.ledger.records import Attempt
 from shared.telemetry import session_context
+from tests.support.demo_run import DemoRun, Reference, finished, images
 from tests.support.runs import stop_and_check, wait_for
-
-SMALL = ("--scenes", "1", "--detectors", "6", "--chunk-mib", "6", "--rate", "20")
-
-
-@dataclass
-class DemoRun:
-    """``s2ps run`` as a process of its own."""
-
-    run: RunDir
-    process: subprocess.Popen[str]
-
-    @classmethod
-    def start(cls, folder: Path, *more: str) -> DemoRun:
-        run = RunDir.at(folder)
-        command = [sys.executable, "-m", "functions.cli.main", "run", "--run-dir", str(folder), *SMALL, *more]
-        environment = {**os.environ, "COLUMNS": "200"}
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return cls(run, process)
-
-    def ledger(self) -> Ledger | None:
-        found = control.state(self.run)
-        return None if found is None else Services(settings_from(found.settings)).ledger
-
-    def when(self, moment: Callable[[Ledger], object], what: str) -> None:
-        """Wait for a moment of the session, by its ledger."""
-
-        def reached() -> object:
-            assert self.process.poll() is None, self.process.communicate()[0]
-            ledger = self.ledger()
-            try:
-                return ledger is not None and moment(ledger)
-            except S2psError:
-                return False  # the store is not up yet
-
-        wait_for(reached, what, timeout_s=240)
-
-    def finish(self) -> str:
-        output, _ = self.process.communicate(timeout=500)
-        assert self.process.returncode == 0, output
-        return output
-
-    def kill_everything(self) -> None:
-        """As a power cut would: no process gets to say a word."""
-        self.process.kill()
-        wait_for(lambda: not self._killed(), "the end of every process")
-        self.process.communicate()
-
-    def _killed(self) -> list[int]:
-        alive = family(self.run.path)
-        send(alive, signal.SIGKILL)
-        return alive
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The undisturbed run: what it printed, and the bytes of its images by name without creation stamps."""
-
-    folder: Path
-    output: str
-    account: Account
-    images: dict[str, bytes]
-    spans: list[dict[str, Any]]
-
-
-def finished(ledger: Ledger) -> tuple[Account, list[Published]]:
-    (found,) = [i.key for i in ledger.list("sessions/") if i.key.endswith("/account.json")]
-    products = [ledger.read(info.key, Published) for info in ledger.list("products/")]
-    return ledger.read(found, Account), products
-
-
-def images(folder: Path) -> dict[str, bytes]:
-    """The images of all tiles; their own names hold no creation stamp."""
-    return {path.name: path.read_bytes() for path in sorted(folder.rglob("IMG_DATA/**/T*.jp2"))}
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    folder = tmp_path_factory.mktemp("reference") / "run"
-    started = DemoRun.start(folder, "--keep")
-    try:
-        output = started.finish()
-        ledger = started.ledger()
-        assert ledger is not None
-        account, _ = finished(ledger)
-    finally:
-        started.process.kill()
-        stop_and_check(started.run)
-    traced = subprocess.run(
-        [sys.executable, "-m", "functions.cli.main", "trace", account.session, "--run-dir", str(folder), "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Reference(folder, output, account, images(folder / "products"), json.loads(traced.stdout)["items"])
 
 
 def test_every_product_is_produced_and_the_table_says_when(reference: Reference) -> None:
