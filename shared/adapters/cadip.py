@@ -124,7 +124,7 @@ class CadipStation:
                 else:
                     return list(held.sessions.values())
         only = f"Satellite eq {literal(satellite)}"
-        held.sessions = self._read_sessions("sessions", [*_forms(only), ({}, True), ({}, False)])
+        held.sessions = self._read_sessions(f"sessions of {satellite}", [*_forms(only), ({}, True), ({}, False)])
         held.whole_at = self._clock()
         return list(held.sessions.values())
 

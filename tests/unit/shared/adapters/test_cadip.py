@@ -340,6 +340,18 @@ def test_quirk_a_part_of_a_query_is_rejected(cadip: CadipServer, rejected: str) 
         assert len(cadip.asked("Files")) - before == 2, "a page, and an empty one"
 
 
+def test_quirk_a_satellite_that_the_station_does_not_know_is_rejected(cadip: CadipServer) -> None:
+    """The others are asked as before."""
+    cadip.rejects = ("Satellite eq 'S2D'",)
+    cadip.session(SESSION)
+    found = station(cadip, satellites=["S2D", "S2A"])
+    for _ in range(2):
+        assert places(found) == [("NOMINAL", "S2A", SESSION)]
+    others = [each.query for each in cadip.asked("Sessions") if "'S2A'" in each.query.get("$filter", "")]
+    assert others
+    assert all("$orderby" in query for query in others)
+
+
 def test_quirk_top_is_ignored(cadip: CadipServer) -> None:
     cadip.ignores = frozenset({"$top"})
     for n in range(7):
