@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,15 +94,27 @@ def workflow_of(services: Services) -> Workflow:
 
 
 def work_rows(
-    services: Services, sessions: Iterable[str], *, stands: Collection[str] = (), step: str = ""
+    services: Services,
+    sessions: Iterable[str],
+    *,
+    stands: Collection[str] = (),
+    step: str = "",
+    unreadable: Callable[[PermanentError], object] | None = None,
 ) -> Iterator[WorkRow]:
     """The work items of these sessions, by session, step and unit; only those that stand so, or of one step.
 
-    Outcomes and ends of attempts are read where only they say how an item stands.
+    Outcomes and ends of attempts are read where only they say how an item stands. Where ``unreadable`` is given, it is
+    told which record of a session cannot be read; the other sessions' items follow.
     """
     for session in sessions:
         story = read_story(services, session)
-        rows = story_rows(services, story, stands=stands, step=step)
+        try:
+            rows = story_rows(services, story, stands=stands, step=step)
+        except PermanentError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+            continue
         yield from (row for row in rows if not stands or row.stands in stands)
 
 

@@ -111,11 +111,16 @@ def read_letters(services: Services) -> list[LetterRow]:
     from functions.cli.items import read_found
     from shared.ledger.records import DeadLetter
 
-    listed = [info.key for info in services.ledger.list(_FOLDER)]
+    listed = {info.key: info.modified for info in services.ledger.list(_FOLDER)}
     letters = [key for key in listed if not _is_mark(key)]
     marks = set(listed).difference(letters)
     found = read_found(services, letters, DeadLetter)
-    rows = [_row(key, letter, replayed=_mark(key) in marks) for key, letter in found.items()]
+    rows = [
+        _row(key, found[key], replayed=_mark(key) in marks)
+        if key in found
+        else _unread(key, listed[key], _mark(key) in marks)
+        for key in letters
+    ]
     return sorted(rows, key=lambda row: (row.when, row.name))
 
 
@@ -130,6 +135,12 @@ def _row(key: str, letter: DeadLetter, *, replayed: bool) -> LetterRow:
         replayed=replayed,
         **texts,
     )
+
+
+def _unread(key: str, when: datetime, replayed: bool) -> LetterRow:
+    """One whose record breaks its model, or is of a newer version: `dead-letters show` says what is wrong with it."""
+    identity = key.rpartition("/")[2].removesuffix(".json")
+    return LetterRow(key, identity, when, "", "", "", "", "its record cannot be read", replayed)
 
 
 def _mark(key: str) -> str:

@@ -64,6 +64,14 @@ def show(
         echo_lines(layout(titles, cells, folds=folds, headers=shape.headers, width=terminal_width()))
 
 
+def end(errors: Sequence[Exception]) -> None:
+    """What could not be shown, a line for each on standard error; with any, the program ends with exit code 1."""
+    for error in errors:
+        click.echo(f"Error: {safe(str(error))}", err=True)
+    if errors:
+        raise SystemExit(1)
+
+
 def show_one(shape: Shape, kind: str, value: Any, lines: Callable[[], None], name: str) -> None:
     """One thing, in the shape that was asked for; ``lines`` prints it for people."""
     if shape.form in {"json", "yaml"}:

@@ -12,6 +12,7 @@ from functions.cli.options import Shape, looks, shape_options
 if TYPE_CHECKING:
     from functions.cli.places import Place
     from functions.cli.views import SessionStatus
+    from shared.errors import PermanentError
 
 
 @click.command()
@@ -24,7 +25,7 @@ def sessions(place: Place, shape: Shape, only_open: bool) -> None:
     FILES and WORK count what is here or done, of what is known, while a session is open; PRODUCED, ABSENT and PARKED
     are those of its account.
     """
-    from functions.cli.output import Column, instant, show
+    from functions.cli.output import Column, end, instant, show
     from functions.cli.views import SessionRow
     from functions.cli.views import sessions as read_sessions
 
@@ -44,8 +45,10 @@ def sessions(place: Place, shape: Shape, only_open: bool) -> None:
         Column("absent", lambda row: number(row.absent)),
         Column("parked", lambda row: number(row.parked)),
     ]
-    rows = read_sessions(place.services, only_open=only_open)
+    unread: list[PermanentError] = []
+    rows = read_sessions(place.services, only_open=only_open, unreadable=unread.append)
     show(shape, "Session", rows, columns, lambda row: row.session, "No sessions found.")
+    end(unread)
 
 
 @click.command()

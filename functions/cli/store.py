@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from functions.cli.options import Where, where_options
 from shared.adapters.store_setup.report import Report
 from shared.adapters.store_setup.setup import set_up_store
 from shared.errors import S2psError
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 
 _KINDS = ("auto", "aws", "ceph", "minio", "seaweedfs")
 
@@ -34,13 +37,17 @@ def store() -> None:
     "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True,
     help="What to print.",
 )  # fmt: skip
-def setup(*, store_kind: str, dry_run: bool, renew: bool, wait_s: float, strict: bool, output: str) -> None:
-    """Set up the store of the settings (S2PS_STORE_...): buckets, lifecycle rules, notifications.
+@where_options
+def setup(
+    where: Where, *, store_kind: str, dry_run: bool, renew: bool, wait_s: float, strict: bool, output: str
+) -> None:
+    """Set up the store of a cluster or run, or of S2PS_STORE_...: buckets, lifecycle rules, notifications.
 
     A second time changes nothing; what others set up on the store stays as it is. Exit code 1: something failed.
     """
     try:
-        report = set_up_store(load_settings(), kind=store_kind, apply=not dry_run, renew=renew, wait_s=wait_s)
+        with _settings(where, store_kind) as settings:
+            report = set_up_store(settings, kind=store_kind, apply=not dry_run, renew=renew, wait_s=wait_s)
     except S2psError as error:
         raise click.ClickException(str(error)) from None
     click.echo(shown(report, output))
@@ -48,6 +55,18 @@ def setup(*, store_kind: str, dry_run: bool, renew: bool, wait_s: float, strict:
         raise SystemExit(1)
     if strict and report.count("manual"):
         raise SystemExit(3)
+
+
+@contextmanager
+def _settings(where: Where, store_kind: str) -> Iterator[Settings]:
+    """Those of the place that is meant. AWS has no endpoint to name: where it is asked for, it is meant."""
+    if store_kind == "aws" and where == Where():
+        yield load_settings()
+        return
+    from functions.cli.places import opened
+
+    with opened(where) as place:
+        yield place.services.settings
 
 
 def shown(report: Report, output: str) -> str:

@@ -11,7 +11,7 @@ import click
 
 from functions.cli.completing import complete_session
 from functions.cli.options import DEFAULT_RUN, Shape, Where, shape_options, where_options
-from shared.errors import AbsentError
+from shared.errors import AbsentError, ConfigurationError, RetryableError
 
 if TYPE_CHECKING:
     from functions.cli.story import SessionStory
@@ -40,9 +40,13 @@ def trace(where: Where, shape: Shape, session: str, width: int | None, by_ledger
     from functions.cli.waterfall import waterfall
     from shared.telemetry import session_context
 
-    root = session_context(session)
     folder = None if by_ledger else _folder(where)
-    spans = _from_ledger(where, session) if folder is None else _from_folder(folder, session, root.trace_id)
+    if folder is None:
+        session, spans = _from_ledger(where, session)
+    else:
+        session = _in_full(where, session)
+        spans = _from_folder(folder, session, session_context(session).trace_id)
+    root = session_context(session)
     if shape.form == "table":
         columns = width or terminal_width() or 160
         Console(width=columns, soft_wrap=True).print(waterfall(tree(spans, [root.span_id]), columns))
@@ -55,8 +59,20 @@ def _folder(where: Where) -> Path | None:
     """The run folder on this machine that is meant; None where another place is."""
     if where.run_dir is not None:
         return where.run_dir
-    elsewhere = where.cluster or os.environ.get("S2PS_STORE_ENDPOINT")
+    elsewhere = where.cluster or os.environ.get("S2PS_STORE_ENDPOINT") or os.environ.get("S2PS_STORE_KIND") == "aws"
     return DEFAULT_RUN if not elsewhere and (DEFAULT_RUN / "traces").is_dir() else None
+
+
+def _in_full(where: Where, session: str) -> str:
+    """The session that the begin of an id names, where the run is up to be asked; else what was given."""
+    from functions.cli.named import find_session
+    from functions.cli.places import opened
+
+    try:
+        with opened(where) as place:
+            return find_session(place.services, session) or session
+    except (ConfigurationError, RetryableError):
+        return session
 
 
 def _from_folder(run_dir: Path, session: str, trace_id: str) -> list[SpanRow]:
@@ -66,17 +82,21 @@ def _from_folder(run_dir: Path, session: str, trace_id: str) -> list[SpanRow]:
     folder = RunDir.at(run_dir).traces
     spans = read_spans(folder, trace_id)
     if not spans:
-        raise AbsentError(f"{session}: no span of its trace {trace_id} in {folder}")
+        raise AbsentError(f"{session}: no span of its trace {trace_id} in {folder}; is that its id in full?")
     return spans
 
 
-def _from_ledger(where: Where, session: str) -> list[SpanRow]:
+def _from_ledger(where: Where, session: str) -> tuple[str, list[SpanRow]]:
     from functions.cli.items import read_story
     from functions.cli.named import session_named
     from functions.cli.places import opened
 
     with opened(where) as place:
-        return story_spans(read_story(place.services, session_named(place.services, session)))
+        named = session_named(place.services, session)
+        spans = story_spans(read_story(place.services, named))
+    if not spans:
+        raise AbsentError(f"{named}: nothing of it has ended yet; `watch` shows how it goes on")
+    return named, spans
 
 
 def story_spans(story: SessionStory) -> list[SpanRow]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from functions.cli.items import WorkRow, all_sessions, open_sessions, read_found, read_story, story_rows
 from shared.bootstrap import Services
+from shared.errors import PermanentError
 from shared.ledger import keys
 from shared.ledger.records import Account, Complete, Hold, Published
 
@@ -43,15 +44,28 @@ class SessionStatus:
     account: Account | None
 
 
-def sessions(services: Services, *, only_open: bool = False) -> Iterator[SessionRow]:
-    """Sessions of the ledger, by their ids: all, or the open ones."""
+def sessions(
+    services: Services, *, only_open: bool = False, unreadable: Callable[[PermanentError], object] | None = None
+) -> Iterator[SessionRow]:
+    """Sessions of the ledger, by their ids: all, or the open ones.
+
+    Where ``unreadable`` is given, it is told which record of a session cannot be read: the session stands so, and keeps
+    no other from being shown.
+    """
     marked = set(open_sessions(services))
     listed = sorted(marked) if only_open else all_sessions(services)
     closed = [keys.account(session) for session in listed if session not in marked]
     accounts = read_found(services, closed, Account)
     for session in listed:
         account = accounts.get(keys.account(session))
-        yield _open_row(services, session) if account is None else closed_row(session, account)
+        try:
+            row = _open_row(services, session) if account is None else closed_row(session, account)
+        except PermanentError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+            row = SessionRow(session, "unreadable", None, None)
+        yield row
 
 
 def closed_row(session: str, account: Account) -> SessionRow:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from functions.cli.items import WorkRow
     from functions.cli.output import Column
     from functions.cli.places import Place
+    from shared.errors import PermanentError
 
 _STANDS = ("waiting", "running", "retry", "succeeded", "no-product", "failed", "held")
 
@@ -33,17 +34,19 @@ def work(place: Place, shape: Shape, session: str, everything: bool, stands: tup
     """
     from functions.cli.items import all_sessions, open_sessions, work_rows
     from functions.cli.named import session_named
-    from functions.cli.output import show
+    from functions.cli.output import end, show
 
     services = place.services
     if session:
         chosen = [session_named(services, session)]
     else:
         chosen = all_sessions(services) if everything else open_sessions(services)
-    rows = list(work_rows(services, chosen, stands=stands, step=step))
+    unread: list[PermanentError] = []
+    rows = list(work_rows(services, chosen, stands=stands, step=step, unreadable=unread.append))
     several = len({row.session for row in rows}) > 1
     nothing = "No work items found." if everything or session else "No work items found in open sessions."
     show(shape, "Work", rows, columns(services.clock.now().timestamp(), several), lambda row: row.name, nothing)
+    end(unread)
 
 
 def columns(now: float, several: bool) -> list[Column[WorkRow]]:

@@ -45,8 +45,11 @@ class Ledger:
             return model.model_validate_json(body), info.etag
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
+            said = first["msg"].removeprefix("Value error, ")
             where = ".".join(str(part) for part in first["loc"])
-            raise BadInputError(f"ledger record {key}, {where}", first["msg"]) from None
+            if said.startswith("schema: expected "):  # the model's own check: a record of another version
+                where, said = "schema", said.removeprefix("schema: expected ")
+            raise BadInputError(f"ledger record {key}{', ' if where else ''}{where}", said) from None
 
     def find(self, key: str, model: type[R]) -> R | None:
         """The record at ``key``, or None."""

@@ -119,6 +119,15 @@ def letter(desk: Desk, identity: str, reason: str = "422: job_launch: wrong") ->
     return key
 
 
+def test_a_letter_that_cannot_be_read_is_listed_all_the_same(desk: Desk) -> None:
+    """An alert goes by what `dead-letters -o name` prints."""
+    key = keys.dead_letter(desk.clock.now(), "abcdef")
+    desk.store.put(desk.services.settings.bucket_ledger, key, b"{}")
+    assert desk.run("dead-letters", "-o", "name").stdout == f"{key}\n"
+    assert "its record cannot be read" in desk.run("dead-letters").stdout
+    assert key in desk.run("dead-letters", "show", "abcdef", code=1).stderr
+
+
 def test_dead_letters_are_listed_the_newest_last(desk: Desk) -> None:
     old = letter(desk, "aaaa1111")
     desk.at(5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -165,3 +167,43 @@ def test_the_status_of_a_session(busy: Desk) -> None:
     shown = busy.run("status", SESSION).stdout
     assert f"T0 {format_stamp(T0)[:4]}" in shown
     assert "DT01-T32TRU" in shown
+
+
+def newer(desk: Desk, key: str) -> None:
+    """Make the record at ``key`` one of the next version."""
+    bucket = desk.services.settings.bucket_ledger
+    document = json.loads(desk.store.get(bucket, key)[0])
+    desk.store.put(bucket, key, json.dumps({**document, "schema": document["schema"].replace("/1", "/2")}).encode())
+
+
+@pytest.mark.parametrize("of", [keys.complete, keys.hold])
+def test_a_record_of_a_newer_version_hides_no_other_session(busy: Desk, of: Callable[[str], str]) -> None:
+    """As an upgrade that is taken back leaves them."""
+    other = "S2B_20261122100000057405"
+    busy.open(other)
+    busy.complete(other)
+    busy.order(session=other)
+    busy.hold(keys.hold(SESSION), SESSION)
+    newer(busy, of(SESSION))
+    said = f"Error: ledger record {of(SESSION)}, schema: expected org.s2ps."
+    result = busy.run("sessions", "--open", "--no-headers", code=1)
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [[SESSION, "unreadable"], [other, "processing"]]
+    assert result.stderr.startswith(said)
+    if of is keys.complete:
+        result = busy.run("work", "-o", "name", code=1)
+        assert result.stdout.startswith(f"sessions/{other}/work/")
+        assert result.stderr.startswith(said)
+
+
+def test_an_account_that_cannot_be_read_is_told(desk: Desk) -> None:
+    desk.store.put(desk.services.settings.bucket_ledger, keys.account(SESSION), b"[")
+    result = desk.run("sessions", "-o", "name", code=1)
+    assert result.stdout == f"{SESSION}\n"
+    assert result.stderr.startswith(f"Error: ledger record {keys.account(SESSION)}: expected Invalid JSON")
+
+
+def test_a_trace_of_what_has_not_ended_is_a_sentence(busy: Desk) -> None:
+    busy.open("S2B_20261122100000057405")
+    assert busy.run("trace", "S2B", "--ledger", code=1).stderr == (
+        "Error: S2B_20261122100000057405: nothing of it has ended yet; `watch` shows how it goes on\n"
+    )

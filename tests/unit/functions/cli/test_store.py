@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +13,12 @@ import yaml
 from click.testing import CliRunner
 
 from functions.cli import store as module
+from functions.cli.options import Where
+from functions.cli.places import Place
 from shared.adapters.store_setup.report import Report, State
+from shared.bootstrap import Services
 from shared.errors import StoreUnavailableError
+from shared.settings import Settings, load_settings
 
 
 def report(*states: State) -> Report:
@@ -22,19 +29,22 @@ def report(*states: State) -> Report:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """What the set-up is asked for; ``answer`` is what it returns, or raises."""
     kept: dict[str, Any] = {"answer": report("created", "unchanged")}
 
-    def set_up(_: object, **options: Any) -> Report:
-        kept.update(options)
+    def set_up(settings: Settings, **options: Any) -> Report:
+        kept.update(options, settings=settings)
         if isinstance(kept["answer"], Exception):
             raise kept["answer"]
         answer: Report = kept["answer"]
         return answer
 
     monkeypatch.setattr(module, "set_up_store", set_up)
-    return kept
+    monkeypatch.setenv("S2PS_STORE_ENDPOINT", "http://of-the-environment:8333")
+    load_settings.cache_clear()
+    yield kept
+    load_settings.cache_clear()
 
 
 def run(*arguments: str) -> Any:
@@ -68,6 +78,35 @@ def test_the_exit_code_tells_how_it_went(
 ) -> None:
     asked["answer"] = report(*states)
     assert run(*options).exit_code == code
+
+
+def test_it_goes_where_the_command_line_says(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Where] = []
+
+    @contextmanager
+    def opened(where: Where) -> Iterator[Place]:
+        seen.append(where)
+        yield Place("cluster", "any", Services(Settings(store_endpoint="http://of-the-cluster:8333")))
+
+    assert run().exit_code == 0
+    assert asked["settings"].store_endpoint == "http://of-the-environment:8333"
+    monkeypatch.setattr("functions.cli.places.opened", opened)
+    assert run("-n", "other").exit_code == 0
+    assert asked["settings"].store_endpoint == "http://of-the-cluster:8333"
+    assert run("--run-dir", "runs/x").exit_code == 0
+    assert seen == [Where(namespace="other"), Where(run_dir=Path("runs/x"))]
+
+
+def test_aws_needs_no_place(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("S2PS_STORE_ENDPOINT")
+    load_settings.cache_clear()
+    assert run("--store-kind", "aws").exit_code == 0
+    assert asked["settings"].store_endpoint == ""
+
+
+def test_nowhere_is_one_sentence(asked: dict[str, Any]) -> None:
+    done = run("--run-dir", "runs/none-such")
+    assert (done.exit_code, "is not up" in done.output) == (1, True)
 
 
 def test_each_form_tells_the_same(asked: dict[str, Any]) -> None:
