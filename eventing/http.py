@@ -127,7 +127,8 @@ def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     request.stream = io.BytesIO()
     if (declared or 0) > limit or len(body) > limit:
         # A connection with much of a body left on it is closed by the server without a word, under the next event.
-        left = _LEFT
+        # Who asked whether to send it waits for the answer, and sends nothing.
+        left = 0 if "expect" in request.headers else _LEFT
         while left > 0 and (part := stream.read(_PART)):
             left -= len(part)
         raise BadInputError("request body", f"at most {limit} bytes", declared)
