@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from eventing.http import Step, answer, parent_of
 from shared.cloudevents import MAX_BODY, to_http
 from shared.domain.events import Event, object_created
 from shared.errors import BadInputError, IntegrityError, NotReadyError, ObjectAbsentError, StoreUnavailableError
-from shared.telemetry import current_traceparent, parse_traceparent, session_context, session_traceparent
+from shared.telemetry import current_traceparent, parse_traceparent, session_context, session_traceparent, span
+from shared.telemetry.spans import Span
 
 SESSION = "S2A_20260621104500057405"
 EVENT = object_created("s2-ledger", f"sessions/{SESSION}/complete.json", "etag")
@@ -95,6 +98,58 @@ def test_an_endless_body_is_not_read_to_its_end() -> None:
     assert status == 400
     assert "at most" in said
     assert Endless.given < 4 * MAX_BODY
+
+
+class Counted(io.BytesIO):
+    """A connection's input that is counted."""
+
+    given = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = super().read(size)
+        self.given += len(part)
+        return part
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        self.given += count
+        return count
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_is_left_of_a_body_is_taken_from_the_connection(declared: bool) -> None:
+    """The server closes a connection with more left on it, under the event that a proxy sends there next."""
+    rest = Counted(b"x" * (2 * MAX_BODY))
+    environment: dict[str, Any] = {"REQUEST_METHOD": "POST", "wsgi.input": rest, "wsgi.input_terminated": True}
+    if declared:
+        environment["CONTENT_LENGTH"] = str(2 * MAX_BODY)
+    asked = Request(environment)
+    assert answer(asked, "probe", lambda _: None)[1] == 400
+    assert rest.given == 2 * MAX_BODY
+    assert asked.get_data() == b"", "the framework finds nothing to read before it answers"
+
+
+def test_an_answer_is_one_line_of_plain_text() -> None:
+    headers, body = to_http(EVENT)
+    with Flask(__name__).test_request_context("/", method="POST", headers=headers, data=body):
+        said, _, told = answer(request, "probe", raising(NotReadyError("one\n  <b>two</b>\r\n")))
+    assert said == "probe: one <b>two</b>"
+    assert told == {"content-type": "text/plain; charset=utf-8"}
+
+
+def test_a_refusal_is_an_error_of_its_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Span] = []
+
+    @contextmanager
+    def keeping(*arguments: Any, **options: Any) -> Iterator[Span]:
+        with span(*arguments, **options) as current:
+            kept.append(current)
+            yield current
+
+    monkeypatch.setattr("eventing.http.span", keeping)
+    ask(raising(NotReadyError("not there")))
+    ask(lambda _: None)
+    assert [each.error for each in kept] == ["probe: not there", ""]
 
 
 def test_the_step_runs_in_the_trace_of_the_event() -> None:
