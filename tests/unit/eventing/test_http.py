@@ -126,7 +126,14 @@ def test_what_is_left_of_a_body_is_taken_from_the_connection(declared: bool) -> 
     asked = Request(environment)
     assert answer(asked, "probe", lambda _: None)[1] == 400
     assert rest.given == 2 * MAX_BODY
-    assert asked.get_data() == b"", "the framework finds nothing to read before it answers"
+
+
+def test_the_framework_finds_nothing_to_read_before_it_answers() -> None:
+    rest = Counted(b"x" * (8 * MAX_BODY))
+    asked = Request({"REQUEST_METHOD": "POST", "wsgi.input": rest, "wsgi.input_terminated": True})
+    assert answer(asked, "probe", lambda _: None)[1] == 400
+    assert asked.get_data() == b""
+    assert rest.given < 4 * MAX_BODY
 
 
 def test_an_answer_is_one_line_of_plain_text() -> None:
