@@ -127,3 +127,9 @@ def test_it_fits_a_small_node(kind: list[Document], station: list[Document], tmp
 @pytest.mark.parametrize("folder", [KIND, PASS])
 def test_the_readme_names_what_is_applied(folder: Path) -> None:
     assert f"kubectl apply -k {folder.relative_to(ROOT)}" in (KIND / "README.md").read_text()
+
+
+def test_the_readme_counts_the_functions(kind: list[Document]) -> None:
+    functions = sum(each["apiVersion"].startswith("serving.") for each in kind)
+    word = {11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen"}[functions]
+    assert f"# {word} functions, READY True" in (KIND / "README.md").read_text()
