@@ -212,6 +212,7 @@ def test_quirk_another_host_that_wants_the_credentials_gets_them_where_it_is_nam
     with pytest.raises(ConfigurationError, match=r"after a redirect to 127\.0\.0\.1.*without.*redirect_hosts"):
         read(station(cadip, auth=cadip.oauth2()), cadip)
     assert len(cadip.tokens) == 1, "no token is renewed that was never refused"
+    assert sum(each.path.startswith("/store/") for each in cadip.requests) == 1, "nor is the place asked twice"
     assert read(station(cadip, auth=cadip.oauth2(redirect_hosts=["127.0.0.1"])), cadip) == BODY
 
 
