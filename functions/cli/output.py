@@ -138,8 +138,7 @@ def layout(
     if headers:
         body.insert(0, [title.upper() for title in titles])
     widths = [max((len(row[index]) for row in body), default=0) for index in range(len(titles))]
-    if width is not None:
-        _narrow(widths, sorted(folds), width)
+    gap = _GAP if width is None else _narrow(widths, sorted(folds), width)
     lines = []
     for number, row in enumerate(body):
         parts = [_fold(cell, each) for cell, each in zip(row, widths, strict=True)]
@@ -147,20 +146,27 @@ def layout(
             cells = [part[line] if line < len(part) else "" for part in parts]
             last = max((index for index, cell in enumerate(cells) if cell), default=0)
             painted = [
-                _paint(cell, heading=headers and number == 0) + " " * (0 if index == last else each + _GAP - len(cell))
+                _paint(cell, heading=headers and number == 0) + " " * (0 if index == last else each + gap - len(cell))
                 for index, (cell, each) in enumerate(zip(cells[: last + 1], widths, strict=False))
             ]
             lines.append("".join(painted))
     return lines
 
 
-def _narrow(widths: list[int], folds: Sequence[int], width: int) -> None:
-    """Take from the widest column that may fold, a cell at a time, until the table fits, or none can give more."""
-    while sum(widths) + _GAP * (len(widths) - 1) > width:
+def _narrow(widths: list[int], folds: Sequence[int], width: int) -> int:
+    """Take from the widest column that may fold, a cell at a time, until the table fits, or none can give more.
+
+    Returns the blanks between columns: fewer, where the table fits by no other means.
+    """
+    least = sum(min(each, _NARROWEST) if index in folds else each for index, each in enumerate(widths))
+    between = len(widths) - 1
+    gap = next((each for each in range(_GAP, 1, -1) if least + each * between <= width), 1)
+    while sum(widths) + gap * between > width:
         widest = max(folds, key=lambda index: widths[index], default=None)
         if widest is None or widths[widest] <= _NARROWEST:
-            return
+            break
         widths[widest] -= 1
+    return gap
 
 
 def _fold(cell: str, width: int) -> list[str]:

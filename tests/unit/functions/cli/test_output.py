@@ -125,3 +125,14 @@ def test_instants_are_utc_in_documents() -> None:
     when = datetime(2026, 11, 22, 13, tzinfo=timezone(timedelta(hours=2)))
     found: Any = jsonable({"a": [when, (1, None)]})
     assert found == {"a": ["2026-11-22T11:00:00Z", [1, None]]}
+
+
+def test_columns_come_closer_before_a_table_is_wider_than_the_terminal() -> None:
+    """`sessions` on 80 columns: 88 with three blanks between columns."""
+    titles = ("session", "stands", "t0", "files", "work", "produced", "absent", "parked")
+    row = ("S2A_20260621104500057405", "processing", "2026-11-22T12:55:09Z", "18/18", "10/10", "10", "0", "0")
+    for width in (80, 100, 120):
+        lines = layout(titles, [row], folds={0}, width=width)
+        assert max(map(len, map(click.unstyle, lines))) <= width
+    assert len(lines) == 2, "wide enough"
+    assert "   " in lines[0]
