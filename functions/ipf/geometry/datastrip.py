@@ -11,7 +11,7 @@ from functions.ipf.geometry.fields import Fields
 from functions.ipf.geometry.frames import EarthOrientation
 from functions.ipf.geometry.refining import Quicklook, Refining
 from shared.errors import BadInputError
-from shared.msi.instrument import BANDS, DETECTORS
+from shared.msi.instrument import BANDS, DETECTORS, band_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ROOTS: Final = {f"Level-{level}_DataStrip_ID": level for level in ("0", "1A", "1B")}
 _ANCILLARY: Final = "Satellite_Ancillary_Data_Info"
-_REFERENCE_LINE: Final = 1
+_MOST_LINES: Final = 2304 * 2000
 _GEOCENTRIC_M: Final = (6_500_000.0, 8_000_000.0)
 _NS: Final = 1_000_000_000
 
@@ -88,7 +88,7 @@ class Datastrip:
             stop,
             orientation,
             period * 1e6,
-            _first_lines(stamps),
+            _first_lines(stamps, period * 1e6),
             positions_ns,
             positions,
             velocities,
@@ -130,14 +130,16 @@ def _orientation(bulletin: Fields) -> EarthOrientation:
     )
 
 
-def _first_lines(stamps: Fields) -> dict[tuple[str, int], int]:
+def _first_lines(stamps: Fields, line_period_ns: float) -> dict[tuple[str, int], int]:
     found: dict[tuple[str, int], int] = {}
     for band in stamps.all("Band_Time_Stamp"):
         name = _band(band)
         for entry in band.all("Detector"):
-            # No datastrip is known that counts from another line, and what that would mean for 20 m is not written.
-            entry.integer("REFERENCE_LINE", _REFERENCE_LINE, _REFERENCE_LINE)
-            found[name, _detector(entry)] = entry.instant("GPS_TIME")
+            reference = entry.integer("REFERENCE_LINE", 0, _MOST_LINES)
+            # In 10 m lines, 0 meaning the first as well: so Sen2VM reads it. Datastrips in operation have 1.
+            passed = max(reference * 10 / band_named(name).resolution, 1.0) - 1.0 if reference > 1 else 0.0
+            period_ns = line_period_ns * (band_named(name).resolution // 10)
+            found[name, _detector(entry)] = entry.instant("GPS_TIME") - round(passed * period_ns)
     return found
 
 
@@ -198,5 +200,5 @@ def _granules(root: Fields) -> dict[str, tuple[int, int]]:
     for detector in root.all("Image_Data_Info/Granules_Information/Detector_List/Detector"):
         number = _detector(detector)
         for granule in detector.all("Granule_List/Granule"):
-            granules[granule.attribute("granuleId")] = (number, granule.integer("POSITION", 1, 2304 * 2000) - 1)
+            granules[granule.attribute("granuleId")] = (number, granule.integer("POSITION", 1, _MOST_LINES) - 1)
     return granules

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+Numbers: TypeAlias = Floats | float
+"""An array, or one number that stands for an array of no dimensions."""
 
 WGS84: Final = 1
 """The ellipsoid's number at erfa."""
@@ -50,8 +52,8 @@ class EarthOrientation:
 class EarthRotation:
     """Rotation from EME2000 to the Earth-fixed frame around a reference instant.
 
-    Precession and nutation are evaluated at both ends of ``span_s`` and taken as linear between (error below 1e-11 rad
-    over 20 minutes); the rotation angle is exact at each time.
+    Precession, nutation and the Sun's place are evaluated at both ends of ``span_s`` and taken as linear between (error
+    below 1e-11 rad over 20 minutes); the rotation angle is exact at each time.
     """
 
     def __init__(self, reference_ns: int, span_s: tuple[float, float], orientation: EarthOrientation) -> None:
@@ -63,8 +65,9 @@ class EarthRotation:
         bias = erfa.bp06(*tt)[0]  # GCRS to EME2000
         self._bias: Final[Floats] = bias[0]
         self._celestial: Final = erfa.c2i06a(*tt) @ self._bias.T
-        locator = erfa.sp00(*tt)
-        self._polar: Final = erfa.pom00(orientation.pole_x * _ARCSEC, orientation.pole_y * _ARCSEC, locator)[0]
+        self._sun: Final = self._see_sun(tt)
+        locator = erfa.sp00(*tt)[0]
+        self._polar: Final = erfa.pom00(orientation.pole_x * _ARCSEC, orientation.pole_y * _ARCSEC, locator)
 
     def _julian(self, seconds: Floats, offset_s: float) -> tuple[float, Floats]:
         """Two-part Julian date: whole days first, so that fractions keep their precision."""
@@ -73,20 +76,30 @@ class EarthRotation:
     def matrices(self, seconds: Floats) -> Floats:
         """EME2000 to Earth-fixed at seconds since the reference, shape (..., 3, 3)."""
         angle = erfa.era00(*self._julian(seconds, self._ut1_minus_gps))
-        start, end = self._span
-        part = ((seconds - start) / (end - start))[..., None, None]
+        part = self._part(seconds)[..., None, None]
         celestial = self._celestial[0] * (1 - part) + self._celestial[1] * part
         turned: Floats = self._polar @ (about_z(-angle) @ celestial)
         return turned
 
-    def sun(self, seconds: Floats) -> Floats:
-        """Where the Sun is seen from the Earth's centre, Earth-fixed metres, annual aberration included, (..., 3)."""
-        heliocentric, _ = erfa.epv00(*self._julian(seconds, _TT_MINUS_GPS_S))
+    def _see_sun(self, tt: tuple[float, Floats]) -> Floats:
+        """Where the Sun is seen from the Earth's centre, EME2000 metres, annual aberration included."""
+        heliocentric, _ = erfa.epv00(*tt)
         distance = np.linalg.norm(heliocentric["p"], axis=-1, keepdims=True)
         seen = heliocentric["v"] / _LIGHT_AU_PER_DAY - heliocentric["p"] / distance
-        fixed: Floats = np.einsum("...ij,jk,...k->...i", self.matrices(seconds), self._bias, seen)
-        sun: Floats = fixed * distance * erfa.DAU
+        sun: Floats = np.einsum("ij,...j->...i", self._bias, seen) * distance * erfa.DAU
         return sun
+
+    def sun(self, seconds: Floats) -> Floats:
+        """Where the Sun is seen from the Earth's centre, Earth-fixed metres, shape (..., 3)."""
+        part = self._part(seconds)[..., None]
+        inertial = self._sun[0] * (1 - part) + self._sun[1] * part
+        sun: Floats = np.einsum("...ij,...j->...i", self.matrices(seconds), inertial)
+        return sun
+
+    def _part(self, seconds: Floats) -> Floats:
+        start, end = self._span
+        part: Floats = (np.asarray(seconds, dtype=np.float64) - start) / (end - start)
+        return part
 
 
 def to_geodetic(point: Floats) -> tuple[Floats, Floats, Floats]:
@@ -95,13 +108,13 @@ def to_geodetic(point: Floats) -> tuple[Floats, Floats, Floats]:
     return np.degrees(lon), np.degrees(lat), height
 
 
-def to_fixed(lon_deg: Floats, lat_deg: Floats, height_m: Floats) -> Floats:
+def to_fixed(lon_deg: Numbers, lat_deg: Numbers, height_m: Numbers) -> Floats:
     """Earth-fixed metres of geodetic positions, shape (..., 3)."""
     point: Floats = erfa.gd2gc(WGS84, np.radians(lon_deg), np.radians(lat_deg), height_m)
     return point
 
 
-def local_axes(lon_deg: Floats, lat_deg: Floats) -> Floats:
+def local_axes(lon_deg: Numbers, lat_deg: Numbers) -> Floats:
     """East, north and up as the rows of matrices, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     rows = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from functions.ipf.geometry.frames import Floats
+    from functions.ipf.geometry.frames import Floats, Numbers
     from shared.msi.tiling import Tile
 
 QUICKLOOK: Final = "QL"
@@ -30,6 +30,7 @@ QUICKLOOK: Final = "QL"
 _LOWEST_M: Final = -500.0
 _HIGHEST_M: Final = 9000.0
 _MARGIN_DEG: Final = 0.005
+_WINDOW_STEP_S: Final = 2.0  # 13 km on ground: the track bends by 4 m between
 
 
 class Ground(NamedTuple):
@@ -153,7 +154,7 @@ class SensorModel:
         return self._states[key]
 
     def direct(
-        self, band: str, detector: int, lines: Floats, columns: Floats, terrain: Terrain | Floats | float = 0.0
+        self, band: str, detector: int, lines: Numbers, columns: Numbers, terrain: Terrain | Numbers = 0.0
     ) -> Ground:
         """Where lines and columns look.
 
@@ -181,7 +182,7 @@ class SensorModel:
         return _ground(places, seconds.shape)
 
     def inverse(
-        self, band: str, detector: int, lon: Floats, lat: Floats, height: Terrain | Floats | float = 0.0
+        self, band: str, detector: int, lon: Numbers, lat: Numbers, height: Terrain | Numbers = 0.0
     ) -> tuple[Floats, Floats]:
         """Line and column positions that see places; they may lie outside of the image.
 
@@ -198,7 +199,7 @@ class SensorModel:
         return lines.reshape(lon.shape), found[:, 1].reshape(lon.shape)
 
     def view_angles(
-        self, band: str, detector: int, lines: Floats, columns: Floats, terrain: Terrain | Floats | float = 0.0
+        self, band: str, detector: int, lines: Numbers, columns: Numbers, terrain: Terrain | Numbers = 0.0
     ) -> tuple[Floats, Floats]:
         """Zenith and azimuth, degrees, of the satellite as seen from the ground."""
         sensor = self.sensor(band, detector)
@@ -206,7 +207,7 @@ class SensorModel:
         towards = sensor.positions(sensor.seconds(lines)) - frames.to_fixed(*place)
         return frames.zenith_azimuth(place.lon, place.lat, towards)
 
-    def sun_angles(self, lon: Floats, lat: Floats, seconds: Floats | float = 0.0) -> tuple[Floats, Floats]:
+    def sun_angles(self, lon: Numbers, lat: Numbers, seconds: Numbers = 0.0) -> tuple[Floats, Floats]:
         """Zenith and azimuth, degrees, of the Sun from places, without refraction.
 
         ``seconds`` since the middle of the datastrip (``Sensor.seconds`` gives them for lines).
@@ -259,7 +260,10 @@ def _at_heights(sensor: Sensor, seconds: Floats, columns: Floats, heights: Float
 
 def _window(sensor: Sensor, seconds: Floats, columns: Floats) -> tuple[float, float, float, float]:
     """West, south, east and north of all that the rays cross between the lowest and the highest ground."""
-    ends = [_at_heights(sensor, seconds, columns, np.full(seconds.shape, height)) for height in (_LOWEST_M, _HIGHEST_M)]
+    times = np.linspace(seconds.min(), seconds.max(), 9 + int(np.ptp(seconds) / _WINDOW_STEP_S))
+    across = np.linspace(columns.min(), columns.max(), 9)
+    grid = np.meshgrid(times, across)
+    ends = [_at_heights(sensor, *grid, np.full(grid[0].shape, height)) for height in (_LOWEST_M, _HIGHEST_M)]
     lon = unwrapped(np.concatenate([end.lon.reshape(-1) for end in ends]))
     lat = np.concatenate([end.lat.reshape(-1) for end in ends])
     if not np.isfinite(lon).all():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.geometry.frames import EARTH_RATE, EarthRotation, Floats, about_x, about_y, about_z
+from functions.ipf.geometry.frames import EARTH_RATE, EarthRotation, Floats, Numbers, about_x, about_y, about_z
 from functions.ipf.geometry.trajectory import Attitude, Orbit
 from shared.errors import BadInputError
 
@@ -51,11 +51,11 @@ class Sensor:
         """Columns of the image."""
         return len(self.looks)
 
-    def seconds(self, lines: Floats) -> Floats:
+    def seconds(self, lines: Numbers) -> Floats:
         """Seconds since the reference at line positions: 0 is the beginning of the first line, 0.5 its middle."""
         return self.first_line_s + np.asarray(lines, dtype=np.float64) * self.line_s
 
-    def covered_seconds(self, lines: Floats) -> Floats:
+    def covered_seconds(self, lines: Numbers) -> Floats:
         """As ``seconds``; BadInputError where ancillary data do not cover them."""
         seconds = self.seconds(lines)
         start, step, states = self.states
@@ -66,7 +66,7 @@ class Sensor:
             raise BadInputError(self.name, expected, [float(np.min(lines)), float(np.max(lines))])
         return seconds
 
-    def positions(self, seconds: Floats) -> Floats:
+    def positions(self, seconds: Numbers) -> Floats:
         """The satellite's position, Earth-fixed metres, shape (..., 3)."""
         start, step, states = self.states
         place = (np.asarray(seconds) - start) / step

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from functions.ipf.geometry.frames import Floats
+    from functions.ipf.geometry.frames import Floats, Numbers
 
 _DRIVERS: Final = {  # each file is read as what it is called: GDAL's own guess would follow a VRT anywhere
     **dict.fromkeys((".dt0", ".dt1", ".dt2"), "DTED"),
@@ -38,7 +39,7 @@ _HEIGHTS_M: Final = (-12_000.0, 10_000.0)
 _ALIGNED: Final = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeightField:
     """Heights above the ellipsoid, metres, on a regular grid; rows run from south to north.
 
@@ -54,7 +55,7 @@ class HeightField:
     step_lon: float
     step_lat: float
 
-    @property
+    @cached_property
     def grid(self) -> Floats:
         """As kernels take it: west, south, steps, lowest and highest height."""
         lowest, highest = float(self.heights.min()), float(self.heights.max())
@@ -70,7 +71,7 @@ class HeightField:
             and north <= self.south + (rows - 1) * self.step_lat
         )
 
-    def at(self, lon: Floats, lat: Floats) -> Floats:
+    def at(self, lon: Numbers, lat: Numbers) -> Floats:
         """Heights at places, degrees."""
         lon, lat = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
         heights = np.empty(lon.size)
@@ -155,7 +156,7 @@ class Terrain:
             self._last = self._build(west, south, east, north)
         return self._last
 
-    def at(self, lon: Floats, lat: Floats) -> Floats:
+    def at(self, lon: Numbers, lat: Numbers) -> Floats:
         """Heights above the ellipsoid at places, degrees, which lie together."""
         lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
         near = unwrapped(lon)
