@@ -120,6 +120,14 @@ def test_the_environment_is_the_containers(script: Run) -> None:
     assert set(given) <= set(eval(script.log)) <= set(given) | extra  # noqa: S307 - our own line
 
 
+@pytest.mark.parametrize("option", ["errexit", "noclobber", "noglob", "nounset", "allexport", "monitor"])
+def test_options_that_an_image_sets_for_its_shells_change_nothing(tmp_path: Path, option: str) -> None:
+    run = _run("bash", tmp_path)
+    found = run("sh", "-c", "echo said; exit 3", env={**os.environ, "SHELLOPTS": option})
+    assert (found.exit_code, found.timed_out) == (3, False)
+    assert run.log == b"said\n"
+
+
 def test_what_is_over_its_time_is_ended(run: Run) -> None:
     found = run("sh", "-c", "trap 'echo going; exit 9' TERM; sleep 60 & wait", limit_s=1)
     assert (found.timed_out, found.exit_code) == (True, 9)

@@ -7,6 +7,8 @@
 # the time limit is the pod's alone and output comes at the end; without cat it comes line by line; without mv
 # execution.json is written in place. All names begin with _s2ps_: the IPF gets the environment as the container has it.
 
+set +abCefmuvx  # what an image's SHELLOPTS may have set
+
 _s2ps_grace=10
 
 # Whether a program is to be had, from the image or beside this script.
