@@ -45,7 +45,7 @@ def due() -> Event:
     vars(services)["store"] = MemoryStore(clock)
     record = timer_due(START, START - timedelta(seconds=1), "retry", PLACE.session, PLACE.order, TRACE)
     services.ledger.create(timer(record.due, "retry", PLACE.job_name(1)), record)
-    (event,) = Sweep(services)._timers()
+    (event,) = Sweep(services)._timers([])
     return event
 
 
