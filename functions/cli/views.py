@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.cli.items import WorkRow, all_sessions, open_sessions, read_found, read_story, story_rows
+from functions.cli.items import PARALLEL, WorkRow, all_sessions, open_sessions, read_found, read_story, story_rows
 from shared.bootstrap import Services
 from shared.errors import PermanentError
 from shared.ledger import keys
@@ -56,16 +57,23 @@ def sessions(
     listed = sorted(marked) if only_open else all_sessions(services)
     closed = [keys.account(session) for session in listed if session not in marked]
     accounts = read_found(services, closed, Account)
-    for session in listed:
+
+    def row(session: str) -> SessionRow | PermanentError:
         account = accounts.get(keys.account(session))
         try:
-            row = _open_row(services, session) if account is None else closed_row(session, account)
+            return _open_row(services, session) if account is None else closed_row(session, account)
         except PermanentError as error:
+            return error
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for session, found in zip(listed, pool.map(row, listed), strict=True):
+            if isinstance(found, SessionRow):
+                yield found
+                continue
             if unreadable is None:
-                raise
-            unreadable(error)
-            row = SessionRow(session, "unreadable", None, None)
-        yield row
+                raise found
+            unreadable(found)
+            yield SessionRow(session, "unreadable", None, None)
 
 
 def closed_row(session: str, account: Account) -> SessionRow:
