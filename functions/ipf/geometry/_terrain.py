@@ -70,14 +70,29 @@ def _cross(
     return 0.5 * (high + low)
 
 
-@jit("float64(float64, float64)")
-def _next_border(place: float, rate: float) -> float:
-    """How far along a path (1 is its end) the next whole number of cells lies, ahead of ``place``."""
-    if rate > 0.0:
-        return (math.floor(place + 1e-9) + 1.0 - place) / rate
-    if rate < 0.0:
-        return (math.ceil(place - 1e-9) - 1.0 - place) / rate
-    return 2.0
+@jit("float64(float64, float64, float64, float64)")
+def _next_border(start: float, rate: float, bend: float, passed: float) -> float:
+    """Where on a path start + s (rate + bend s), beyond ``passed``, the next border of a cell lies; 2 if nowhere."""
+    place, slope = start + passed * (rate + bend * passed), rate + 2.0 * bend * passed
+    if slope == 0.0:
+        return 2.0
+    border = math.floor(place + 1e-6) + 1.0 if slope > 0.0 else math.ceil(place - 1e-6) - 1.0
+    ahead = passed + (border - place) / slope
+    for _ in range(2):
+        slope = rate + 2.0 * bend * ahead
+        if slope == 0.0:
+            return 2.0
+        ahead += (border - start - ahead * (rate + bend * ahead)) / slope
+    return ahead if ahead > passed else 2.0
+
+
+@jit(f"void({LIST}, float64, {LIST}, float64, {LIST})")
+def _cells(ray: Floats, distance: float, grid: Floats, middle: float, place: Floats) -> None:
+    """Column and row of a point of the ray in a field whose middle lies at longitude ``middle``."""
+    lon, lat, _ = geodetic(ray[0] + distance * ray[3], ray[1] + distance * ray[4], ray[2] + distance * ray[5])
+    lon, lat = math.degrees(lon), math.degrees(lat)
+    lon += 360.0 * round((middle - lon) / 360.0)
+    place[0], place[1] = (lon - grid[0]) / grid[2], (lat - grid[1]) / grid[3]
 
 
 @jit(f"float64({LIST}, float64, float64, float32[:, ::1], {LIST})")
@@ -85,22 +100,24 @@ def _march(ray: Floats, top: float, bottom: float, field: NDArray[np.float32], g
     """The first distance between ``top`` and ``bottom`` at which the ray meets the terrain.
 
     The path is cut where it enters another cell of the field. Within a cell the terrain is bilinear and the clearance
-    along the path a parabola (but for the Earth's curvature, centimetres): three values give it, so no ridge between
-    two cuts is missed.
+    along the path a parabola (but for the Earth's curvature, below a millimetre in a cell): three values give it, so no
+    ridge between two cuts is missed. In cells the path is a parabola as well: over some kilometres a straight line in
+    space is none in longitude and latitude.
     """
-    lon, lat, _ = geodetic(ray[0] + top * ray[3], ray[1] + top * ray[4], ray[2] + top * ray[5])
-    end_lon, end_lat, _ = geodetic(ray[0] + bottom * ray[3], ray[1] + bottom * ray[4], ray[2] + bottom * ray[5])
-    step_lon = math.degrees(end_lon - lon)
-    rate_x = (step_lon - 360.0 * round(step_lon / 360.0)) / grid[2]
-    rate_y = math.degrees(end_lat - lat) / grid[3]
-    # A whole turn is a whole number of cells only by luck: the field's own longitudes count.
-    shift = 360.0 * round((grid[0] + 0.5 * grid[2] * field.shape[1] - math.degrees(lon)) / 360.0)
-    x0, y0 = (math.degrees(lon) + shift - grid[0]) / grid[2], (math.degrees(lat) - grid[1]) / grid[3]
+    first, half_way, last = np.empty(2), np.empty(2), np.empty(2)
+    middle_lon = grid[0] + 0.5 * grid[2] * field.shape[1]
+    _cells(ray, top, grid, middle_lon, first)
+    _cells(ray, 0.5 * (top + bottom), grid, middle_lon, half_way)
+    _cells(ray, bottom, grid, middle_lon, last)
+    bends = 2.0 * (first + last - 2.0 * half_way)
+    rates = last - first - bends
     passed, at = 0.0, top
     above = _clearance(ray, at, field, grid)
     while passed < 1.0:
-        ahead = min(_next_border(x0 + passed * rate_x, rate_x), _next_border(y0 + passed * rate_y, rate_y))
-        passed = min(passed + max(ahead, 1e-9), 1.0)
+        ahead = min(
+            _next_border(first[0], rates[0], bends[0], passed), _next_border(first[1], rates[1], bends[1], passed)
+        )
+        passed = min(max(ahead, passed + 1e-9), 1.0)
         then = top + passed * (bottom - top)
         below = _clearance(ray, then, field, grid)
         if below > 0.0:
