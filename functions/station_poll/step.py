@@ -43,8 +43,8 @@ class StationPoll:
 
         One station's or session's trouble does not keep the others from being polled: it is raised at the end. A
         station that is away is no trouble, but one warning: the next poll asks it again. One that hangs is given
-        ``patience_s``, goes on beside the others, and is not polled anew before its answer or its time-out. A poll that finds another
-        under way in this instance leaves the work to it.
+        ``patience_s``, goes on beside the others, and is not polled anew before its answer or its time-out. A poll that
+        finds another under way in this instance leaves the work to it.
         """
         if not self._busy.acquire(blocking=False):
             return 0
