@@ -52,8 +52,8 @@ class EarthOrientation:
 class EarthRotation:
     """Rotation from EME2000 to the Earth-fixed frame around a reference instant.
 
-    Precession, nutation and the Sun's place are evaluated at both ends of ``span_s`` and taken as linear between (over 20
-    minutes wrong by less than 1e-11 rad, the Sun by 1e-8); the rotation angle is exact at each time.
+    Precession, nutation and the Sun's place are evaluated at both ends of ``span_s`` and taken as linear between (over
+    20 minutes wrong by less than 1e-11 rad, the Sun by 1e-8); the rotation angle is exact at each time.
     """
 
     def __init__(self, reference_ns: int, span_s: tuple[float, float], orientation: EarthOrientation) -> None:

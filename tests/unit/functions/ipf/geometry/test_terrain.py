@@ -166,6 +166,18 @@ def test_a_ray_ends_where_it_first_meets_the_ground(field: HeightField, slant: f
         assert found == pytest.approx(steps[first], abs=2 * (steps[1] - steps[0]))
 
 
+def test_a_crest_within_a_cell_is_met_though_the_ray_clears_its_borders() -> None:
+    """Along a diagonal of the saddles the corners lie at 0, the middles between them at 500 m."""
+    field = checkerboard()
+    corners = [frames.to_fixed(7.0 + n / 1200, 46.0 + n / 1200, height) for n, height in ((60, 405.0), (61, 385.0))]
+    direction = corners[1] - corners[0]
+    ray = np.concatenate([corners[0] - 600 * direction, direction])
+    top, bottom = (_rays.reach(ray, height) for height in (field.grid[5] + 1.0, field.grid[4] - 1.0))
+    found = ray[:3] + _terrain._march(ray, top, bottom, field.heights, field.grid) * direction
+    _, _, height = frames.to_geodetic(found)
+    assert 460.0 < height <= 500.0
+
+
 def test_the_geodetic_conversion_of_the_kernels_is_that_of_erfa() -> None:
     rng = np.random.default_rng(5)
     lon, lat = rng.uniform(-180, 180, 500), np.degrees(np.arcsin(rng.uniform(-1, 1, 500)))
