@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ pytestmark = [
 ]
 STEPS = ("l0u", "l0c", "l1b", "l1c", "l2a")
 LIMIT_S = 400.0
+# Seconds from tick to tick: what the overlay's schedules come to.
+TICKS = {"station-poll": 120.0, "sweep": 300.0}
 # In names of products: after the site, or at the end.
 CREATED = re.compile(r"(?<=_S2PS_)\d{8}T\d{6}|\d{8}T\d{6}$")
 
@@ -54,22 +57,25 @@ def cluster(tmp_path: Path, recording: Path) -> Iterator[ClusterRun]:
 
 
 def until(run: ClusterRun, moment: Callable[[Ledger], object], what: str) -> None:
-    """Let the session go on, with the ticks as their schedules may have them, until ``moment``."""
+    """Let the session go on until ``moment``; a tick of each source comes at its begin, and then by its schedule."""
     ledger = run.services.ledger
+    due = dict.fromkeys(TICKS, time.monotonic())
 
     def reached() -> object:
         assert not run.kubelet.errors, run.kubelet.errors
         check_allowed(run)
-        # The next minute of the schedule; where the request of the one before still stays, there is nothing to send.
-        run.tick("station-poll")
-        run.tick("sweep")
+        for name, seconds in TICKS.items():
+            # A tick waits until the request of the one before is over.
+            if due[name] <= time.monotonic() and run.tick(name):
+                due[name] += seconds
         return moment(ledger)
 
     try:
-        run.tick("station-poll")
-        # Before, a sweep finds nothing to stay for, and sleeps until the next minute of its schedule.
+        assert run.tick("station-poll")
+        due["station-poll"] += TICKS["station-poll"]
+        # Before, a sweep finds nothing to stay for, and sleeps until its next tick.
         wait_for(lambda: next(ledger.list(keys.OPEN), None), "the session's begin", timeout_s=60)
-        wait_for(reached, what, timeout_s=LIMIT_S)
+        wait_for(reached, what, timeout_s=LIMIT_S, pause_s=0.5)
     except BaseException:
         print(run.logs())
         raise

@@ -50,14 +50,17 @@ def main(request):
 """
 
 
-def wait_for(condition: Callable[[], Any], what: str, *, timeout_s: float = 30.0) -> Any:
-    """The first true value of ``condition``; the test fails, naming ``what``, where none comes in time."""
+def wait_for(condition: Callable[[], Any], what: str, *, timeout_s: float = 30.0, pause_s: float = 0.02) -> Any:
+    """The first true value of ``condition``; the test fails, naming ``what``, where none comes in time.
+
+    ``pause_s``: between two looks; longer where looking costs what is waited for its time.
+    """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(pause_s)
     pytest.fail(f"waited {timeout_s:.0f} s for {what}")
 
 
