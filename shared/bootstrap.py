@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from shared.settings import Settings, StationSettings, load_settings
+from shared.places import StationSettings
+from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from shared.adapters.auxip import AuxipSource

@@ -23,7 +23,7 @@ from shared.auxiliary.intake import Intake
 from shared.domain.auxiliary.names import AuxiliaryName
 from shared.errors import BadInputError
 from shared.ledger.ledger import Ledger
-from shared.settings import AuxipSettings
+from shared.places import AuxipSettings
 
 _log: Final = logging.getLogger(__name__)
 

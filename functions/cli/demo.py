@@ -28,7 +28,7 @@ from shared.bootstrap import Services
 from shared.errors import ConfigurationError, RetryableError
 from shared.ledger import keys
 from shared.ledger.records import Account
-from shared.settings import StationSettings
+from shared.places import StationSettings
 
 if TYPE_CHECKING:
     from shared.rehearsal.faults import FaultPlan

@@ -13,7 +13,7 @@ from eventing.local.config import RunConfig, RunDir
 from functions.cli.options import assigned, local_output_option, run_dir_option, settings_option, stations_json
 from functions.cli.output import echo_json, echo_table
 from shared.errors import BadInputError
-from shared.settings import StationSettings
+from shared.places import StationSettings
 
 
 @click.command()

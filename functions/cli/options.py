@@ -14,7 +14,7 @@ import click
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
-    from shared.settings import StationSettings
+    from shared.places import StationSettings
 
 DEFAULT_RUN: Final = Path("runs/default")
 FORMATS: Final = ("table", "json", "yaml", "name")
@@ -123,7 +123,7 @@ def stations_json(stations: list[StationSettings]) -> str:
     """Stations as the setting ``S2PS_STATIONS`` takes them, passwords in clear."""
     import json
 
-    from shared.settings import in_clear
+    from shared.places import in_clear
 
     return json.dumps(in_clear(stations))
 

@@ -32,8 +32,8 @@ from shared.adapters.odata_paging import items, without_paging
 from shared.domain.blocks import NO_FINAL, Totals
 from shared.domain.names import SessionId
 from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, S2psError
+from shared.places import StationSettings
 from shared.ports import StationFile
-from shared.settings import StationSettings
 
 Tree = Literal["NOMINAL", "RETRANSFER"]
 Form = tuple[dict[str, str], bool]

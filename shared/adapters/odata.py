@@ -23,7 +23,7 @@ from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, ran
 from shared.adapters.odata_auth import Credentials
 from shared.adapters.odata_paging import joined, origin
 from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
-from shared.settings import AuthSettings
+from shared.places import AuthSettings
 
 MAX_ANSWER: Final = 64 << 20
 _MOST_REDIRECTS: Final = 5

@@ -19,7 +19,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
 from shared.errors import BadInputError, ConfigurationError, StationUnavailableError
-from shared.settings import AuthSettings
+from shared.places import AuthSettings
 
 _MOST: Final = 1 << 20
 _EARLY_S: Final = 30.0

@@ -21,8 +21,8 @@ from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, ran
 from shared.adapters.webdav_listing import MAX_ANSWER, REQUEST, Entry, members
 from shared.domain.names import SATELLITES
 from shared.errors import BadInputError, ConfigurationError, StationUnavailableError
+from shared.places import StationSettings
 from shared.ports import StationFile
-from shared.settings import StationSettings
 
 Tree = Literal["NOMINAL", "RETRANSFER"]
 TREES: Final[tuple[Tree, ...]] = ("NOMINAL", "RETRANSFER")

@@ -28,7 +28,8 @@ from functions.station_poll.step import StationPoll
 from shared.bootstrap import Services
 from shared.domain.events import object_created
 from shared.ledger import keys
-from shared.settings import Settings, StationSettings
+from shared.places import StationSettings
+from shared.settings import Settings
 from tests.support.weed import running_weed, weed_binary
 
 SESSION = "S2A_20261122100000000123"

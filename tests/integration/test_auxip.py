@@ -18,7 +18,8 @@ from shared.bootstrap import Services
 from shared.domain.auxiliary.names import AuxiliaryName
 from shared.domain.auxiliary.policies import Window
 from shared.domain.auxiliary.selection import requirements, select
-from shared.settings import AuthSettings, AuxipSettings, Settings
+from shared.places import AuthSettings, AuxipSettings
+from shared.settings import Settings
 from tests.support.auxiliary import delivered, grib, header, named, tarred, zipped
 from tests.support.odata_server import ODataServer
 

@@ -23,8 +23,9 @@ from shared.dsib import parse_dsib
 from shared.errors import NotReadyError, RetryableError
 from shared.ledger import keys
 from shared.ledger.records import Complete, Receipt, Seen
+from shared.places import StationSettings
 from shared.ports import ObjectInfo
-from shared.settings import Settings, StationSettings
+from shared.settings import Settings
 from tests.support.cadip_server import WHEN, CadipServer
 from tests.support.house import TRIGGERS, VirtualClock
 from tests.support.standin import dsib

@@ -16,12 +16,12 @@ from defusedxml.ElementTree import fromstring
 from pydantic import SecretStr
 
 from shared.adapters.webdav import WebDavStation
+from shared.places import StationSettings
 from shared.rehearsal.faults import Clutter, FaultPlan, RetransferChunk, Traversal
 from shared.rehearsal.plan import CHANNELS, SessionPlan
 from shared.rehearsal.playing import Pass
 from shared.rehearsal.recording import ChannelRecorder
 from shared.rehearsal.station import WebDavServer
-from shared.settings import StationSettings
 
 PLAN = SessionPlan(chunk_bytes=100_000)
 FAULTS = FaultPlan((Clutter(), Traversal("../../x"), RetransferChunk(1, 1, "RETRANSFER")))

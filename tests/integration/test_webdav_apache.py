@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from shared.adapters.webdav import WebDavStation
 from shared.errors import ConfigurationError, ObjectAbsentError
-from shared.settings import StationSettings
+from shared.places import StationSettings
 
 MODULES = Path("/usr/lib/apache2/modules")
 SESSION = "S2B_20211113035518024483"

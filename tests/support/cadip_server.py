@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from uuid import UUID
 
-from shared.settings import StationSettings
+from shared.places import StationSettings
 
 WHEN: Final = datetime(2026, 11, 22, 10, tzinfo=UTC)
 _TERM: Final = re.compile(r"(\w+) (eq|ne|gt|ge|lt|le) ('(?:[^']|'')*'|[^ ]+)")

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from pydantic import SecretStr
 
-from shared.settings import StationSettings
+from shared.places import StationSettings
 
 
 @dataclass

@@ -15,7 +15,8 @@ from eventing.cron import Schedule
 from eventing.manifests import PingSource, Service, load_manifests
 from shared.auxiliary.intake import LARGEST_ZIP
 from shared.bootstrap import Services
-from shared.settings import AuxipSettings, Settings, wrong_settings
+from shared.places import AuxipSettings
+from shared.settings import Settings, wrong_settings
 
 MANIFESTS = load_manifests(Path(__file__).resolve().parents[4] / "knative" / "base")
 (SERVICE,) = (each for each in MANIFESTS if isinstance(each, Service) and each.metadata.name == "aux-poll")

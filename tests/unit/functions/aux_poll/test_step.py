@@ -18,7 +18,8 @@ from shared.auxiliary.catalogue import AuxiliaryEntry
 from shared.bootstrap import Services
 from shared.domain.auxiliary.names import AuxiliaryName
 from shared.errors import ConfigurationError
-from shared.settings import AuxipSettings, Settings
+from shared.places import AuxipSettings
+from shared.settings import Settings
 from tests.support.auxiliary import delivered, named, tarred
 from tests.support.house import START, VirtualClock
 from tests.support.odata_server import Held, ODataServer

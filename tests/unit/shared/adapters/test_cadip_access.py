@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from shared.adapters.cadip import CadipStation
 from shared.adapters.odata_auth import Credentials
 from shared.errors import BadInputError, ConfigurationError, RetryableError, S2psError, StationUnavailableError
-from shared.settings import StationSettings, in_clear
+from shared.places import StationSettings, in_clear
 from tests.support.cadip_server import CadipServer
 
 SESSION = "S2A_20261122100000000123"

@@ -18,7 +18,7 @@ from shared.adapters.auxip import AuxipSource
 from shared.adapters.odata import ODataService, RejectedQueryError
 from shared.adapters.odata_paging import items, query_url
 from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, StationUnavailableError
-from shared.settings import AuthSettings
+from shared.places import AuthSettings
 from tests.support.odata_server import ODataServer
 
 PASSWORD = SecretStr("p&w=d é")
