@@ -81,7 +81,8 @@ def test_the_documents_ipf_runs_by_configuration_alone(own_buckets: Settings, fo
     body, _ = house.bench.services.store.get(artifact.bucket, key)
     assert [Path(line).name for line in body.decode().split()] == sorted(RAW)
     assert "[I] 2 raw files" in said
-    assert outcome.figures["execute_s"] > 0
+    # In hundredths of a second: a script as short as this one may take none.
+    assert 0 <= outcome.figures["execute_s"] < 60
 
 
 def test_the_image_and_what_the_ipf_finds(own_buckets: Settings, folder: Path) -> None:
