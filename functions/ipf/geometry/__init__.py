@@ -1,4 +1,6 @@
-"""Geometry of the real instrument: where on Earth each line and pixel of a datastrip looks, and back.
+"""The geometry as processors take it: the sensor model of a datastrip, the ground, and places on it."""
 
-``SensorModel`` in ``model`` is the door; ``docs/processors.md`` has frames, units, signs and measured errors.
-"""
+from shared.geometry.model import Ground, SensorModel
+from shared.geometry.terrain import Terrain
+
+__all__ = ["Ground", "SensorModel", "Terrain"]

@@ -15,16 +15,16 @@ import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from functions.ipf.geometry import frames
-from functions.ipf.geometry.fields import Fields
-from functions.ipf.geometry.model import QUICKLOOK, SensorModel
-from functions.ipf.geometry.terrain import Terrain
+from shared.geometry import frames
+from shared.geometry.fields import Fields
+from shared.geometry.model import QUICKLOOK, SensorModel
+from shared.geometry.terrain import Terrain
 from shared.msi.instrument import BANDS, Band
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 GRID_STEP_M = 6000  # Sen2VM's configuration of these grids: every 600, 300 or 100 pixels
 

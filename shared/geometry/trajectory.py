@@ -9,7 +9,7 @@ import numpy as np
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 _POINTS: Final = 8
 _WIDEST_GPS_STEP_S: Final = 10.5

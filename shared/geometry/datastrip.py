@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.geometry.fields import Fields
-from functions.ipf.geometry.frames import EarthOrientation
-from functions.ipf.geometry.refining import Quicklook, Refining
 from shared.errors import BadInputError
+from shared.geometry.fields import Fields
+from shared.geometry.frames import EarthOrientation
+from shared.geometry.refining import Quicklook, Refining
 from shared.msi.instrument import BANDS, DETECTORS, band_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 _ROOTS: Final = {f"Level-{level}_DataStrip_ID": level for level in ("0", "1A", "1B")}
 _ANCILLARY: Final = "Satellite_Ancillary_Data_Info"

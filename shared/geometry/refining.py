@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.geometry.fields import Fields
-from functions.ipf.geometry.gipp import tangents
+from shared.geometry.fields import Fields
+from shared.geometry.gipp import tangents
 
 if TYPE_CHECKING:
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 _INFO: Final = "Image_Data_Info/Geometric_Info"
 _QUICKLOOK: Final = "Quality_Indicators_Info/Quicklook_Info"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from functions.ipf.geometry.datastrip import Datastrip
-from functions.ipf.geometry.gipp import SpacecraftModel, ViewingDirections
-from functions.ipf.geometry.iers import earth_orientation
-from functions.ipf.geometry.sightline import Platform
-from functions.ipf.geometry.trajectory import Attitude, Orbit
 from shared.errors import BadInputError
+from shared.geometry.datastrip import Datastrip
+from shared.geometry.gipp import SpacecraftModel, ViewingDirections
+from shared.geometry.iers import earth_orientation
+from shared.geometry.sightline import Platform
+from shared.geometry.trajectory import Attitude, Orbit
 from tests.support import made_strip as made
 
 if TYPE_CHECKING:

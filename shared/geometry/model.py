@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from functions.ipf.geometry import _inverse, _rays, _terrain, frames
-from functions.ipf.geometry.datastrip import Datastrip
-from functions.ipf.geometry.gipp import SpacecraftModel, ViewingDirections, focal_plane, mounting
-from functions.ipf.geometry.iers import earth_orientation
-from functions.ipf.geometry.sightline import Platform, Sensor
-from functions.ipf.geometry.terrain import Terrain, unwrapped
 from shared.errors import BadInputError
+from shared.geometry import _inverse, _rays, _terrain, frames
+from shared.geometry.datastrip import Datastrip
+from shared.geometry.gipp import SpacecraftModel, ViewingDirections, focal_plane, mounting
+from shared.geometry.iers import earth_orientation
+from shared.geometry.sightline import Platform, Sensor
+from shared.geometry.terrain import Terrain, unwrapped
 from shared.msi.instrument import band_named
 from shared.msi.tiling import tiles_meeting
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from functions.ipf.geometry.frames import Floats, Numbers
+    from shared.geometry.frames import Floats, Numbers
     from shared.msi.tiling import Tile
 
 QUICKLOOK: Final = "QL"

@@ -14,7 +14,7 @@ import numpy as np
 from shared.ccsds._jit import jit
 
 if TYPE_CHECKING:
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 WGS84_A: Final = 6_378_137.0
 WGS84_F: Final = 1 / 298.257_223_563

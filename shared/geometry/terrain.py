@@ -17,8 +17,8 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from functions.ipf.geometry import _terrain
 from shared.errors import BadInputError
+from shared.geometry import _terrain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from functions.ipf.geometry.frames import Floats, Numbers
+    from shared.geometry.frames import Floats, Numbers
 
 _DRIVERS: Final = {  # each file is read as what it is called: GDAL's own guess would follow a VRT anywhere
     **dict.fromkeys((".dt0", ".dt1", ".dt2"), "DTED"),

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from functions.ipf.geometry import frames
-from functions.ipf.geometry.model import QUICKLOOK, Ground, SensorModel
 from shared.errors import BadInputError
+from shared.geometry import frames
+from shared.geometry.model import QUICKLOOK, Ground, SensorModel
 from shared.msi.earth import sun_angles
 from tests.support import made_strip as made
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
     Write = Callable[[str, str], Path]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import erfa
 import numpy as np
 
-from functions.ipf.geometry.frames import EarthOrientation
 from shared.errors import BadInputError
+from shared.geometry.frames import EarthOrientation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.geometry.frames import EARTH_RATE, EarthRotation, Floats, Numbers, about_x, about_y, about_z
-from functions.ipf.geometry.trajectory import Attitude, Orbit
 from shared.errors import BadInputError
+from shared.geometry.frames import EARTH_RATE, EarthRotation, Floats, Numbers, about_x, about_y, about_z
+from shared.geometry.trajectory import Attitude, Orbit
 
 if TYPE_CHECKING:
-    from functions.ipf.geometry.datastrip import Datastrip
-    from functions.ipf.geometry.refining import Correction, Refining
+    from shared.geometry.datastrip import Datastrip
+    from shared.geometry.refining import Correction, Refining
 
 STATE_STEP_S: Final = 0.005
 """Step of the table of states, between which kernels interpolate linearly: below 1 mm on ground."""

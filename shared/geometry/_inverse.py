@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.geometry._rays import LIST, TABLE
 from shared.ccsds._jit import jit
+from shared.geometry._rays import LIST, TABLE
 
 if TYPE_CHECKING:
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 
 _SETTLED_COLUMNS: Final = 1e-7

@@ -8,9 +8,9 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 
-from functions.ipf.geometry import _rays, _terrain, frames
-from functions.ipf.geometry.terrain import HeightField, Terrain
 from shared.errors import BadInputError
+from shared.geometry import _rays, _terrain, frames
+from shared.geometry.terrain import HeightField, Terrain
 
 if TYPE_CHECKING:
     from pathlib import Path

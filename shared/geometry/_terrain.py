@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from functions.ipf.geometry._rays import LIST, SETTLED_M, TABLE, cast_ray, geodetic, ground, reach
 from shared.ccsds._jit import jit
+from shared.geometry._rays import LIST, SETTLED_M, TABLE, cast_ray, geodetic, ground, reach
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from functions.ipf.geometry.frames import Floats
+    from shared.geometry.frames import Floats
 
 
 @jit(f"float64(float32[:, ::1], {LIST}, float64, float64)")

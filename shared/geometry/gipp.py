@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.geometry.fields import Fields
-from functions.ipf.geometry.frames import Floats, about_x, about_y, about_z
 from shared.errors import BadInputError
+from shared.geometry.fields import Fields
+from shared.geometry.frames import Floats, about_x, about_y, about_z
 from shared.msi.instrument import BANDS, DETECTORS
 
 if TYPE_CHECKING:
