@@ -21,6 +21,7 @@ from shared.msi.packets import (
     GpsPoint,
 )
 from shared.msi.tiling import to_utm, utm_epsg, zone_of
+from shared.rehearsal.housekeeping import housekeeping
 from shared.rehearsal.plan import Datatake
 
 _SECOND: Final = 1_000_000_000
@@ -73,6 +74,7 @@ class Flight:
         entries = [(point.gps_ns, GPS_APID, point.encode()) for point in self.gps]
         entries += [(point.gps_ns, ATTITUDE_APID, point.encode()) for point in self.attitude]
         entries += [(time, DATATAKE_APID, self.descriptor.encode()) for time in self.descriptor_times]
+        entries += housekeeping(self.gps)
         packets = []
         for time, apid, user_data in sorted(entries, key=lambda entry: entry[:2]):
             count = sequences.get(apid, 0)

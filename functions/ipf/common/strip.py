@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared.ccsds.cuc import gps_ns_to_utc
 from shared.msi.instrument import BANDS, SCENE_NS
 from shared.msi.packets import ATTITUDE_APID, DATATAKE_APID, GPS_APID, DatatakeDescriptor, image_apid
+from shared.msi.platform import packets_of_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +69,7 @@ class StripAccount:
             GPS_APID: self.descriptor.gps_packets,
             ATTITUDE_APID: self.descriptor.attitude_packets,
             DATATAKE_APID: self.descriptor.descriptor_packets,
+            **packets_of_platform(self.descriptor.gps_packets),
         }
         for detector in self.descriptor.detectors:
             for band in BANDS:

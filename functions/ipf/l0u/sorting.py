@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from functions.ipf.common.annotated import Annotation
@@ -28,6 +29,7 @@ from shared.msi.packets import (
     image_place,
     image_source,
 )
+from shared.msi.platform import PLATFORM_APIDS, PlatformState, decode_platform
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,10 +40,13 @@ if TYPE_CHECKING:
 _TIME_AT: Final = USER_DATA_AT - CUC_OCTETS - 1
 _SAME_ORIGIN_NS: Final = 500_000_000
 _SPOOL_OCTETS: Final = 32 << 20
-_ANCILLARY: Final[dict[int, Callable[[bytes], GpsPoint | AttitudePoint | DatatakeDescriptor]]] = {
+Content = GpsPoint | AttitudePoint | DatatakeDescriptor | PlatformState
+
+_ANCILLARY: Final[dict[int, Callable[[bytes], Content]]] = {
     GPS_APID: GpsPoint.decode,
     ATTITUDE_APID: AttitudePoint.decode,
     DATATAKE_APID: DatatakeDescriptor.decode,
+    **{apid: partial(decode_platform, apid) for apid in PLATFORM_APIDS},
 }
 
 
@@ -61,7 +66,7 @@ class AncillaryPacket:
     apid: int
     gps_ns: int
     annotated: bytes
-    content: GpsPoint | AttitudePoint | DatatakeDescriptor
+    content: Content
 
 
 @dataclass

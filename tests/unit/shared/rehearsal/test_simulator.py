@@ -19,6 +19,7 @@ from shared.errors import BadInputError, ConfigurationError
 from shared.msi.codec import decompress
 from shared.msi.instrument import Band, band_named
 from shared.msi.packets import ANCILLARY_APIDS, DATATAKE_APID, DatatakeDescriptor, ImageBlock, image_apid
+from shared.msi.platform import PLATFORM_APIDS, packets_of_platform
 from shared.msi.radiometry import dn_to_reflectance, quantisation_error
 from shared.msi.tiling import tiles_meeting, to_utm
 from shared.rehearsal.faults import CorruptFrame, DropFrames, FaultPlan
@@ -91,7 +92,8 @@ def test_every_packet_that_was_sent_is_received(recording: tuple[Path, Truth, Re
     _, truth, got = recording
     assert got.counts == truth.packets
     expected = {image_apid(d, band.index): 2 * band.packets_per_scene for d in (6, 7) for band in BANDS}
-    assert {apid: count for apid, count in truth.packets.items() if apid not in ANCILLARY_APIDS} == expected
+    own = (*ANCILLARY_APIDS, *PLATFORM_APIDS)
+    assert {apid: count for apid, count in truth.packets.items() if apid not in own} == expected
     for apid, packets in got.packets.items():
         assert [packet.sequence for packet in packets] == list(range(truth.packets[apid])), apid
 
@@ -106,7 +108,7 @@ def test_every_frame_is_received_and_none_needed_correction(recording: tuple[Pat
 
 def test_ancillary_packets_go_by_channel_1_and_images_by_parity(recording: tuple[Path, Truth, Received]) -> None:
     _, _, got = recording
-    for apid in ANCILLARY_APIDS:
+    for apid in (*ANCILLARY_APIDS, *PLATFORM_APIDS):
         assert got.channels[apid] == {1}
     for detector in (6, 7):
         for band in BANDS:
@@ -119,6 +121,8 @@ def test_the_descriptor_counts_the_ancillary_packets(recording: tuple[Path, Trut
     descriptor = DatatakeDescriptor.decode(got.packets[DATATAKE_APID][0].user_data)
     counts = (descriptor.gps_packets, descriptor.attitude_packets, descriptor.descriptor_packets)
     assert counts == tuple(truth.packets[apid] for apid in ANCILLARY_APIDS)
+    platform = {apid: truth.packets[apid] for apid in PLATFORM_APIDS}
+    assert platform == packets_of_platform(descriptor.gps_packets)
     assert descriptor.detectors == (6, 7)
     assert descriptor.scenes == 2
     assert descriptor.satellite == "S2A"
