@@ -51,10 +51,14 @@ class Ancillary:
 
 @dataclass(slots=True)
 class DetectorImage:
-    """Counts of one band of one detector: (lines, columns), and which blocks of 16 lines are there."""
+    """Counts of one band of one detector: (lines, columns), and which blocks of 16 lines are there.
+
+    ``damaged`` are blocks of which a packet came that does not decode.
+    """
 
     counts: NDArray[np.uint16]
     present: NDArray[np.bool_]
+    damaged: NDArray[np.bool_]
     refused: list[str] = field(default_factory=list)
 
 
@@ -134,9 +138,8 @@ def granules_by_detector(folders: Iterable[Path]) -> dict[int, list[Path]]:
 def read_band(granules: Iterable[Path], detector: int, band: Band, scenes: int) -> DetectorImage:
     """All lines of a band and detector over ``scenes`` scenes, from its granules' files ``*_<band>.bin``."""
     lines = scenes * band.lines_per_scene
-    image = DetectorImage(
-        np.zeros((lines, band.width), np.uint16), np.zeros(scenes * band.packets_per_scene, dtype=bool)
-    )
+    present, damaged = np.zeros((2, scenes * band.packets_per_scene), dtype=bool)
+    image = DetectorImage(np.zeros((lines, band.width), np.uint16), present, damaged)
     for granule in granules:
         for path in sorted((granule / "IMG_DATA").glob(f"*_{band.name}.bin")):
             for _, data in packets_of(path):
@@ -148,11 +151,16 @@ def _place(image: DetectorImage, data: bytes, detector: int, band: Band, scenes:
     try:
         block = ImageBlock.decode(data)
         _check(block, detector, band, scenes)
-        samples = decompress(block.payload, block.compression, block.lines, block.columns)
     except BadInputError as error:
         image.refused.append(str(error))
         return
     number = (block.scene - 1) * band.packets_per_scene + block.block
+    try:
+        samples = decompress(block.payload, block.compression, block.lines, block.columns)
+    except BadInputError as error:
+        image.refused.append(str(error))
+        image.damaged[number] = True
+        return
     first = number * LINES_PER_PACKET
     image.counts[first : first + LINES_PER_PACKET] = samples
     image.present[number] = True

@@ -20,6 +20,7 @@ from functions.ipf.safe.working import (
     Datastrip,
     Geolocation,
     GpsRecord,
+    Quality,
     WorkingFolder,
     loss_sentences,
     to_counts,
@@ -27,7 +28,7 @@ from functions.ipf.safe.working import (
 from shared.errors import BadInputError
 from shared.msi.earth import earth_sun_u, utc_from_gps_ns
 from shared.msi.geometry import ViewingModel
-from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS, Band, band_named
+from shared.msi.instrument import BANDS, LINES_PER_PACKET, MAX_DN, SCENE_NS, Band, band_named
 from shared.msi.radiometry import LOWEST_SUN_DEG, dn_to_reflectance
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ SIMPLIFICATIONS: Final = (
     "Image packets carry an open codec (CCSDS 121), not the instrument's own, which is not public.",
     "L1B: equalisation tables are the simulator's; no crosstalk, defective pixel, deconvolution or SWIR step.",
     "L1B: nominal viewing directions on the WGS 84 ellipsoid at height 0: no terrain, no refinement on ground control.",
-    "L1B: saturated samples keep their value and are not flagged.",
     f"L1B: lines where the Sun stands farther than {LOWEST_SUN_DEG:.0f} degrees from the zenith are no data.",
 )
 
@@ -142,7 +142,14 @@ def _image(
     grids = geolocate(model, detector, band, scenes)
     working.write_image(image, _calibrated(raw, grids, detector, band, model.first_line_time))
     working.write_geolocation(image, grids)
+    working.write_quality(image, _quality(raw))
     return image
+
+
+def _quality(raw: DetectorImage) -> Quality:
+    lines, columns = np.nonzero(raw.counts >= MAX_DN)
+    damaged = raw.damaged & ~raw.present
+    return Quality(~raw.present & ~damaged, damaged, lines.astype(np.int32), columns.astype(np.int32))
 
 
 def _calibrated(

@@ -5,6 +5,7 @@
     datastrip.json                  the model ``Datastrip``
     geolocation_D06_B02.npz         one ``Geolocation`` for each detector and band
     image_D06_B02.tif               counts of TOA reflectance, uint16, ZSTD
+    quality_D06_B02.npz             one ``Quality`` for each detector and band
 
 Counts are reflectance x 10000 + 1000, at least 1; 0 is no data. The folder lives between two steps, so its form is free
 to change with them.
@@ -157,6 +158,38 @@ class Geolocation:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What is known of an image's samples: packets that are missing or damaged, samples that are saturated.
+
+    ``lost`` and ``degraded`` tell for each packet of 16 lines whether none came, or only one that does not decode;
+    ``saturated_lines`` (ascending) and ``saturated_columns`` are the places, from 0, of samples at the highest count.
+    """
+
+    lost: NDArray[np.bool_]
+    degraded: NDArray[np.bool_]
+    saturated_lines: NDArray[np.int32]
+    saturated_columns: NDArray[np.int32]
+
+    def save(self, path: Path) -> None:
+        """Write the arrays as ``path`` (.npz)."""
+        np.savez_compressed(path, **{name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def load(cls, path: Path) -> Quality:
+        """Read the arrays; BadInputError where one is missing or they do not fit together."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                packets = (np.asarray(archive[name], np.bool_) for name in ("lost", "degraded"))
+                samples = (np.asarray(archive[name], np.int32) for name in ("saturated_lines", "saturated_columns"))
+                found = cls(*packets, *samples)
+        except (OSError, KeyError, ValueError, BadZipFile) as error:
+            raise BadInputError(path.name, "the four arrays of an image's quality", str(error)) from None
+        if found.lost.shape != found.degraded.shape or found.saturated_lines.shape != found.saturated_columns.shape:
+            raise BadInputError(path.name, "arrays of equal length for packets, and for samples")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class WorkingFolder:
     """Access to one folder."""
 
@@ -181,6 +214,12 @@ class WorkingFolder:
 
     def write_geolocation(self, image: BandImage, grids: Geolocation) -> None:
         grids.save(self.root / f"geolocation_{image.stem}.npz")
+
+    def quality(self, image: BandImage) -> Quality:
+        return Quality.load(self.root / f"quality_{image.stem}.npz")
+
+    def write_quality(self, image: BandImage, quality: Quality) -> None:
+        quality.save(self.root / f"quality_{image.stem}.npz")
 
     def write_image(self, image: BandImage, counts: Counts) -> None:
         """Write the counts, shape (lines, columns)."""

@@ -87,6 +87,7 @@ def test_a_damaged_payload_is_refused(tmp_path: Path) -> None:
     apid, data = block(0, 400)
     image = read_band([granule(tmp_path, stored((apid, data[:14])))], 6, BAND, 1)
     assert not image.present.any()
+    assert np.flatnonzero(image.damaged).tolist() == [0]
     assert len(image.refused) == 1
 
 
