@@ -90,6 +90,13 @@ class Settings(BaseSettings):
     scratch_dir: Annotated[Path, Field(description="Local Jobs: scratch space, one folder per attempt")] = Path(
         "runs/scratch"
     )
+    shared_dir: Annotated[
+        Path, Field(description="Local Jobs: what stands for the volumes that the steps of a datastrip share")
+    ] = Path("runs/shared")
+    shared_keep_s: Annotated[
+        float,
+        Field(ge=0, description="What is on a shared volume of a datastrip is kept this long after all of it ended"),
+    ] = 43200.0
     max_attempts: Annotated[int, Field(ge=1, le=20, description="Attempts at one work item before it is parked")] = 3
     retry_delay_s: Annotated[
         float, Field(ge=0, description="Delay before the second attempt; doubles with each further one")

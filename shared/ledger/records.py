@@ -144,7 +144,11 @@ class ArtifactRef(BaseModel):
 
 
 class Order(Record):
-    """The claim of one work item."""
+    """The claim of one work item.
+
+    ``facts``: what earlier runs found out about the unit (``shared.workflow.processor.Fact``). ``auxiliary``: the names
+    of the auxiliary files that were chosen.
+    """
 
     kind: ClassVar[str] = "order"
     session: str
@@ -155,6 +159,8 @@ class Order(Record):
     version: str
     inputs: tuple[ArtifactRef, ...]
     parameters: dict[str, str]
+    facts: dict[str, str] = Field(default_factory=dict)
+    auxiliary: tuple[str, ...] = ()
     t0: AwareDatetime
     deadline: AwareDatetime
     priority: int = 0
@@ -183,7 +189,10 @@ class AttemptEnded(Record):
 
 
 class Outcome(Record):
-    """The first finished attempt: final. ``units`` names what fans out (``datastrip``, ``tile``)."""
+    """The first finished attempt: final.
+
+    ``units`` names what fans out (``datastrip``, ``tile``), ``facts`` what was found out: the order's, and its own.
+    """
 
     kind: ClassVar[str] = "outcome"
     step: str
@@ -196,6 +205,7 @@ class Outcome(Record):
     finished: AwareDatetime
     outputs: tuple[Artifact, ...] = ()
     units: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    facts: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     figures: dict[str, float] = Field(default_factory=dict)
 

@@ -6,124 +6,62 @@ operator's) binds each step to a processor. A set is data: adding one touches no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.domain.deadlines import BUDGETS
 from shared.errors import ConfigurationError
+from shared.workflow.processor import Harvest, Input, Model, Output, Processor, Volume
+
+__all__ = ["Harvest", "Input", "Output", "Processor", "Step", "Volume", "Workflow", "load_workflow"]
 
 _HERE = Path(__file__).parent
+UNITS: Final = ("session", "datastrip", "tile")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
-class Step(_Model):
+class Step(Model):
     """One step of the graph.
 
-    ``after`` names the step whose outcome readies it, or ``session``. ``over`` names the units of that outcome over
-    which it fans out; without it, the step runs on the unit of the step before.
+    ``after`` names the steps whose outcomes ready it, or ``session``: all of them, on the same unit, or on the
+    datastrip of a tile. ``over`` names the units of the first one's outcome over which it fans out; without it, the
+    step runs on that one's unit. ``serves``: the levels for whose sake it runs: a datatake of which none is made leaves
+    it out.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,15}$")]
     level: str
-    after: str
+    after: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
     over: Literal["datastrip", "tile"] | None = None
+    serves: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _known_level(self) -> Self:
-        if self.level not in BUDGETS:
-            raise ValueError(f"level: expected one of {', '.join(BUDGETS)}")
+        for level in (self.level, *self.serves):
+            if level not in BUDGETS:
+                raise ValueError(f"level: expected one of {', '.join(BUDGETS)}")
         return self
 
 
-class Input(_Model):
-    """An input by file type, from the artifacts ``take`` (default: the same file type) of the step ``source``."""
+class Workflow(Model):
+    """A graph with a processor set bound to it.
 
-    file_type: str
-    source: str
-    take: str = ""
-
-    @property
-    def artifact(self) -> str:
-        return self.take or self.file_type
-
-
-class Harvest(_Model):
-    """How artifacts are found in an output, and what they become.
-
-    ``whole``: the output folder is one artifact. ``folders``: each folder in it that matches ``pattern``. ``file``: one
-    file. ``tile-list``: one file, whose tiles become units.
+    ``steps`` are those that the set binds. A step that it does not bind is passed through: what comes after it comes
+    after what it came after, unless another step is there to wait for. ``roots``: where an image has its programs.
     """
-
-    rule: Literal["whole", "folders", "file", "tile-list"]
-    pattern: str = "*"
-    file_type: str = ""
-    unit: Literal["datastrip", "tile"] | None = None
-
-
-class Output(_Model):
-    """An output of a processor. ``publish`` is the level under which its artifacts become products."""
-
-    file_type: str
-    mandatory: bool = True
-    file_name: str = ""
-    harvest: Harvest = Harvest(rule="whole")
-    publish: str | None = None
-
-    @property
-    def artifact(self) -> str:
-        return self.harvest.file_type or self.file_type
-
-
-class Volume(_Model):
-    """A volume that an IPF sees in a cluster: a persistent volume claim, e.g. a DEM or the GRI."""
-
-    claim: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    path: Annotated[str, Field(pattern=r"^/[^:]+$")]
-    sub_path: str = ""
-    read_only: bool = True
-
-
-class Processor(_Model):
-    """One processor, bound to a step. ``command`` holds ``{joborder}`` and ``{scratch}``.
-
-    In a cluster the command runs in ``image`` through ``shell``, any POSIX shell of that image, as user ``user`` where
-    the image's own does not do; ``scratch_gb`` bounds what inputs, outputs and temporary files may take together.
-    """
-
-    name: str
-    version: str
-    command: tuple[str, ...]
-    image: str = ""
-    shell: tuple[str, ...] = ("/bin/sh",)
-    env: dict[str, str] = Field(default_factory=dict)
-    user: Annotated[int | None, Field(ge=1)] = None
-    read_only_root: bool = False
-    volumes: tuple[Volume, ...] = ()
-    scratch_gb: Annotated[int, Field(ge=1)] = 20
-    inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
-    parameters: dict[str, str] = Field(default_factory=dict)
-    cpus: float = 1.0
-    memory_mb: int = 2048
-    time_limit_s: int = 3600
-    warning_exits: tuple[int, int] = (1, 127)
-    retry_exits: tuple[int, ...] = ()
-    minimum_scenes: int = 0
-
-
-class Workflow(_Model):
-    """A graph with a processor set bound to it."""
 
     set_name: str
     site: Annotated[str, Field(pattern=r"^[A-Z0-9_]{4}$")]
     baseline: Annotated[str, Field(pattern=r"^\d{2}\.\d{2}$")]
+    roots: dict[str, str] = Field(default_factory=dict)
     steps: tuple[Step, ...]
     processors: dict[str, Processor]
 
@@ -131,18 +69,43 @@ class Workflow(_Model):
     def _whole(self) -> Self:
         known = {"session"}
         for step in self.steps:
-            if step.after not in known:
-                raise ValueError(f"step {step.name}: after: no step {step.after} stands before it")
-            if step.name not in self.processors:
-                raise ValueError(f"processors: none for step {step.name}")
+            for before in step.after:
+                if before not in known:
+                    raise ValueError(f"step {step.name}: after: no step {before} stands before it")
             known.add(step.name)
+        for name in self.processors:
+            if name not in known or name == "session":
+                raise ValueError(f"processors: {name}: expected one of {', '.join(s.name for s in self.steps)}")
+        object.__setattr__(self, "steps", tuple(self._bound()))
+        for step in self.steps:
+            self._check_units(step)
             self._check_inputs(step)
         return self
 
+    def _bound(self) -> Iterator[Step]:
+        passed: dict[str, tuple[str, ...]] = {}
+        for step in self.steps:
+            after = tuple(name for name in step.after if name not in passed) or passed[step.after[0]]
+            if step.name in self.processors:
+                yield step.model_copy(update={"after": after})
+            elif step.over is not None or "session" in after:
+                raise ValueError(f"processors: none for step {step.name}, which cannot be passed through")
+            else:
+                passed[step.name] = after
+
+    def _check_units(self, step: Step) -> None:
+        """A step on a datastrip cannot wait for one on its tiles: which of them?"""
+        for before in step.after[1:]:
+            if UNITS.index(self.unit(before)) > UNITS.index(self.unit(step.name)):
+                raise ValueError(f"step {step.name}: after: {before} runs on smaller units")
+
     def _check_inputs(self, step: Step) -> None:
-        for needed in self.processors[step.name].inputs:
-            if needed.source != step.after:
-                raise ValueError(f"step {step.name}: input {needed.file_type}: source: expected {step.after}")
+        processor = self.processors[step.name]
+        for needed in processor.inputs:
+            if needed.source not in step.after:
+                raise ValueError(
+                    f"step {step.name}: input {needed.file_type}: source: expected {' or '.join(step.after)}"
+                )
             if needed.source == "session":
                 continue
             made = {output.artifact for output in self.processors[needed.source].outputs}
@@ -150,6 +113,11 @@ class Workflow(_Model):
                 raise ValueError(
                     f"step {step.name}: input {needed.file_type}: {needed.source} makes no {needed.artifact}"
                 )
+        for link in processor.links:
+            if link.source not in step.after:
+                raise ValueError(f"step {step.name}: link {link.what}: source: expected {' or '.join(step.after)}")
+            if processor.shared is None or self.processors[link.source].shared != processor.shared:
+                raise ValueError(f"step {step.name}: link {link.what}: {link.source} has another shared volume")
 
     def step(self, name: str) -> Step:
         """The step called ``name``; ConfigurationError where there is none."""
@@ -158,15 +126,22 @@ class Workflow(_Model):
                 return step
         raise ConfigurationError(f"step {name}: expected one of {', '.join(s.name for s in self.steps)}")
 
+    def unit(self, name: str) -> str:
+        """What a step runs on: ``session``, ``datastrip`` or ``tile``."""
+        if name == "session":
+            return "session"
+        step = self.step(name)
+        return step.over or self.unit(step.after[0])
+
     def after(self, name: str) -> tuple[Step, ...]:
-        """The steps that an outcome of ``name`` (or ``session``) readies."""
-        return tuple(step for step in self.steps if step.after == name)
+        """The steps that wait for an outcome of ``name`` (or ``session``), alone or with others."""
+        return tuple(step for step in self.steps if name in step.after)
 
     def downstream(self, name: str) -> tuple[Step, ...]:
         """All steps that depend on ``name``, itself first."""
         found = [self.step(name)]
         for step in self.steps:
-            if step.after in {s.name for s in found}:
+            if not {s.name for s in found}.isdisjoint(step.after):
                 found.append(step)
         return tuple(found)
 

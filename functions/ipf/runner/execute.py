@@ -35,7 +35,7 @@ def execute(job: Job, traceparent: str) -> Execution:
     The time limit is the attempt's: first SIGTERM, then SIGKILL, to the IPF and all that it started.
     """
     here = {"{joborder}": str(job.scratch.job_order), "{scratch}": str(job.scratch.root)}
-    command = [_filled(part, here) for part in job.processor.command]
+    command = [_filled(part, here) for part in job.processor.calls[0]]
     if command[0] == "python":
         command[0] = sys.executable
     env = environment(os.environ, traceparent) | job.processor.env

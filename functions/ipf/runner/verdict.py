@@ -52,7 +52,7 @@ def judge(processor: Processor, execution: Execution, made: Sequence[str], log: 
     if code != 0 and not (warned and made) and any(word in line for line in log for word in _NO_MEMORY):
         return Verdict("infrastructure", OUT_OF_MEMORY)
     if code in _NO_COMMAND and not made:
-        what = f"ConfigurationError: processor command {' '.join(processor.command[:1])} {_NO_COMMAND[code]}"
+        what = f"ConfigurationError: processor command {' '.join(processor.calls[0][:1])} {_NO_COMMAND[code]}"
         return Verdict("infrastructure", f"{what} (exit code {code}){_because(log)}")
     if code in _KILLED:
         return Verdict("infrastructure", f"stopped from outside by signal {code - 128}")

@@ -177,7 +177,7 @@ def _ipf(job: JobSpec, processor: Processor, settings: Settings, env: Mapping[st
     folder = settings.job_scratch / "job"
     here = {"{joborder}": str(folder / "joborder.xml"), "{scratch}": str(folder)}
     command = [*processor.shell, str(folder / ".s2ps" / "ipf.sh"), str(folder), str(processor.time_limit_s)]
-    for part in processor.command:
+    for part in processor.calls[0]:
         for placeholder, value in here.items():
             part = part.replace(placeholder, value)  # noqa: PLW2901 - filled in step by step
         command.append(part)
