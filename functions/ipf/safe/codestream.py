@@ -5,9 +5,8 @@ Encoding no data costs a second for a 10 m image, and most tiles of a datastrip'
 an image of their own with the whole image's origin; here its tiles are numbered anew, copies of coded empty tiles are
 put around them, and the sizes in the headers are set right.
 
-Conditions: one tile-part to a tile, no tile-length markers, precincts beyond the image (so OpenJPEG writes by default),
-and tile sizes that are multiples of the code block's at the lowest resolution: code blocks are counted from the image's
-corner, and only then are they the same in every tile.
+Conditions: one tile-part to a tile, no tile-length markers, and tile sizes that are powers of two. Code blocks and
+precincts, powers of two themselves, are counted from the image's corner; only then are they the same in every tile.
 """
 
 from __future__ import annotations

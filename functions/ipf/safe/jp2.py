@@ -1,11 +1,12 @@
 """Tile images as JPEG 2000, written and read through GDAL's OpenJPEG driver.
 
-Codestreams are lossless (5-3 wavelet, one layer, LRCP), with the internal tiles of Sentinel-2 products: 1024, 640 and
-192 pixels at 10, 20 and 60 m, five resolutions. Code blocks are 64 x 64 at every resolution. Georeferencing is written
-both as GMLJP2 and as GeoJP2.
+Codestreams are lossless (5-3 wavelet, one layer, LRCP, packet lengths in the tile headers) and have the internal tiles,
+code blocks, precincts and resolutions of Sentinel-2 products (baseline 04.00), by kind of image: ``CODING``. What
+differs: two guard bits for one, no component transform in images of eight planes, the preview as one internal tile for
+1849, and boxes of GeoJP2 beside those of GMLJP2.
 
-A tile is often mostly empty: callers give the block that holds data and its place, and the rest is 0. At 10 m only the
-internal tiles that the block touches are encoded (see ``codestream``).
+A tile is often mostly empty: callers give the block that holds data and its place, and the rest is 0. Where internal
+tiles are powers of two, only those that the block touches are encoded (see ``codestream``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import rasterio
@@ -31,13 +32,48 @@ if TYPE_CHECKING:
 
     from shared.msi.tiling import Tile
 
-BLOCK: Final = {10: 1024, 20: 640, 60: 192}
 PREVIEW_RESOLUTION: Final = 320
 """Metres to a pixel of the preview image (PVI), 343 x 343."""
 
-_RESOLUTIONS: Final = 5
-_MOVABLE: Final = 64 << (_RESOLUTIONS - 1)
-"""Internal tiles of a multiple of this many pixels have the same code blocks wherever they stand."""
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """Sides of internal tiles, code blocks and precincts in pixels, and the number of resolutions."""
+
+    block: int
+    code_block: int
+    precinct: int
+    resolutions: int
+
+    @property
+    def movable(self) -> bool:
+        """Whether internal tiles have the same code blocks and precincts wherever they stand: powers of two do."""
+        return self.block & (self.block - 1) == 0
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Creation options of GDAL's driver."""
+        return {
+            "BLOCKXSIZE": str(self.block),
+            "BLOCKYSIZE": str(self.block),
+            "CODEBLOCK_WIDTH": str(self.code_block),
+            "CODEBLOCK_HEIGHT": str(self.code_block),
+            "PRECINCTS": ",".join([f"{{{self.precinct},{self.precinct}}}"] * self.resolutions),
+            "RESOLUTIONS": str(self.resolutions),
+        }
+
+
+Kind = Literal["image", "mask"]
+CODING: Final[dict[Kind, dict[int, Coding]]] = {
+    "image": {10: Coding(1024, 64, 256, 5), 20: Coding(640, 8, 128, 5), 60: Coding(192, 4, 64, 5)},
+    "mask": {
+        10: Coding(1024, 64, 256, 5),
+        20: Coding(2048, 64, 256, 6),
+        60: Coding(256, 16, 128, 5),
+        PREVIEW_RESOLUTION: Coding(343, 16, 128, 5),
+    },
+}
+"""Counts and maps of one plane by resolution in metres; masks and colours."""
 
 _GDAL: Final = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 256}
 
@@ -79,15 +115,26 @@ def around(extents: Iterable[Extent]) -> Extent:
     )
 
 
-def write_jp2(path: Path, pixels: NDArray[Any], tile: Tile, resolution: int, at: Extent) -> None:
+def write_jp2(
+    path: Path,
+    pixels: NDArray[Any],
+    tile: Tile,
+    resolution: int,
+    at: Extent,
+    *,
+    kind: Kind = "image",
+    bits: int | None = None,
+) -> None:
     """Write one image of ``tile``.
 
     Args:
         path: the .jp2 file.
-        pixels: (rows, columns) or (3, rows, columns), uint8 or uint16, the part that holds data.
+        pixels: (rows, columns) or (planes, rows, columns), uint8 or uint16, the part that holds data.
         tile: gives the reference system and the upper left corner.
         resolution: 10, 20, 60, or 320 (preview) metres.
         at: where ``pixels`` stand in the image; all else becomes 0.
+        kind: whose coding to take; images of several planes have that of masks.
+        bits: significant bits of a sample, all of the type's where not given. No value may need more.
 
     The bytes depend on the arguments alone.
     """
@@ -95,37 +142,31 @@ def write_jp2(path: Path, pixels: NDArray[Any], tile: Tile, resolution: int, at:
     if planes.shape[1:] != at.shape:
         raise ValueError(f"{path.name}: expected pixels of shape {at.shape}, found {planes.shape[1:]}")
     size = tile.size(resolution)
-    block = min(BLOCK.get(resolution, 1024), size)
-    movable = block % _MOVABLE == 0
-    part = _block_aligned(at, block, size) if movable else Extent(0, 0, size, size)
+    coding = CODING["mask" if len(planes) > 1 else kind][resolution]
+    block = coding.block
+    options = {**coding.options, **({"NBITS": str(bits)} if bits else {})}
+    part = _block_aligned(at, block, size) if coding.movable else Extent(0, 0, size, size)
     side = empty_size(size, block)
     with rasterio.Env(**_GDAL), tempfile.TemporaryDirectory(prefix="s2ps-jp2-") as scratch:
-        coded = _encode(Path(scratch) / "part", planes, tile, resolution, part, at)
-        if movable:
+        _write_part(Path(scratch) / "part.tif", planes, tile, resolution, part, at)
+        coded = _encode(Path(scratch) / "part.tif", options)
+        if coding.movable:
             blank = np.zeros((len(planes), 0, 0), planes.dtype)
             nothing, corner = Extent(0, 0, 0, 0), Extent(0, 0, side, side)
-            empty = _encode(Path(scratch) / "empty", blank, tile, resolution, corner, nothing)
+            _write_part(Path(scratch) / "empty.tif", blank, tile, resolution, corner, nothing)
+            empty = _encode(Path(scratch) / "empty.tif", options)
             place = Placement(size, size, block, part.column // block, part.row // block)
             coded = enlarge(coded, empty, place)
     path.write_bytes(coded)
 
 
-def _encode(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, part: Extent, at: Extent) -> bytes:
-    """The JP2 file of some internal tiles."""
-    plain, coded = path.with_suffix(".tif"), path.with_suffix(".jp2")
-    _write_part(plain, planes, tile, resolution, part, at)
-    block = str(min(BLOCK.get(resolution, 1024), tile.size(resolution)))
+def _encode(plain: Path, options: dict[str, str]) -> bytes:
+    """The JP2 file of a TIFF's pixels."""
+    coded = plain.with_suffix(".jp2")
     rasterio.shutil.copy(
-        plain,
-        coded,
-        driver="JP2OpenJPEG",
-        QUALITY="100",
-        REVERSIBLE="YES",
-        YCBCR420="NO",
-        RESOLUTIONS=str(_RESOLUTIONS),
-        BLOCKXSIZE=block,
-        BLOCKYSIZE=block,
+        plain, coded, driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", YCBCR420="NO", PLT="YES", **options
     )
+    plain.unlink()
     return coded.read_bytes()
 
 

@@ -11,7 +11,7 @@ from pyproj import Transformer
 
 from functions.ipf.safe.codestream import Placement, empty_size, enlarge
 from functions.ipf.safe.footprint import extent_in_tile
-from functions.ipf.safe.jp2 import Extent, around, read_window, write_jp2
+from functions.ipf.safe.jp2 import Extent, Kind, around, read_window, write_jp2
 from functions.ipf.safe.preview import preview
 from shared.errors import BadInputError, IntegrityError
 from shared.msi.tiling import tile
@@ -44,6 +44,56 @@ def test_a_block_comes_back_at_its_place(tmp_path: Path, resolution: int, at: Ex
         assert image.shape == (TILE.size(resolution),) * 2
         assert image.crs.to_epsg() == TILE.epsg
         assert image.transform.to_gdal() == (TILE.ulx, resolution, 0, TILE.uly, 0, -resolution)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "planes", "kind", "block", "code_block", "precinct", "resolutions"),
+    [
+        (10, 1, "image", 1024, 64, 256, 5),
+        (20, 1, "image", 640, 8, 128, 5),
+        (60, 1, "image", 192, 4, 64, 5),
+        (10, 3, "image", 1024, 64, 256, 5),
+        (10, 8, "mask", 1024, 64, 256, 5),
+        (20, 1, "mask", 2048, 64, 256, 6),
+        (60, 3, "mask", 256, 16, 128, 5),
+    ],
+)
+def test_codestreams_have_the_coding_of_sentinel_2_products(
+    tmp_path: Path,
+    resolution: int,
+    planes: int,
+    kind: Kind,
+    block: int,
+    code_block: int,
+    precinct: int,
+    resolutions: int,
+) -> None:
+    path, bits = tmp_path / "image.jp2", 15 if planes == 1 and kind == "image" else None
+    pixels = np.full((planes, 60, 60), 7, np.uint16 if bits else np.uint8)
+    write_jp2(path, pixels, TILE, resolution, Extent(0, 60, 60, 120), kind=kind, bits=bits)
+    octets = path.read_bytes()
+    start = octets.index(b"\xff\x4f\xff\x51")
+    assert octets[start + 24 : start + 32] == 2 * block.to_bytes(4, "big")
+    assert octets[start + 42] == (bits or 8) - 1
+    style = octets[octets.index(b"\xff\x52", start) + 4 :]
+    exponent = code_block.bit_length() - 3
+    assert style[:4] == bytes([1, 0, 0, 1])  # precincts given, no other markers; LRCP; one layer
+    assert style[5:10] == bytes([resolutions - 1, exponent, exponent, 0, 1])  # no style; 5-3 reversible
+    assert set(style[10 : 10 + resolutions]) == {(precinct.bit_length() - 1) * 0x11}
+    tile_part = octets[octets.index(b"\xff\x90\x00\x0a", start) :]
+    assert tile_part[12:14] == b"\xff\x58"  # packet lengths
+
+
+@pytest.mark.parametrize(("resolution", "at"), [(20, Extent(2040, 4090, 2060, 5490)), (60, Extent(250, 5, 260, 1830))])
+def test_the_planes_of_a_mask_come_back_at_their_place(tmp_path: Path, resolution: int, at: Extent) -> None:
+    pixels = np.random.default_rng(3).integers(0, 2, (8, *at.shape), dtype=np.uint8)
+    path = tmp_path / "mask.jp2"
+    write_jp2(path, pixels, TILE, resolution, at, kind="mask")
+    with rasterio.open(path) as image:
+        whole = image.read()
+    assert np.array_equal(whole[:, at.row : at.row_stop, at.column : at.column_stop], pixels)
+    whole[:, at.row : at.row_stop, at.column : at.column_stop] = 0
+    assert not whole.any()
 
 
 def test_colours_keep_their_planes_and_the_rest_is_black(tmp_path: Path) -> None:
