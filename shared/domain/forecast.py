@@ -88,7 +88,7 @@ def _normal_quantile(share: float) -> float:
 
 
 def expected_s(seen: Durations | None, prior: Prior, share: float) -> float:
-    """Seconds within which a step ends with probability ``share``: the runs seen, the fewer they are the more the prior.
+    """Seconds within which a step ends with probability ``share``: by the runs seen, while they are few by the prior.
 
     The two are mixed in the logarithm, with the weight of the runs growing to 1 at twenty of them.
     """
