@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @jit(f"float64(float32[:, ::1], {LIST}, float64, float64)")
-def _height(field: NDArray[np.float32], grid: Floats, lon: float, lat: float) -> float:
+def height_at(field: NDArray[np.float32], grid: Floats, lon: float, lat: float) -> float:
     """Bilinear height at degrees; beyond the field its edge."""
     lon += 360.0 * round((grid[0] + 0.5 * grid[2] * field.shape[1] - lon) / 360.0)
     x = min(max((lon - grid[0]) / grid[2], 0.0), field.shape[1] - 1.000001)
@@ -36,14 +36,14 @@ def heights_at(field: NDArray[np.float32], grid: Floats, lon: Floats, lat: Float
     """Heights of a field at places."""
     for i in range(len(lon)):
         known = math.isfinite(lon[i]) and math.isfinite(lat[i])
-        heights[i] = _height(field, grid, lon[i], lat[i]) if known else math.nan
+        heights[i] = height_at(field, grid, lon[i], lat[i]) if known else math.nan
 
 
 @jit(f"float64({LIST}, float64, float32[:, ::1], {LIST})")
 def _clearance(ray: Floats, distance: float, field: NDArray[np.float32], grid: Floats) -> float:
     """How high the ray is above the terrain at a distance."""
     lon, lat, height = geodetic(ray[0] + distance * ray[3], ray[1] + distance * ray[4], ray[2] + distance * ray[5])
-    return height - _height(field, grid, math.degrees(lon), math.degrees(lat))
+    return height - height_at(field, grid, math.degrees(lon), math.degrees(lat))
 
 
 @jit(f"float64({LIST}, float64, float64, float64, float64, float32[:, ::1], {LIST})")

@@ -11,9 +11,9 @@ from shared.errors import BadInputError
 from shared.geometry import _inverse, _rays, _terrain, frames
 from shared.geometry.datastrip import Datastrip
 from shared.geometry.gipp import SpacecraftModel, ViewingDirections, focal_plane, mounting
+from shared.geometry.heights import Relief, unwrapped
 from shared.geometry.iers import earth_orientation
 from shared.geometry.sightline import Platform, Sensor
-from shared.geometry.terrain import Terrain, unwrapped
 from shared.msi.instrument import band_named
 from shared.msi.tiling import tiles_meeting
 
@@ -47,6 +47,7 @@ class SensorModel:
     Bands are named ``B01`` .. ``B12``, ``B8A`` (or ``QUICKLOOK``), detectors 1 to 12. Lines count from the first of the
     datastrip in that band and detector, columns from the first of the Level-1B image (without blind pixels); positions
     are continuous, 0.5 is the centre of the first. ``lines`` and ``columns`` broadcast; results have their shape.
+    ``bridged``: gaps in the ancillary data are filled, and lines beyond them located by extrapolation.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class SensorModel:
         spacecraft: SpacecraftModel | None = None,
         *,
         refined: bool = True,
+        bridged: bool = False,
     ) -> None:
         self.strip: Final = strip
-        self.platform: Final = Platform(strip, strip.refining if refined else None)
+        self.platform: Final = Platform(strip, strip.refining if refined else None, bridged=bridged)
         self._viewing: Final = {directions.band: directions for directions in viewing}
         self._spacecraft: Final = spacecraft
         for what, satellite in [(f"GIP_VIEDIR of {v.band}", v.satellite) for v in self._viewing.values()] + (
@@ -154,7 +156,7 @@ class SensorModel:
         return self._states[key]
 
     def direct(
-        self, band: str, detector: int, lines: Numbers, columns: Numbers, terrain: Terrain | Numbers = 0.0
+        self, band: str, detector: int, lines: Numbers, columns: Numbers, terrain: Relief | Numbers = 0.0
     ) -> Ground:
         """Where lines and columns look.
 
@@ -167,7 +169,7 @@ class SensorModel:
         """
         sensor = self.sensor(band, detector)
         seconds, columns = np.broadcast_arrays(sensor.covered_seconds(lines), np.asarray(columns, np.float64))
-        if not isinstance(terrain, Terrain):
+        if not isinstance(terrain, Relief):
             return _at_heights(
                 sensor, seconds, columns, np.broadcast_to(np.asarray(terrain, np.float64), seconds.shape)
             )
@@ -182,7 +184,7 @@ class SensorModel:
         return _ground(places, seconds.shape)
 
     def inverse(
-        self, band: str, detector: int, lon: Numbers, lat: Numbers, height: Terrain | Numbers = 0.0
+        self, band: str, detector: int, lon: Numbers, lat: Numbers, height: Relief | Numbers = 0.0
     ) -> tuple[Floats, Floats]:
         """Line and column positions that see places; they may lie outside of the image.
 
@@ -190,7 +192,7 @@ class SensorModel:
         """
         sensor = self.sensor(band, detector)
         lon, lat = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
-        heights = height.at(lon, lat) if isinstance(height, Terrain) else np.broadcast_to(height, lon.shape)
+        heights = height.at(lon, lat) if isinstance(height, Relief) else np.broadcast_to(height, lon.shape)
         points = frames.to_fixed(lon, lat, heights).reshape(-1, 3)
         clock, states = _clock(sensor)
         found = np.empty((len(points), 2))
@@ -199,7 +201,7 @@ class SensorModel:
         return lines.reshape(lon.shape), found[:, 1].reshape(lon.shape)
 
     def view_angles(
-        self, band: str, detector: int, lines: Numbers, columns: Numbers, terrain: Terrain | Numbers = 0.0
+        self, band: str, detector: int, lines: Numbers, columns: Numbers, terrain: Relief | Numbers = 0.0
     ) -> tuple[Floats, Floats]:
         """Zenith and azimuth, degrees, of the satellite as seen from the ground."""
         sensor = self.sensor(band, detector)
@@ -217,7 +219,7 @@ class SensorModel:
         return frames.zenith_azimuth(lon, lat, towards)
 
     def footprint(
-        self, band: str, detector: int, terrain: Terrain | float = 0.0, points: int = 16
+        self, band: str, detector: int, terrain: Relief | float = 0.0, points: int = 16
     ) -> tuple[Floats, Floats]:
         """Outline of what a detector sees: an open ring of longitudes and latitudes, degrees, ``points`` on each side.
 
@@ -231,7 +233,7 @@ class SensorModel:
         place = self.direct(band, detector, lines, columns, terrain)
         return unwrapped(place.lon), place.lat
 
-    def tiles(self, band: str = "B02", terrain: Terrain | float = 0.0) -> list[Tile]:
+    def tiles(self, band: str = "B02", terrain: Relief | float = 0.0) -> list[Tile]:
         """Tiles of which some part, overlap included, is seen: by a detector in ``band``, or in the quicklook."""
         detectors = (0,) if band == QUICKLOOK else self.detectors
         rings = (self.footprint(band, detector, terrain) for detector in detectors)

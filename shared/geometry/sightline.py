@@ -79,23 +79,35 @@ class Platform:
     """The satellite over one datastrip: where it is and how its instrument is turned.
 
     Seconds count from ``reference_ns``, the middle of the datastrip, GPS nanoseconds: so do the refining's polynomials.
+    ``beyond_s`` tells how far the lines reach beyond orbit and attitude data: with ``bridged``, where packets may have
+    been lost, such lines are located by extrapolation, otherwise refused.
     """
 
-    def __init__(self, strip: Datastrip, refining: Refining | None) -> None:
+    def __init__(self, strip: Datastrip, refining: Refining | None, *, bridged: bool = False) -> None:
         self.reference_ns: Final = (strip.start_ns + strip.stop_ns) // 2
-        self._orbit: Final = Orbit(self.seconds(strip.positions_ns), strip.positions, strip.name)
-        self._attitude: Final = Attitude(self.seconds(strip.attitudes_ns), strip.quaternions, strip.name)
+        self._orbit: Final = Orbit(self.seconds(strip.positions_ns), strip.positions, strip.name, bridged=bridged)
+        self._attitude: Final = Attitude(
+            self.seconds(strip.attitudes_ns), strip.quaternions, strip.name, bridged=bridged
+        )
         known = (self._orbit.seconds, self._attitude.seconds)
         start, end = max(float(times[0]) for times in known), min(float(times[-1]) for times in known)
         if end - start < 1.0:
             raise BadInputError(strip.name, "GPS points and attitudes that share at least 1 s", (start, end))
-        self.span_s: Final = (start, end)
+        lines = self._lines(strip) if bridged else (start, end)
+        self.beyond_s: Final = max(start - lines[0], lines[1] - end, 0.0)
+        self.span_s: Final = (min(start, lines[0]), max(end, lines[1]))
         self.rotation: Final = EarthRotation(self.reference_ns, self.span_s, strip.orientation)
         self._refining: Final = refining
 
     def seconds(self, gps_ns: tuple[int, ...]) -> Floats:
         """Seconds since the reference of GPS nanoseconds."""
         return np.array([time - self.reference_ns for time in gps_ns], dtype=np.float64) * 1e-9
+
+    def _lines(self, strip: Datastrip) -> tuple[float, float]:
+        """When the first line of any band begins, and the last ends: with ``bridged``, states cover all of them."""
+        starts = self.seconds(tuple(strip.first_line_ns.values()))
+        duration = (strip.lines_10m + 6) * strip.line_period_ns * 1e-9
+        return float(starts.min()), float(starts.max()) + duration
 
     def states(self, plane: str, outer: Floats, inner: Floats) -> tuple[float, float, Floats]:
         """The table of ``Sensor.states`` over all that the ancillary data cover.

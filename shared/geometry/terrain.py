@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from shared.errors import BadInputError
-from shared.geometry import _terrain
+from shared.geometry.heights import HeightField, Relief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shared.geometry.frames import Floats, Numbers
+    from shared.geometry.frames import Floats
 
 _DRIVERS: Final = {  # each file is read as what it is called: GDAL's own guess would follow a VRT anywhere
     **dict.fromkeys((".dt0", ".dt1", ".dt2"), "DTED"),
@@ -37,46 +36,6 @@ _MOST_NODES: Final = 400_000_000
 _SEA_STEP: Final = 1 / 120
 _HEIGHTS_M: Final = (-12_000.0, 10_000.0)
 _ALIGNED: Final = 1e-3
-
-
-@dataclass(frozen=True)
-class HeightField:
-    """Heights above the ellipsoid, metres, on a regular grid; rows run from south to north.
-
-    Attributes:
-        heights: (rows, columns), float32.
-        west, south: degrees of the first node; west may lie outside of -180 to 180.
-        step_lon, step_lat: degrees.
-    """
-
-    heights: NDArray[np.float32]
-    west: float
-    south: float
-    step_lon: float
-    step_lat: float
-
-    @cached_property
-    def grid(self) -> Floats:
-        """As kernels take it: west, south, steps, lowest and highest height."""
-        lowest, highest = float(self.heights.min()), float(self.heights.max())
-        return np.array([self.west, self.south, self.step_lon, self.step_lat, lowest, highest])
-
-    def holds(self, west: float, south: float, east: float, north: float) -> bool:
-        """Whether a window lies inside."""
-        rows, columns = self.heights.shape
-        return (
-            self.west <= west
-            and self.south <= south
-            and east <= self.west + (columns - 1) * self.step_lon
-            and north <= self.south + (rows - 1) * self.step_lat
-        )
-
-    def at(self, lon: Numbers, lat: Numbers) -> Floats:
-        """Heights at places, degrees."""
-        lon, lat = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
-        heights = np.empty(lon.size)
-        _terrain.heights_at(self.heights, self.grid, np.ravel(lon), np.ravel(lat), heights)
-        return heights.reshape(lon.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +87,7 @@ class _Raster:
         return np.ascontiguousarray(heights)
 
 
-class Terrain:
+class Terrain(Relief):
     """Where the ground is, from elevation tiles and a geoid; opened when asked, and the last window kept."""
 
     def __init__(self, tiles: Sequence[_Raster], geoid: HeightField | None) -> None:
@@ -151,16 +110,10 @@ class Terrain:
         return cls(tiles, None if geoid is None else _read_geoid(geoid))
 
     def field(self, west: float, south: float, east: float, north: float) -> HeightField:
-        """Heights over a window, degrees, ``east`` > ``west`` (which may lie outside of -180 to 180)."""
+        """See ``Relief.field``."""
         if self._last is None or not self._last.holds(west, south, east, north):
             self._last = self._build(west, south, east, north)
         return self._last
-
-    def at(self, lon: Numbers, lat: Numbers) -> Floats:
-        """Heights above the ellipsoid at places, degrees, which lie together."""
-        lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
-        near = unwrapped(lon)
-        return self.field(near.min(), lat.min(), near.max(), lat.max()).at(near, lat)
 
     def _build(self, west: float, south: float, east: float, north: float) -> HeightField:
         met = [
@@ -193,13 +146,6 @@ class Terrain:
             for row, parallel in enumerate(lat):
                 heights[row] += self._geoid.at(lon, np.full_like(lon, parallel)).astype(np.float32)
         return HeightField(heights, float(lon[0]), float(lat[0]), step_lon, step_lat)
-
-
-def unwrapped(lon: Floats) -> Floats:
-    """Longitudes of places that lie together, each within 180 degrees of the first."""
-    lon = np.asarray(lon, np.float64)
-    first = lon.ravel()[0] if lon.size else 0.0
-    return np.asarray(lon - 360.0 * np.round((lon - first) / 360.0), dtype=np.float64)
 
 
 def _geoid_driver(path: Path) -> str:
