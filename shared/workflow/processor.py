@@ -10,6 +10,7 @@ files lie),
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -83,6 +84,12 @@ class Output(Model):
     harvest: Harvest = Harvest(rule="whole")
     publish: str | None = None
 
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.publish and self.harvest.rule == "place":
+            raise ValueError(f"output {self.file_type}: what stays in its place cannot be published")
+        return self
+
     @property
     def artifact(self) -> str:
         return self.harvest.file_type or self.file_type
@@ -152,18 +159,27 @@ class Derived(Model):
     """A parameter that is read out of an auxiliary file.
 
     ``element``: the text of the first element of this local name. ``pattern``: the first group, where it is found in
-    the text of the file. ``unsigned``: without its sign.
+    the text of the file. ``unsigned``: without its sign; ``negated``: with the other sign.
     """
 
     file_type: str
     element: str = ""
     pattern: str = ""
     unsigned: bool = False
+    negated: bool = False
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if bool(self.element) == bool(self.pattern):
             raise ValueError("expected either element or pattern")
+        if self.unsigned and self.negated:
+            raise ValueError("expected either unsigned or negated")
+        try:
+            groups = re.compile(self.pattern).groups
+        except re.error as error:
+            raise ValueError(f"pattern: {error}") from None
+        if self.pattern and not groups:
+            raise ValueError("pattern: expected a group")
         return self
 
 
@@ -202,6 +218,9 @@ class Processor(Model):
     ``status``: what tells how the run ended beside the exit code; ``launcher``: the status tables and logs that the
     Orchestrator of the licensed chain leaves below ``status_paths``. ``quiet_limit_s``: a run whose output and
     ``activity`` (patterns below the base) do not change for so long hangs, and is stopped.
+
+    Of a step that reads Level-0 granules: ``minimum_scenes``, below which it makes nothing of a datastrip; ``gaps``:
+    whether it goes on, with a warning, where detectors lack granules of scenes that others have.
     """
 
     name: str
@@ -234,6 +253,7 @@ class Processor(Model):
     warning_exits: tuple[int, int] = (1, 127)
     retry_exits: tuple[int, ...] = ()
     minimum_scenes: int = 0
+    gaps: Literal["go-on", "park"] = "go-on"
 
     @model_validator(mode="after")
     def _runs_something(self) -> Self:

@@ -1,0 +1,76 @@
+"""The job order of an order, as its processor wants it: the service's own, that of a call of the licensed chain, none.
+
+Paths hold the placeholders of ``shared.workflow.processor`` (``{scratch}``, ``{base}``), which the runner puts in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from shared.domain.names import SessionId, format_stamp
+from shared.errors import ConfigurationError
+from shared.joborder import JobOrder
+from shared.ledger.records import Order
+from shared.tasktable.calls import call_order
+from shared.tasktable.parameters import Run
+from shared.tasktable.scheme import Scheme, load_scheme
+from shared.workflow.graph import Processor, Workflow
+from shared.workflow.plan import make_job_order
+from shared.workflow.processor import CallOrder
+
+
+def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str) -> JobOrder | None:
+    """The job order to write beside ``order``; None where the processor takes none.
+
+    ConfigurationError naming the processor where the call that its set names is not as the chain has it.
+    """
+    processor = workflow.processors[order.step]
+    if processor.job_order == "none":
+        return None
+    if processor.job_order == "own":
+        return make_job_order(workflow, order, station)
+    start = SessionId.parse(order.session).start
+    session = {
+        "MISSION": satellite,
+        "SESSION_START": format_stamp(start),
+        "STATION": station,
+        "SITE": workflow.site,
+    }
+    return _called(processor, processor.job_order, order, session)
+
+
+def _called(processor: Processor, call: CallOrder, order: Order, session: Mapping[str, str]) -> JobOrder:
+    values = session | order.parameters
+    parameters = {name: fill(text, values) for name, text in call.parameters.items()}
+    derived = processor.auxiliary.parameters if processor.auxiliary is not None else {}
+    parameters |= {name: order.parameters[name] for name in derived if name in order.parameters}
+    run = Run(
+        mode="",
+        processing="",
+        acquisition_station=session["STATION"],
+        processing_station=session["SITE"],
+        creation_date=order.parameters.get("CREATION_DATE", ""),
+        version=call.version,
+    )
+    inputs = {name: tuple(fill(text, values) for text in texts) for name, texts in call.inputs.items()}
+    outputs = {name: fill(text, values) for name, text in call.outputs.items()}
+    try:
+        return call_order(_scheme(), call.call, run, parameters, inputs, outputs)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"processor {processor.name}, job_order: {error}") from None
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with each ``{NAME}`` of ``values`` put in, once; other placeholders stay for the runner."""
+    parts = text.split("{")
+    filled = [parts[0]]
+    for part in parts[1:]:
+        name, closed, rest = part.partition("}")
+        filled.append(f"{values[name]}{rest}" if closed and name in values else f"{{{part}")
+    return "".join(filled)
+
+
+@cache
+def _scheme() -> Scheme:
+    return load_scheme()
