@@ -1,0 +1,1 @@
+"""Strategies as documents and in the store: reading them, their versions, and which one is active."""
