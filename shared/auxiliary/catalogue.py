@@ -14,6 +14,7 @@ again from ``files/`` by ``rebuild``.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -60,6 +61,14 @@ class AuxiliaryEntry(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """The files of a type, and the mark of what was there then."""
+
+    names: list[AuxiliaryName]
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """The catalogue in ``bucket`` of ``store``."""
 
@@ -84,10 +93,23 @@ class Catalogue:
 
     def names(self, kind: str) -> list[AuxiliaryName]:
         """The files of a type, to select among, in the order of their names."""
+        return self.look(kind).names
+
+    def look(self, kind: str) -> Look:
+        """The files of a type, and the mark of what is there."""
         prefix = f"{CATALOGUE}{kind}/"
         keys = {info.key for info in self.store.list(self.bucket, prefix)}
+        entries = sorted(each for each in keys if each.endswith(".json"))
+        return Look(self._named(prefix, keys, entries), _mark(entries))
+
+    def mark(self, kind: str) -> str:
+        """Tells whether another file of a type came since, by one listing: it is another then."""
+        found = (info.key for info in self.store.list(self.bucket, f"{CATALOGUE}{kind}/"))
+        return _mark(sorted(key for key in found if key.endswith(".json")))
+
+    def _named(self, prefix: str, keys: set[str], entries: list[str]) -> list[AuxiliaryName]:
         found = []
-        for key in sorted(each for each in keys if each.endswith(".json")):
+        for key in entries:
             try:
                 name = AuxiliaryName.parse(key.removeprefix(prefix).removesuffix(".json"))
             except BadInputError:
@@ -136,6 +158,10 @@ class Catalogue:
 
 def _key(kind: str, name: str) -> str:
     return f"{CATALOGUE}{kind}/{name}"
+
+
+def _mark(keys: list[str]) -> str:
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
 
 def _corrected(entry: AuxiliaryEntry) -> bool:

@@ -121,6 +121,16 @@ class WorkKey:
     def outcome(self) -> str:
         return f"{self.prefix}outcome.json"
 
+    @property
+    def waiting(self) -> str:
+        """What auxiliary files it waits for, or waited for."""
+        return f"{self.prefix}waiting.json"
+
+    @property
+    def provision(self) -> str:
+        """Which auxiliary files it runs with."""
+        return f"{self.prefix}auxiliary.json"
+
     def attempt(self, number: int) -> str:
         return f"{self.prefix}attempts/{number}.json"
 

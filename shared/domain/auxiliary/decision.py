@@ -43,12 +43,24 @@ class WaitRules(_Model):
         return self.types.get(wanted.type) or (self.default if wanted.mandatory else self.optional)
 
 
+class Awaited(_Model):
+    """A file that is waited for: ``until`` when, and what is done ``then``, in words."""
+
+    wanted: Requirement
+    until: AwareDatetime
+    then: str
+
+    def __str__(self) -> str:
+        return f"{self.wanted} ({self.wanted.policy}) until {self.until:%Y-%m-%dT%H:%M:%SZ}, then {self.then}"
+
+
 class AuxiliaryDecision(_Model):
     """What a job does now.
 
-    ``run``: ``chosen`` is what it runs with. ``wait``: ask again when a file comes, and at ``until`` at the latest.
-    ``park``: ``reason`` says for whom. ``chosen`` is the standing in any case, ``fallen_back`` and ``reason`` what was
-    decided for want of a file, a sentence each.
+    ``run``: ``chosen`` is what it runs with. ``wait``: for what is ``awaited``; ask again when a file comes, and at
+    ``until`` at the latest. ``park``: ``reason`` says for whom. ``chosen`` is the standing in any case, ``fallen_back``
+    and ``reason`` what was decided for want of a file, a sentence each. ``warnings``: those of ``fallen_back`` that
+    belong on the product, since the file is mandatory or a rule of its own names it.
     """
 
     action: Literal["run", "wait", "park"]
@@ -56,6 +68,8 @@ class AuxiliaryDecision(_Model):
     until: AwareDatetime | None = None
     reason: str = ""
     fallen_back: tuple[str, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def decide(
@@ -75,7 +89,7 @@ def decide(
     """
     held = {kind: list(names) for kind, names in files.items()}
     found = select(wanted, held, satellite, window)
-    choices, due, parked, fallen_back = list[Choice](), list[datetime](), list[str](), list[str]()
+    choices, awaited, parked, fallen_back = list[Choice](), list[Awaited](), list[str](), list[Choice]()
     for choice in found.choices:
         rule = rules.of(choice.requirement)
         deadline = since + timedelta(seconds=rule.wait_s)
@@ -83,21 +97,33 @@ def decide(
             choices.append(choice)
         elif now < deadline:
             choices.append(choice)
-            due.append(deadline)
+            awaited.append(Awaited(wanted=choice.requirement, until=deadline, then=_then(choice.requirement, rule)))
         else:
             instead = _instead(choice, rule, held, satellite, window)
             choices.append(instead)
             if instead.chosen or not _needed(choice.requirement, rule):
-                fallen_back += [f"{choice.requirement}: {instead.note}"] if instead.note else []
+                fallen_back += [instead] if instead.note else []
             else:
                 parked.append(f"{choice.requirement}: {instead.note}")
     chosen = AuxiliarySet(satellite=satellite, choices=tuple(choices))
+    said = tuple(f"{each.requirement}: {each.note}" for each in fallen_back)
     if parked:
-        return AuxiliaryDecision(action="park", chosen=chosen, reason="; ".join(parked), fallen_back=tuple(fallen_back))
-    if due:
-        waiting = "; ".join(f"{each.requirement} is awaited" for each in choices if not each.chosen and not each.note)
-        return AuxiliaryDecision(action="wait", chosen=found, until=min(due), reason=waiting)
-    return AuxiliaryDecision(action="run", chosen=chosen, reason="; ".join(fallen_back), fallen_back=tuple(fallen_back))
+        return AuxiliaryDecision(action="park", chosen=chosen, reason="; ".join(parked), fallen_back=said)
+    if awaited:
+        waiting = "; ".join(f"{each.wanted} is awaited" for each in awaited)
+        until = min(each.until for each in awaited)
+        return AuxiliaryDecision(action="wait", chosen=found, until=until, reason=waiting, awaited=tuple(awaited))
+    told = [each for each in fallen_back if each.requirement.mandatory or each.requirement.type in rules.types]
+    warnings = tuple(f"{each.requirement}: {each.note}" for each in told)
+    return AuxiliaryDecision(action="run", chosen=chosen, reason="; ".join(said), fallen_back=said, warnings=warnings)
+
+
+def _then(wanted: Requirement, rule: WaitRule) -> str:
+    """What is done when the wait for a file is over, in words."""
+    if rule.then == "fall-back":
+        without = "" if wanted.mandatory else ", or goes on without"
+        return f"it takes what {rule.fallback} chooses{without or ', or is parked'}"
+    return "it is parked" if _needed(wanted, rule) else "it goes on without"
 
 
 def _needed(wanted: Requirement, rule: WaitRule) -> bool:
