@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
 from shared.bootstrap import Services
 from shared.domain.events import Event
 from shared.joborder import format_job_order
 from shared.ledger import keys
 from shared.ledger.records import Complete
-from shared.workflow.plan import Ready, make_job_order, make_order, next_work
-from shared.workflow.sources import read_source
+from shared.workflow.joborders import job_order_of
+from shared.workflow.plan import Ready, Skipped, make_order
+from shared.workflow.sources import LedgerRecords, read_source
+from shared.workflow.walk import next_work
+
+_log: Final = logging.getLogger(__name__)
 
 
 def prepare(event: Event, services: Services) -> int:
-    """Write the order of each work item that the record at ``event.subject`` readies; returns how many were new."""
-    ledger, workflow = services.ledger, services.workflow
-    source = read_source(ledger, event.subject)
-    ready = [item for item in next_work(workflow, source) if isinstance(item, Ready)]
+    """Write the order of each work item that the record at ``event.subject`` readies; returns how many were new.
+
+    Its cost grows with the work that follows from this record, not with what else waits.
+    """
+    source, records = read_source(services.ledger, event.subject), LedgerRecords(services.ledger)
+    records.know(source)
+    ready: list[Ready] = []
+    for item in next_work(services.workflow, source, records):
+        if isinstance(item, Ready):
+            ready.append(item)
+        elif isinstance(item, Skipped):
+            _log.info("%s of %s is left out: %s", item.step.name, item.unit, item.reason)
     if not ready:
         return 0
-    record = source.record
-    complete = record if isinstance(record, Complete) else ledger.read(keys.complete(source.session), Complete)
-    claimed = 0
-    for item in ready:
-        place = item.key(source.session)
-        if ledger.exists(place.order):
-            continue
-        order = make_order(workflow, source, item, complete, services.trace(source.session))
-        document = format_job_order(make_job_order(workflow, order, complete.station))
+    complete = records.find(keys.complete(source.session))
+    if not isinstance(complete, Complete):
+        complete = services.ledger.read(keys.complete(source.session), Complete)  # says that it is not there
+    return sum(_order(item, complete, services) for item in ready)
+
+
+def _order(item: Ready, complete: Complete, services: Services) -> bool:
+    """Claim one work item; False where it is claimed already."""
+    ledger, workflow, place = services.ledger, services.workflow, item.key(complete.session)
+    if ledger.exists(place.order):
+        return False
+    order = make_order(workflow, item, complete, services.trace(complete.session))
+    document = job_order_of(workflow, order, complete.station, complete.satellite)
+    if document is not None:
         # The job order first: whoever sees the claim finds it. Both are the same whoever writes them.
-        services.store.put_new(ledger.bucket, place.job_order, document, content_type="application/xml")
-        claimed += ledger.create(place.order, order)
-    return claimed
+        body = format_job_order(document)
+        services.store.put_new(ledger.bucket, place.job_order, body, content_type="application/xml")
+    return ledger.create(place.order, order)

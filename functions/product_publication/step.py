@@ -15,8 +15,8 @@ from shared.domain.events import Event
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.records import FINISHED, Artifact, Order, Outcome, Published
-from shared.workflow.accounting import product_key, product_name, published_artifacts, sensing_start
 from shared.workflow.graph import Output
+from shared.workflow.products import product_key, product_name, published_artifacts, sensing_start
 
 MANIFEST: Final = "manifest.json"
 _THREADS: Final = 12

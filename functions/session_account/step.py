@@ -12,7 +12,8 @@ from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Published, Refusal
 from shared.ledger.standing import active_hold, held_by, in_force, reopenings, write_account
 from shared.telemetry import emit_session_root
-from shared.workflow.accounting import Holds, Pending, close, make_account
+from shared.workflow.accounting import make_account
+from shared.workflow.unfolding import Holds, Pending, Unfolding
 
 
 def account(event: Event, services: Services) -> Account | None:
@@ -61,8 +62,11 @@ def _make(session: str, services: Services) -> Account | None:
         return None
     outcome_keys = [work.place.outcome for work in found.values() if work.outcome is not None]
     outcomes = dict(zip(outcome_keys, ledger.read_many(outcome_keys, Outcome), strict=True))
+    unfolding = Unfolding(
+        services.workflow, session, complete.t0, outcomes, lambda key: ledger.find(key, Published), _reasons(holds)
+    )
     try:
-        entries = close(services.workflow, complete, outcomes, lambda key: ledger.find(key, Published), _reasons(holds))
+        entries = unfolding.of(complete)
     except Pending:
         return None
     refused = [info.key for info in ledger.list(f"{keys.session(session)}refused/")]
@@ -73,6 +77,7 @@ def _make(session: str, services: Services) -> Account | None:
         ledger.read_many(refused, Refusal),
         services.clock.now(),
         services.trace(session),
+        not_owed=unfolding.not_owed,
         reopened=reopened,
         held=bool(holds),
     )

@@ -21,9 +21,10 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receipt, Reopened, Seen, Timer
 from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
-from shared.workflow.accounting import product_key, product_name, published_artifacts
-from shared.workflow.plan import Ready, Source, next_work
-from shared.workflow.sources import read_source
+from shared.workflow.plan import Ready
+from shared.workflow.products import product_key, product_name, published_artifacts
+from shared.workflow.sources import LedgerRecords, read_source
+from shared.workflow.walk import next_work
 
 _log: Final = logging.getLogger(__name__)
 # So many events in a row that the broker could not take: it is not the events' fault.
@@ -202,13 +203,14 @@ class Sweep:
         done = self._done[session]
         now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
         sources = [story.complete, *(work.outcome for work in story.work.values())]
+        records = LedgerRecords(self._services.ledger, listing.__contains__)
         waiting = False
         for info in sources:
             if info is None or (info.key, info.etag) in done:
                 continue
             if info.modified + grace > now:
                 waiting = True
-            elif self._followed(read_source(self._services.ledger, info.key), listing):
+            elif self._followed(info.key, records, listing):
                 done.add((info.key, info.etag))
             else:
                 waiting = True
@@ -220,9 +222,10 @@ class Sweep:
             if newest is not None:
                 yield self._again(newest, trace)
 
-    def _followed(self, source: Source, listing: dict[str, ObjectInfo]) -> bool:
-        services = self._services
-        for item in next_work(services.workflow, source):
+    def _followed(self, key: str, records: LedgerRecords, listing: dict[str, ObjectInfo]) -> bool:
+        services, source = self._services, read_source(self._services.ledger, key)
+        records.know(source)
+        for item in next_work(services.workflow, source, records):
             if isinstance(item, Ready) and item.key(source.session).order not in listing:
                 return False
         if isinstance(source.record, Complete):

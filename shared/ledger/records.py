@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from shared.ledger.keys import WorkKey
+
 StatusClass = Literal["succeeded", "succeeded-with-warnings", "no-product", "retry", "failed", "infrastructure"]
 FINISHED: frozenset[str] = frozenset({"succeeded", "succeeded-with-warnings"})
 
@@ -92,8 +94,23 @@ class SessionChunk(BaseModel):
     sha256: Sha256
 
 
+class Given(BaseModel):
+    """The work item whose outcome was given from outside, and not made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    step: str
+    unit: str
+    digest: Sha256
+
+    def key(self, session: str) -> WorkKey:
+        return WorkKey(session, self.step, self.unit, self.digest)
+
+
 class Complete(Record):
-    """The raw files of a session that processing starts from. ``missing`` and ``reason`` tell of a partial one."""
+    """What processing starts from: the raw files of a session, or (``given``) a product that came from elsewhere.
+
+    ``missing`` and ``reason`` tell of a partial session.
+    """
 
     kind: ClassVar[str] = "complete"
     session: str
@@ -104,6 +121,7 @@ class Complete(Record):
     files: tuple[SessionChunk, ...]
     missing: tuple[str, ...] = ()
     reason: str = ""
+    given: Given | None = None
 
 
 class FileEntry(BaseModel):
@@ -147,7 +165,7 @@ class Order(Record):
     """The claim of one work item.
 
     ``facts``: what earlier runs found out about the unit (``shared.workflow.processor.Fact``). ``auxiliary``: the names
-    of the auxiliary files that were chosen.
+    of the auxiliary files that were chosen. ``warnings``: what is gone on without, for the products to tell.
     """
 
     kind: ClassVar[str] = "order"
@@ -161,6 +179,7 @@ class Order(Record):
     parameters: dict[str, str]
     facts: dict[str, str] = Field(default_factory=dict)
     auxiliary: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     t0: AwareDatetime
     deadline: AwareDatetime
     priority: int = 0
@@ -189,7 +208,7 @@ class AttemptEnded(Record):
 
 
 class Outcome(Record):
-    """The first finished attempt: final.
+    """The first finished attempt: final. Attempt 0: nothing ran, the outputs were given from outside.
 
     ``units`` names what fans out (``datastrip``, ``tile``), ``facts`` what was found out: the order's, and its own.
     """
@@ -254,7 +273,8 @@ class Account(Record):
 
     ``refused``: what was refused and stayed so; ``repaired``: what was refused, and came whole later. ``reopened``: how
     often the session had been opened again when this was made; an account that knows of fewer reopenings than there are
-    is superseded. ``held``: some of it is parked by an operator's hold.
+    is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line for
+    each datastrip.
     """
 
     kind: ClassVar[str] = "account"
@@ -268,6 +288,7 @@ class Account(Record):
     repaired: tuple[str, ...] = ()
     reopened: int = 0
     held: bool = False
+    not_owed: tuple[str, ...] = ()
 
 
 class Hold(Record):

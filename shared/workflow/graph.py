@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.domain.deadlines import BUDGETS
 from shared.errors import ConfigurationError
+from shared.workflow.datatakes import Datatakes
 from shared.workflow.processor import Harvest, Input, Model, Output, Processor, Volume
 
 __all__ = ["Harvest", "Input", "Output", "Processor", "Step", "Volume", "Workflow", "load_workflow"]
@@ -56,12 +57,14 @@ class Workflow(Model):
 
     ``steps`` are those that the set binds. A step that it does not bind is passed through: what comes after it comes
     after what it came after, unless another step is there to wait for. ``roots``: where an image has its programs.
+    ``datatakes``: which levels a datatake asks for.
     """
 
     set_name: str
     site: Annotated[str, Field(pattern=r"^[A-Z0-9_]{4}$")]
     baseline: Annotated[str, Field(pattern=r"^\d{2}\.\d{2}$")]
     roots: dict[str, str] = Field(default_factory=dict)
+    datatakes: Datatakes
     steps: tuple[Step, ...]
     processors: dict[str, Processor]
 
@@ -163,7 +166,7 @@ def _load(path: Path) -> Any:
 def load_workflow(processor_set: str) -> Workflow:
     """The graph with a processor set: a name of one that comes with the service, or the path of a YAML file."""
     path = Path(processor_set) if "/" in processor_set else _HERE / "processors" / f"{processor_set}.yaml"
-    document = {**_load(_HERE / "graph.yaml"), **_load(path)}
+    document = {**_load(_HERE / "graph.yaml"), "datatakes": _load(_HERE / "datatakes.yaml"), **_load(path)}
     try:
         return Workflow.model_validate(document)
     except ValidationError as error:

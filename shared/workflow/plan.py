@@ -1,21 +1,29 @@
-"""What follows from a finished thing: the pure heart of job preparation, of the sweep and of the account."""
+"""One work item, from what readies it: the pure heart of job preparation, of the sweep and of the account.
+
+``shared.workflow.walk`` unfolds the graph of a session with it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
 
 from shared.domain.deadlines import deadline
 from shared.domain.names import PdiName, format_stamp
 from shared.errors import BadInputError
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import FINISHED, ArtifactRef, Complete, Order, Outcome
+from shared.ledger.records import ArtifactRef, Complete, Order, Outcome
+from shared.workflow.datatakes import DATATAKE_TYPE
 from shared.workflow.graph import Processor, Step, Workflow
 
-GRANULES = "PDI_DS_GR_LIST"
+GRANULES: Final = "PDI_DS_GR_LIST"
+_TILE: Final = "-T"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +38,35 @@ class Source:
     def step(self) -> str:
         return "session" if isinstance(self.record, Complete) else self.record.step
 
+    @property
+    def unit(self) -> str:
+        return self.session if isinstance(self.record, Complete) else self.record.unit
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        return {} if isinstance(self.record, Complete) else self.record.facts
+
+    def fan_out(self, step: Step) -> tuple[str, ...]:
+        """The units of ``step`` that follow from this one, as the first of those that ready it; each once."""
+        record = self.record
+        if step.over is None or isinstance(record, Complete):
+            return (self.unit,)
+        names = dict.fromkeys(record.units.get(step.over, ()))
+        return tuple(names) if step.over == "datastrip" else tuple(f"{record.unit}{_TILE}{name}" for name in names)
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A work item that can be claimed."""
+    """A work item that can be claimed. ``created``: when the last of what readies it was there."""
 
     step: Step
     unit: str
     inputs: tuple[ArtifactRef, ...]
     digest: str
+    created: datetime
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def key(self, session: str) -> WorkKey:
         return WorkKey(session, self.step.name, self.unit, self.digest)
@@ -46,15 +74,35 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A step that will not run on this unit, by rule, and why."""
+    """A step that will not run on this unit, and why: by rule, or (parked) since something is wrong."""
 
     step: Step
     unit: str
     reason: str
+    ended: Literal["absent", "parked"] = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class NotOwed:
+    """A step that nobody asks for on this unit: datatakes of its type are not processed so far."""
+
+    step: Step
+    unit: str
+    datatake_type: str
+
+
+Item = Ready | Skipped | NotOwed
+
+
+def unit_above(unit: str, kind: str, session: str) -> str:
+    """The unit of ``kind`` that ``unit`` belongs to: itself, the datastrip of a tile, the session."""
+    if kind == "session":
+        return session
+    return unit.rsplit(_TILE, 1)[0] if kind == "datastrip" else unit
 
 
 def work_digest(
-    step: str, unit: str, inputs: tuple[ArtifactRef, ...], processor: Processor, parameters: dict[str, str]
+    step: str, unit: str, inputs: tuple[ArtifactRef, ...], processor: Processor, parameters: Mapping[str, str]
 ) -> str:
     """Rule 2: the name of work is the SHA-256 of what goes into it (hex, 64 digits)."""
     content = {
@@ -73,8 +121,34 @@ def tree_digest(files: list[tuple[str, int, str]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, Source]) -> Item:
+    """The work of ``step`` on ``unit``, where all of ``step.after`` is there: ``sources``, by step."""
+    processor, above = workflow.processors[step.name], [sources[name] for name in step.after]
+    facts = {name: value for source in above for name, value in source.facts.items()}
+    datatake_type = facts.get(DATATAKE_TYPE, "")
+    if not workflow.datatakes.asks_for(datatake_type, step.serves):
+        return NotOwed(step, unit, datatake_type)
+    counts = [count for source in above if (count := _granules(source.record))]
+    warnings: tuple[str, ...] = ()
+    if counts and processor.minimum_scenes > (scenes := max(counts[0].values())):
+        return Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
+    if counts and (gap := _gap(counts[0])):
+        if processor.gaps == "park":
+            return Skipped(step, unit, f"{gap}; {step.name} is not to run without them (gaps: park)", "parked")
+        warnings = (gap,)
+    inputs = tuple(_inputs(processor, unit, sources))
+    for needed in processor.inputs:
+        if needed.mandatory and not any(ref.file_type == needed.file_type for ref in inputs):
+            reason = f"{needed.source} made no {needed.artifact}, which {step.name} cannot do without"
+            return Skipped(step, unit, reason, "parked")
+    parameters = static_parameters(workflow, step.name) | _chosen(processor, facts) | _tile(step, unit, above[0])
+    digest = work_digest(step.name, unit, inputs, processor, parameters)
+    created = max(source.record.created for source in above)
+    return Ready(step, unit, inputs, digest, created, parameters, facts, warnings)
+
+
 def static_parameters(workflow: Workflow, step: str) -> dict[str, str]:
-    """The parameters of a step that do not depend on when it runs."""
+    """The parameters of a step that do not depend on what it runs on."""
     return {
         "PROCESSING_CENTER": workflow.site,
         "PROCESSING_BASELINE": workflow.baseline,
@@ -82,84 +156,79 @@ def static_parameters(workflow: Workflow, step: str) -> dict[str, str]:
     }
 
 
-def next_work(workflow: Workflow, source: Source) -> Iterator[Ready | Skipped]:
-    """The work that ``source`` readies, and the work that a rule leaves out. Nothing follows from a failed outcome."""
-    record = source.record
-    if isinstance(record, Outcome) and record.status not in FINISHED:
-        return
-    for step in workflow.after(source.step):
-        processor = workflow.processors[step.name]
-        for unit, name in _units(step, source):
-            scenes = _scenes(record) if processor.minimum_scenes else None
-            if scenes is not None and scenes < processor.minimum_scenes:
-                yield Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
-                continue
-            inputs = tuple(_inputs(processor, source, name if step.over else None))
-            parameters = static_parameters(workflow, step.name) | ({"TILE": name} if step.over == "tile" else {})
-            yield Ready(step, unit, inputs, work_digest(step.name, unit, inputs, processor, parameters))
+def _chosen(processor: Processor, facts: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of the first variant that fits the facts."""
+    for variant in processor.variants:
+        if all(facts.get(name, "") == value for name, value in variant.when.items()):
+            return variant.parameters
+    return {}
 
 
-def _units(step: Step, source: Source) -> Iterator[tuple[str, str]]:
-    """(unit, name within the fan-out) of each work item of ``step``."""
-    record = source.record
-    if isinstance(record, Complete):
-        yield source.session, source.session
-    elif step.over is None:
-        yield record.unit, record.unit
-    elif step.over == "datastrip":
-        for name in record.units.get("datastrip", ()):
-            yield name, name
-    else:
-        for name in record.units.get("tile", ()):
-            yield f"{record.unit}-T{name}", name
+def _tile(step: Step, unit: str, first: Source) -> dict[str, str]:
+    """The tile, and its place in the list (from 001), by which some processors take it."""
+    if step.over != "tile":
+        return {}
+    number = first.fan_out(step).index(unit) + 1
+    return {"TILE": unit.rsplit(_TILE, 1)[1], "TILE_NUMBER": f"{number:03d}"}
 
 
-def _inputs(processor: Processor, source: Source, name: str | None) -> Iterator[ArtifactRef]:
-    record = source.record
-    if isinstance(record, Complete):
-        digest = tree_digest([(f.key, f.size, f.sha256) for f in record.files])
-        for needed in processor.inputs:
-            yield ArtifactRef(file_type=needed.file_type, outcome=source.key, name=source.session, digest=digest)
-        return
+def _inputs(processor: Processor, unit: str, sources: Mapping[str, Source]) -> Iterator[ArtifactRef]:
+    """What is taken from each source: what is of this unit, or of none."""
+    ours = {"", unit, unit.rsplit(_TILE, 1)[-1]}
     for needed in processor.inputs:
+        source, record = sources[needed.source], sources[needed.source].record
+        if isinstance(record, Complete):
+            digest = tree_digest([(f.key, f.size, f.sha256) for f in record.files])
+            yield ArtifactRef(file_type=needed.file_type, outcome=source.key, name=source.session, digest=digest)
+            continue
         for artifact in record.outputs:
-            if artifact.file_type == needed.artifact and artifact.unit in {"", name}:
+            if artifact.file_type == needed.artifact and artifact.unit in ours:
                 yield ArtifactRef(
                     file_type=needed.file_type, outcome=source.key, name=artifact.name, digest=artifact.digest
                 )
 
 
-def _scenes(record: Complete | Outcome) -> int | None:
-    """How many scenes the granules of an L0 outcome cover: granules of one scene share their sensing start."""
-    if isinstance(record, Complete):
-        return None
-    starts = set()
-    for artifact in record.outputs:
+def _granules(record: Complete | Outcome) -> Counter[str]:
+    """How many granules of a Level-0 outcome each detector has: one for each scene."""
+    found: Counter[str] = Counter()
+    for artifact in () if isinstance(record, Complete) else record.outputs:
         if artifact.file_type == GRANULES:
             try:
-                starts.add(PdiName.parse(artifact.name).get("S"))
+                found[PdiName.parse(artifact.name).get("D") or ""] += 1
             except BadInputError:
                 continue
-    return len(starts)
+    return found
 
 
-def make_order(workflow: Workflow, source: Source, ready: Ready, complete: Complete, traceparent: str) -> Order:
-    """The claim of ``ready``: the same whoever makes it, since its times are those of what readied it."""
-    parameters = static_parameters(workflow, ready.step.name) | {"CREATION_DATE": format_stamp(source.record.created)}
-    if ready.step.over == "tile":
-        parameters["TILE"] = ready.unit.rsplit("-T", 1)[1]
+def _gap(granules: Counter[str]) -> str:
+    """What is missing where detectors have granules of fewer scenes than others; empty where nothing is."""
+    scenes = max(granules.values())
+    short = sorted(detector for detector, count in granules.items() if count < scenes)
+    missing = sum(scenes - granules[detector] for detector in short)
+    return f"{missing} granules are missing, of detectors {', '.join(short)}" if missing else ""
+
+
+def make_order(
+    workflow: Workflow, ready: Ready, complete: Complete, traceparent: str, *, warnings: tuple[str, ...] = ()
+) -> Order:
+    """The claim of ``ready``: the same whoever makes it, since its times are those of what readied it.
+
+    ``warnings``: what it goes on without, beside what ``ready`` tells of itself.
+    """
     processor = workflow.processors[ready.step.name]
     return Order(
-        created=source.record.created,
+        created=ready.created,
         traceparent=traceparent,
-        session=source.session,
+        session=complete.session,
         step=ready.step.name,
         unit=ready.unit,
         digest=ready.digest,
         processor=processor.name,
         version=processor.version,
         inputs=ready.inputs,
-        parameters=parameters,
+        parameters={**ready.parameters, "CREATION_DATE": format_stamp(ready.created)},
+        facts=dict(ready.facts),
+        warnings=(*ready.warnings, *warnings),
         t0=complete.t0,
         deadline=deadline(complete.t0, ready.step.level),
     )

@@ -20,7 +20,8 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.records import AttemptEnded, Complete, Outcome, SessionChunk
 from shared.settings import Settings
 from shared.workflow import graph
-from shared.workflow.plan import Ready, Source, make_job_order, make_order, next_work
+from shared.workflow.plan import Ready, Source, make_job_order, make_order
+from shared.workflow.walk import next_work
 
 SESSION = "S2A_20261122100000000123"
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -123,7 +124,7 @@ def make_bench(settings: Settings, folder: Path, processors: Path) -> Bench:
 
 def claim(services: Services, source: Source, complete: Complete, folder: Path) -> Bench:
     ready = next(item for item in next_work(services.workflow, source) if isinstance(item, Ready))
-    order = make_order(services.workflow, source, ready, complete, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    order = make_order(services.workflow, ready, complete, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
     place = ready.key(SESSION)
     document = format_job_order(make_job_order(services.workflow, order, "SGS_"))
     services.store.put(services.ledger.bucket, place.job_order, document)

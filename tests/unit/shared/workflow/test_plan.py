@@ -9,7 +9,8 @@ from shared.joborder import format_job_order, parse_job_order
 from shared.ledger import keys
 from shared.ledger.records import Artifact, Complete, Outcome, SessionChunk
 from shared.workflow.graph import Workflow, load_workflow
-from shared.workflow.plan import Ready, Skipped, Source, make_job_order, make_order, next_work, tree_digest
+from shared.workflow.plan import Ready, Skipped, Source, make_job_order, make_order, tree_digest
+from shared.workflow.walk import next_work
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 OPEN = load_workflow("open")
@@ -30,6 +31,7 @@ def outcome(step: str, unit: str = "DT01", *, status: str = "succeeded", scenes:
     ]
     outputs = [("PDI_DS", "S2A_TEST_MSI_L0__DS_S2PS_20261122T100000_S20261122T093000_N00.01")]
     outputs += [("PDI_DS_GR_LIST", name) for name in names]
+    outputs += [(kind, kind) for kind in ("PDI_L0U", "L1B_WORKING")]
     return Outcome.model_validate(
         {
             "created": NOW,
@@ -104,7 +106,7 @@ def test_an_order_is_the_same_whoever_makes_it_and_its_job_order_names_every_inp
     made = outcome("l0c")
     (item,) = next_work(OPEN, source(made))
     assert isinstance(item, Ready)
-    orders = [make_order(OPEN, source(made), item, complete(), "t") for _ in range(2)]
+    orders = [make_order(OPEN, item, complete(), "t") for _ in range(2)]
     assert orders[0] == orders[1]
     document = parse_job_order(format_job_order(make_job_order(OPEN, orders[0], "SGS_")))
     assert len(document.input_files("PDI_DS_GR_LIST")) == 2
@@ -117,7 +119,7 @@ def test_a_tile_is_named_to_its_processor() -> None:
     made = outcome("l1b", units={"tile": ("32TQM",)})
     (item,) = next_work(OPEN, source(made))
     assert isinstance(item, Ready)
-    assert make_order(OPEN, source(made), item, complete(), "").parameters["TILE"] == "32TQM"
+    assert make_order(OPEN, item, complete(), "").parameters["TILE"] == "32TQM"
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.integers(0, 9), st.sampled_from(["a" * 64, "b" * 64])), max_size=5))

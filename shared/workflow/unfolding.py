@@ -1,0 +1,213 @@
+"""How a session's graph ended: step by step, each expected product once. The account is made of it (rule 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from shared.domain.deadlines import deadline, slack
+from shared.ledger import keys
+from shared.ledger.records import FINISHED, AccountEntry, Complete, Outcome, Published
+from shared.workflow.datatakes import DATATAKE_TYPE
+from shared.workflow.graph import Step, Workflow
+from shared.workflow.plan import NotOwed, Skipped, Source, plan_item, unit_above
+from shared.workflow.products import product_key, product_name, published_artifacts
+
+Shelf = Callable[[str], Published | None]
+Holds = Callable[[str], str]
+"""Why the work at a ledger prefix is held by an operator; empty where it is not."""
+
+
+class Pending(Exception):
+    """Something of the session is still under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """``warnings``: of the work before that published nothing, so that only what follows can tell them."""
+
+    source: Source
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """``cause``: what to say of what follows. ``facts``: those that were found out before."""
+
+    ended: Literal["absent", "parked"]
+    reason: str
+    cause: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _NotOwed:
+    datatake_type: str
+
+
+_State = _Done | _Lost | _NotOwed
+
+
+@dataclass
+class Unfolding:
+    """How each step of a session ended on each of its units, and the account's entries.
+
+    ``outcomes`` by their ledger key; what is held is parked. ``ended`` raises Pending.
+    """
+
+    workflow: Workflow
+    session: str
+    t0: datetime | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    shelf: Shelf = lambda _key: None
+    holds: Holds = lambda _prefix: ""
+    _states: dict[str, dict[str, _State]] = field(default_factory=dict)
+    _not_owed: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+
+    def of(self, complete: Complete) -> tuple[AccountEntry, ...]:
+        """Every product that the session promised, and how it ended.
+
+        Raises:
+            Pending: work has no outcome yet and is not held, or a product is not on the shelf yet.
+        """
+        given = complete.given
+        if given is None:
+            source = Source(keys.complete(self.session), complete, self.session)
+            self._states["session"] = {self.session: _Done(source)}
+        else:
+            key = given.key(self.session).outcome
+            if key not in self.outcomes:
+                raise Pending(key)
+            self._states[given.step] = {given.unit: _Done(Source(key, self.outcomes[key], self.session))}
+        return tuple(self._entries())
+
+    def parked(self, reason: str) -> tuple[AccountEntry, ...]:
+        """All that a session that never became complete would have promised."""
+        self._states["session"] = {self.session: _Lost("parked", reason, reason)}
+        return tuple(self._entries())
+
+    @property
+    def not_owed(self) -> tuple[str, ...]:
+        """What nobody asks for, a line for each datastrip."""
+        return tuple(
+            f"{unit}: of a datatake of {f'type {kind}' if kind else 'unknown type'} no {', '.join(levels)} is made"
+            for (unit, kind), levels in self._not_owed.items()
+            if levels
+        )
+
+    def _entries(self) -> Iterator[AccountEntry]:
+        for step in self.workflow.steps:
+            if step.name in self._states:  # given
+                continue
+            states: dict[str, _State] = {}
+            for unit in self._units(step):
+                above = {name: self._above(unit, name) for name in step.after}
+                state, entries = self._ended(step, unit, above)
+                states[unit] = state
+                yield from entries
+            self._states[step.name] = states
+
+    def _units(self, step: Step) -> Iterator[str]:
+        """The units that ``step`` has; of one whose work is lost, its own: what it would have made is not known."""
+        for unit, state in self._states.get(step.after[0], {}).items():
+            yield from state.source.fan_out(step) if isinstance(state, _Done) else (unit,)
+
+    def _above(self, unit: str, step: str) -> _State:
+        states = self._states.get(step, {})
+        found = states.get(unit_above(unit, self.workflow.unit(step), self.session)) or states.get(unit)
+        # Work may be lost before it fanned out: then the larger unit tells.
+        for kind in ("datastrip", "session"):
+            found = found or states.get(unit_above(unit, kind, self.session))
+        return found or _Lost("absent", f"{step} was not given", f"{step} was not given")
+
+    def _ended(self, step: Step, unit: str, above: Mapping[str, _State]) -> tuple[_State, tuple[AccountEntry, ...]]:
+        lost = sorted((s for s in above.values() if isinstance(s, _Lost)), key=lambda s: s.ended)
+        done = {name: state for name, state in above.items() if isinstance(state, _Done)}
+        unasked = next((state for state in above.values() if isinstance(state, _NotOwed)), None)
+        if unasked is not None:
+            return self._unasked(step, unit, unasked.datatake_type), ()
+        if lost:
+            # One that is absent by rule stays so, whatever an operator does about another that is parked.
+            return self._lost(step, unit, lost[0].ended, lost[0].cause, _facts(lost, done), lost[0].cause)
+        item = plan_item(self.workflow, step, unit, {name: state.source for name, state in done.items()})
+        if isinstance(item, NotOwed):
+            return self._unasked(step, unit, item.datatake_type), ()
+        facts = _facts(lost, done)
+        if isinstance(item, Skipped):
+            return self._lost(step, unit, item.ended, item.reason, facts)
+        place = item.key(self.session)
+        outcome = self.outcomes.get(place.outcome)
+        if outcome is None:
+            held = self.holds(place.prefix)
+            if not held:
+                raise Pending(place.outcome)
+            return self._lost(step, unit, "parked", held, facts)
+        if outcome.status not in FINISHED:
+            return self._lost(
+                step, unit, "absent" if outcome.status == "no-product" else "parked", outcome.reason, facts
+            )
+        warnings = tuple(dict.fromkeys([w for s in done.values() for w in s.warnings] + list(outcome.warnings)))
+        entries = tuple(self._produced(outcome, warnings))
+        silent = () if self.workflow.publishes(step.name) else warnings
+        return _Done(Source(place.outcome, outcome, self.session), silent), entries
+
+    def _unasked(self, step: Step, unit: str, datatake_type: str) -> _NotOwed:
+        strip = unit_above(unit, "datastrip", self.session)
+        levels = self._not_owed.setdefault((strip, datatake_type), {})
+        levels.update({str(output.publish): None for output in self.workflow.publishes(step.name)})
+        return _NotOwed(datatake_type)
+
+    def _lost(
+        self,
+        step: Step,
+        unit: str,
+        ended: Literal["absent", "parked"],
+        reason: str,
+        facts: Mapping[str, str],
+        cause: str = "",
+    ) -> tuple[_Lost | _NotOwed, tuple[AccountEntry, ...]]:
+        """One entry per level that ``step`` would have published for this unit, if that was asked for."""
+        if not self.workflow.datatakes.asks_for(facts.get(DATATAKE_TYPE, ""), step.serves):
+            kind = facts.get(DATATAKE_TYPE, "")  # where it was lost before its type was known, it is not told
+            return (self._unasked(step, unit, kind) if kind else _NotOwed("")), ()
+        entries = tuple(
+            AccountEntry(
+                level=str(output.publish),
+                step=step.name,
+                unit=unit,
+                product=f"{output.artifact} of {unit}",
+                ended=ended,
+                reason=reason,
+                deadline=deadline(self.t0, str(output.publish)) if self.t0 else None,
+            )
+            for output in self.workflow.publishes(step.name)
+            if output.mandatory
+        )
+        told = cause or f"{step.name} of {unit} ended without a product: {reason}"
+        return _Lost(ended, reason, told, facts), entries
+
+    def _produced(self, outcome: Outcome, warnings: tuple[str, ...]) -> Iterator[AccountEntry]:
+        for output, artifact in published_artifacts(self.workflow, outcome):
+            level, name = str(output.publish), product_name(artifact)
+            published = self.shelf(product_key(level, name, outcome.finished))
+            if published is None:
+                raise Pending(name)
+            due = deadline(self.t0, level) if self.t0 else None
+            yield AccountEntry(
+                level=level,
+                step=outcome.step,
+                unit=outcome.unit,
+                product=name,
+                ended="produced",
+                at=published.created,
+                deadline=due,
+                slack_s=slack(due, published.created).total_seconds() if due else None,
+                warning="; ".join(warnings)[:500],
+            )
+
+
+def _facts(lost: list[_Lost], done: Mapping[str, _Done]) -> dict[str, str]:
+    above = [*(state.source.facts for state in done.values()), *(state.facts for state in lost)]
+    return {name: value for facts in above for name, value in facts.items()}
