@@ -12,6 +12,87 @@ from shared.errors import ObjectAbsentError
 from shared.ports import Clock, ObjectInfo, Part
 
 Watcher = Callable[[str, ObjectInfo], None]
+Held = tuple[bytes, ObjectInfo]
+
+
+class Folder:
+    """Objects by their keys, a level of folders for each ``/``: to list a prefix costs what is below it, not more."""
+
+    __slots__ = ("files", "folders", "order")
+
+    def __init__(self) -> None:
+        self.files: dict[str, Held] = {}
+        self.folders: dict[str, Folder] = {}
+        self.order: list[str] | None = None
+
+    def place(self, key: str, *, make: bool = False) -> tuple[Folder | None, str]:
+        """The folder in which an object lies, and its name there; None where there is no such folder."""
+        *path, name = key.split("/")
+        here = self
+        for part in path:
+            inner = here.folders.get(part)
+            if inner is None:
+                if not make:
+                    return None, name
+                inner = here.folders[part] = Folder()
+                here.order = None
+            here = inner
+        return here, name
+
+    def find(self, key: str) -> Held | None:
+        folder, name = self.place(key)
+        return None if folder is None else folder.files.get(name)
+
+    def put(self, key: str, held: Held) -> None:
+        folder, name = self.place(key, make=True)
+        if folder is not None:
+            if name not in folder.files:
+                folder.order = None
+            folder.files[name] = held
+
+    def delete(self, key: str) -> None:
+        """Without the folders that become empty by it: a store has none."""
+        path = key.split("/")
+        trail = [self]
+        for part in path[:-1]:
+            inner = trail[-1].folders.get(part)
+            if inner is None:
+                return
+            trail.append(inner)
+        if trail[-1].files.pop(path[-1], None) is None:
+            return
+        trail[-1].order = None
+        for above, part in zip(trail[-2::-1], path[-2::-1], strict=True):
+            inner = above.folders[part]
+            if inner.files or inner.folders:
+                return
+            del above.folders[part]
+            above.order = None
+
+    def names(self) -> list[str]:
+        """Files, and folders with their ``/``, in the order in which keys below them sort."""
+        if self.order is None:
+            self.order = sorted([*self.files, *(f"{name}/" for name in self.folders)])
+        return self.order
+
+    def walk(self, prefix: str, after: str = "") -> Iterator[Held]:
+        """All objects below ``prefix`` after the key ``after``, in the order of their keys."""
+        path, _, begin = prefix.rpartition("/")
+        folder, _ = self.place(f"{path}/" if path else "")
+        if folder is not None:
+            yield from folder.below(f"{path}/" if path else "", begin, after)
+
+    def below(self, here: str, begin: str, after: str) -> Iterator[Held]:
+        """What ``walk`` yields, for names in this folder (whose key is ``here``) that start with ``begin``."""
+        for name in self.names():
+            if not name.startswith(begin):
+                continue
+            key = f"{here}{name}"
+            if not name.endswith("/"):
+                if key > after:
+                    yield self.files[name]
+            elif key > after or after.startswith(key):
+                yield from self.folders[name[:-1]].below(key, "", after)
 
 
 @dataclass
@@ -20,20 +101,26 @@ class MemoryStore:
 
     clock: Clock
     watchers: list[Watcher] = field(default_factory=list)
-    _objects: dict[str, dict[str, tuple[bytes, ObjectInfo]]] = field(default_factory=dict)
+    _objects: dict[str, Folder] = field(default_factory=dict)
     _uploads: dict[tuple[str, str], dict[int, bytes]] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
     def _write(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str] | None) -> str:
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         info = ObjectInfo(key, len(body), etag, self.clock.now(), dict(metadata or {}))
-        self._objects.setdefault(bucket, {})[key] = (bytes(body), info)
+        self._bucket(bucket).put(key, (bytes(body), info))
         for watcher in self.watchers:
             watcher(bucket, info)
         return etag
 
-    def _find(self, bucket: str, key: str) -> tuple[bytes, ObjectInfo] | None:
-        return self._objects.get(bucket, {}).get(key)
+    def _bucket(self, bucket: str) -> Folder:
+        found = self._objects.get(bucket)
+        if found is None:
+            found = self._objects[bucket] = Folder()
+        return found
+
+    def _find(self, bucket: str, key: str) -> Held | None:
+        return self._bucket(bucket).find(key)
 
     def put(
         self,
@@ -98,17 +185,15 @@ class MemoryStore:
 
     def list(self, bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         with self._lock:
-            objects = self._objects.get(bucket, {})
-            found = sorted(key for key in objects if key.startswith(prefix) and key > start_after)
-            return iter([objects[key][1] for key in found])
+            return iter([info for _, info in self._bucket(bucket).walk(prefix, start_after)])
 
     def folders(self, bucket: str, prefix: str = "") -> Iterator[str]:
-        heads = {
-            prefix + info.key[len(prefix) :].split("/", 1)[0] + "/"
-            for info in self.list(bucket, prefix)
-            if "/" in info.key[len(prefix) :]
-        }
-        return iter(sorted(heads))
+        path, _, begin = prefix.rpartition("/")
+        above = f"{path}/" if path else ""
+        with self._lock:
+            folder, _ = self._bucket(bucket).place(above)
+            names = [] if folder is None else folder.names()
+            return iter([f"{above}{name}" for name in names if name.endswith("/") and name.startswith(begin)])
 
     def copy(
         self,
@@ -125,7 +210,7 @@ class MemoryStore:
 
     def delete(self, bucket: str, key: str) -> None:
         with self._lock:
-            self._objects.get(bucket, {}).pop(key, None)
+            self._bucket(bucket).delete(key)
 
     def upload(self, bucket: str, key: str, path: Path, *, metadata: Mapping[str, str] | None = None) -> str:
         return self.put(bucket, key, path.read_bytes(), metadata=metadata)
@@ -139,7 +224,7 @@ class MemoryStore:
         return MemoryUpload(self, bucket, key, dict(metadata or {}), parts)
 
     def ensure_bucket(self, bucket: str) -> None:
-        self._objects.setdefault(bucket, {})
+        self._bucket(bucket)
 
 
 @dataclass
