@@ -57,13 +57,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A work item that can be claimed. ``created``: when the last of what readies it was there."""
+    """A work item that can be claimed. ``sources``: what readies it; ``created``: when the last of that was there."""
 
     step: Step
     unit: str
     inputs: tuple[ArtifactRef, ...]
     digest: str
     created: datetime
+    sources: tuple[Source, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -144,7 +145,7 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     parameters = static_parameters(workflow, step.name) | _chosen(processor, facts) | _tile(step, unit, above[0])
     digest = work_digest(step.name, unit, inputs, processor, parameters)
     created = max(source.record.created for source in above)
-    return Ready(step, unit, inputs, digest, created, parameters, facts, warnings)
+    return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings)
 
 
 def static_parameters(workflow: Workflow, step: str) -> dict[str, str]:

@@ -72,7 +72,7 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
         finished=now,
         outputs=outputs,
         units=found.units if finished else {},
-        warnings=(*verdict.warnings, *found.problems[:20]),
+        warnings=(*job.order.warnings, *verdict.warnings, *found.problems[:20]),
         figures={
             "stage_in_s": staged.seconds,
             "execute_s": execution.seconds,
