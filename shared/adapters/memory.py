@@ -77,10 +77,10 @@ class Folder:
 
     def walk(self, prefix: str, after: str = "") -> Iterator[Held]:
         """All objects below ``prefix`` after the key ``after``, in the order of their keys."""
-        path, _, begin = prefix.rpartition("/")
-        folder, _ = self.place(f"{path}/" if path else "")
+        path, slash, begin = prefix.rpartition("/")
+        folder, _ = self.place(path + slash)
         if folder is not None:
-            yield from folder.below(f"{path}/" if path else "", begin, after)
+            yield from folder.below(path + slash, begin, after)
 
     def below(self, here: str, begin: str, after: str) -> Iterator[Held]:
         """What ``walk`` yields, for names in this folder (whose key is ``here``) that start with ``begin``."""
@@ -188,8 +188,8 @@ class MemoryStore:
             return iter([info for _, info in self._bucket(bucket).walk(prefix, start_after)])
 
     def folders(self, bucket: str, prefix: str = "") -> Iterator[str]:
-        path, _, begin = prefix.rpartition("/")
-        above = f"{path}/" if path else ""
+        path, slash, begin = prefix.rpartition("/")
+        above = path + slash
         with self._lock:
             folder, _ = self._bucket(bucket).place(above)
             names = [] if folder is None else folder.names()
