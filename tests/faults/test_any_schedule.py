@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 
 import pytest
 
@@ -28,11 +29,15 @@ from shared.ports import JobSpec, JobState
 from shared.settings import Settings
 from shared.steering import done, park, release, replay, retry
 from tests.support.house import START, Crash, Delivery, House
-from tests.support.standin import SESSION, StandInLauncher, StandInStation
+from tests.support.standin import JOINED, SESSION, StandInLauncher, StandInStation
 
-EXPECTED = 1 + 2 + 2 + 2  # L0 datastrip, L0 granules, L1C tiles, L2A tiles
+# L0 datastrip, L0 granules, L1C tiles, L2A tiles; with joins, a datastrip product of each of the two levels more
+EXPECTED = {"open": 1 + 2 + 2 + 2, str(JOINED): 1 + 2 + 3 + 3}
 OPERATORS = ("ada@console", "bob@console")
-SEEDS = range(40)
+SCHEDULES = [
+    *(pytest.param("open", seed, id=f"open-{seed}") for seed in range(40)),
+    *(pytest.param(str(JOINED), seed, id=f"joined-{seed}") for seed in range(40)),
+]
 
 
 @dataclass
@@ -148,7 +153,7 @@ def _place(job: JobSpec) -> WorkKey:
 class Schedule:
     """One wild run, by its seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, processor_set: str = "open") -> None:
         self.dice = dice = random.Random(seed)
         self.wild = True
         station = StandInStation()
@@ -160,6 +165,7 @@ class Schedule:
             session_wait_s=60,
             session_partial=partial_,
             max_attempts=dice.choice([1, 2, 3]),
+            processor_set=processor_set,
         )
         lossy = dice.choice([[1], [0, 1, 1, 2, 3], [0]])
         self.delivery = Delivery(copies=lambda _event: dice.choice(lossy), shuffle=dice)
@@ -313,21 +319,22 @@ def _never_reopened(made: Schedule, timer: str) -> bool:
     return not made.ledger.exists(keys.reopened(SESSION, number))
 
 
-@pytest.fixture(scope="module")
-def reference() -> House:
+@cache
+def reference(processor_set: str) -> House:
+    """The same session without any fault."""
     station = StandInStation()
     station.fill(START - timedelta(minutes=2))
-    made = House(station=station)
+    made = House(station=station, settings=Settings(sweep_grace_s=15, processor_set=processor_set))
     made.run()
     return made
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("processor_set", "seed"), SCHEDULES)
 def test_any_schedule_ends_in_a_true_account_and_can_be_put_right(
-    seed: int, reference: House, monkeypatch: pytest.MonkeyPatch
+    processor_set: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(done, "_THREADS", 1)  # a seed is to mean the same schedule each time
-    made = Schedule(seed)
+    made, expected = Schedule(seed, processor_set), EXPECTED[processor_set]
     made.run_wild()
     made.calm()
     account = settle_down(made)
@@ -336,10 +343,10 @@ def test_any_schedule_ends_in_a_true_account_and_can_be_put_right(
             break
         made.put_right()
         account = settle_down(made)
-    assert (account.produced, account.absent, account.parked) == (EXPECTED, 0, 0), made.told()
+    assert (account.produced, account.absent, account.parked) == (expected, 0, 0), made.told()
     shelf = made.house.shelf()
-    assert len(shelf) == EXPECTED
+    assert len(shelf) == expected
     complete = made.ledger.read(keys.complete(SESSION), Complete)
     if not complete.missing:
-        assert shelf == reference.shelf()
-        assert made.house.orders() == reference.orders()
+        assert shelf == reference(processor_set).shelf()
+        assert made.house.orders() == reference(processor_set).orders()

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from shared.errors import ObjectAbsentError
 from shared.ledger.attempts import conclude
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Artifact, FileEntry, Order, Outcome
+from shared.ledger.records import FINISHED, Artifact, FileEntry, Order, Outcome, StatusClass
 from shared.ports import Clock, JobSpec, JobState, ObjectStore, StationFile
 from shared.workflow.plan import tree_digest
 
@@ -77,10 +78,26 @@ Script = Callable[[Order], "Outputs"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a stand-in processor makes: (file type, name, unit, files) of each artifact, and the units to fan out."""
+    """What a stand-in processor makes: (file type, name, unit, files) of each artifact, and the units to fan out.
+
+    ``status``: with another than ``succeeded`` it makes nothing.
+    """
 
     artifacts: tuple[tuple[str, str, str, dict[str, bytes]], ...]
     units: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    status: StatusClass = "succeeded"
+    warnings: tuple[str, ...] = ()
+
+
+_BESIDE: Final = {
+    "l1a": "L1A_PLACE",
+    "l1a-format": "MSI_L1A_DS",
+    "l1c-ds": "MSI_L1C_DS",
+    "l2a-ds": "MSI_L2A_DS",
+}
+JOINED: Final = Path(__file__).with_name("joined.yaml")
+"""A processor set whose Level 2A of a tile waits for that tile's Level 1C and for both datastrip products."""
 
 
 def script(order: Order) -> Outputs:
@@ -96,6 +113,9 @@ def script(order: Order) -> Outputs:
     if order.step == "l1b":
         tiles = ("32TQM", "32TQL")
         return Outputs((("L1B_WORKING", "L1B_WORKING", "", {"B02": b"2"}),), {"tile": tiles})
+    if order.step in _BESIDE:
+        kind = _BESIDE[order.step]
+        return Outputs(((kind, f"S2A_TEST_{kind}_S2PS_{made}_S20261122T093000_N00.01", "", {"m.xml": b"d"}),))
     level, kind = ("L1C", "MSI_L1C_TL") if order.step == "l1c" else ("L2A", "MSI_L2A_TL")
     tile = unit.rsplit("-T", 1)[1]
     name = f"S2A_MSI{level}_20261122T093000_N0001_R022_T{tile}_{made}.SAFE"
@@ -139,7 +159,7 @@ class StandInLauncher:
         order = self.ledger.read(place.order, Order)
         outputs = self.script(order)
         artifacts = []
-        for file_type, name, unit, files in outputs.artifacts:
+        for file_type, name, unit, files in outputs.artifacts if outputs.status in FINISHED else ():
             prefix = f"{place.session}/{place.step}/{place.unit}/{place.digest}/{job.attempt}/{file_type}/{name}/"
             entries = []
             for path, content in files.items():
@@ -163,11 +183,14 @@ class StandInLauncher:
             step=place.step,
             unit=place.unit,
             attempt=job.attempt,
-            status="succeeded",
+            status=outputs.status,
             exit_code=0,
+            reason="" if outputs.status in FINISHED else "the stand-in was told so",
             started=now,
             finished=now,
             outputs=tuple(artifacts),
             units=outputs.units,
+            facts=order.facts | outputs.facts,
+            warnings=(*order.warnings, *outputs.warnings),
         )
         conclude(self.ledger, place, outcome)
