@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancil
 from functions.ipf.l1b.tile_list import tile_list, tiles_seen
 from functions.ipf.safe.parallel import threads_of
 from functions.ipf.safe.working import (
+    LEVEL0_FILE,
     AttitudeRecord,
     BandImage,
     Datastrip,
@@ -78,6 +80,8 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         )
     datastrip = _describe(order, folder, ancillary, model, images)
     working.write_datastrip(datastrip)
+    for document in sorted(folder.glob("*_MTD_L0*_DS_*.xml"))[:1]:
+        shutil.copyfile(document, root / LEVEL0_FILE)
     tiles = tiles_seen(model, described)
     xml.write(Path(order.output("TILE_LIST_FILE")), tile_list(tiles))
     journal.info(f"{len(images)} images, tiles {', '.join(tile.name for tile in tiles)}")
@@ -136,6 +140,7 @@ def _image(
         band=band.name,
         lines=raw.counts.shape[0],
         columns=band.width,
+        first_line_ns=ancillary.descriptor.first_line_ns - round(band.dating_lines(detector) * band.line_period_ns),
         packets_expected=raw.present.size,
         packets_received=int(raw.present.sum()),
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from functions.ipf.l1c.inverse import fit_inverse
 from functions.ipf.safe.angles import Angles, TileAngles, node_degrees, node_metres
-from shared.msi.earth import sun_angles
+from shared.msi.earth import gps_ns_from_utc, sun_angles
 from shared.msi.instrument import band_named
+from shared.msi.tiling import TILE_SIZE_M, to_utm
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -22,10 +23,32 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float64]
 
+REFERENCE_BAND: Final = "B04"
 
-def tile_angles(working: WorkingFolder, datastrip: Datastrip, tile: Tile) -> TileAngles:
-    """Angles on the 5 km grid: the Sun's everywhere, at the datastrip's centre; the view's where an image looks."""
-    zenith, azimuth = sun_angles(*node_degrees(tile), datastrip.centre_ns)
+
+def sensing_ns(working: WorkingFolder, datastrip: Datastrip, tile: Tile) -> int:
+    """GPS nanoseconds when the tile's centre was seen, or would have been; held within the datastrip's span.
+
+    Line times grow evenly over a tile: a plane through those of the reference band's nodes near it gives the centre's.
+    """
+    times, places = [], []
+    for image in datastrip.images:
+        if image.band == REFERENCE_BAND:
+            grids = working.geolocation(image)
+            x, y = to_utm(tile.epsg).transform(grids.lon, grids.lat)
+            near = np.hypot(x - tile.ulx - TILE_SIZE_M / 2, y - tile.uly + TILE_SIZE_M / 2) < TILE_SIZE_M
+            line = np.broadcast_to(grids.lines[:, None], x.shape)[near]
+            times.append(image.line_times_ns(line) - datastrip.centre_ns)
+            places.append(np.stack([x[near] - tile.ulx, y[near] - tile.uly, np.ones(line.size)], axis=1))
+    plane = np.linalg.lstsq(np.concatenate(places), np.concatenate(times), rcond=None)[0]
+    found = datastrip.centre_ns + round(float(plane @ (TILE_SIZE_M / 2, -TILE_SIZE_M / 2, 1.0)))
+    begin, end = gps_ns_from_utc(datastrip.sensing_start), gps_ns_from_utc(datastrip.sensing_stop)
+    return min(max(found, begin), end)
+
+
+def tile_angles(working: WorkingFolder, datastrip: Datastrip, tile: Tile, time_ns: int) -> TileAngles:
+    """Angles on the 5 km grid: the Sun's everywhere, at ``time_ns``; the view's where an image looks."""
+    zenith, azimuth = sun_angles(*node_degrees(tile), time_ns)
     views: dict[tuple[int, int], Angles] = {}
     for image in datastrip.images:
         grids = working.geolocation(image)

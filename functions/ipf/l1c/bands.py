@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import cv2
 import numpy as np
 
-from functions.ipf.l1c.resample import resample
+from functions.ipf.l1c.flags import LAYERS, planes
+from functions.ipf.l1c.resample import Resampled, resample
 from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, around, write_jp2
 from functions.ipf.safe.preview import display, preview
 from functions.ipf.safe.working import WorkingFolder
@@ -19,8 +20,12 @@ from shared.msi.tiling import tile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shared.msi.tiling import Tile
+
+T = TypeVar("T", bound=np.generic)
+
 COLOUR_BANDS: Final = ("B04", "B03", "B02")
-CLASS_BANDS: Final = ("B02", "B03", "B10", "B11")
+CLASS_BANDS: Final = ("B01", "B03", "B10", "B11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +36,66 @@ class BandTask:
     band: str
     tile: str
     image: Path
-    mask: Path
+    footprint: Path
+    quality: Path
     scratch: Path
 
 
 @dataclass(frozen=True, slots=True)
 class BandResult:
-    """What a band's image holds."""
+    """What a band's image holds: pixels inside the swath, those with data, and those with each flag, by bit."""
 
     band: str
     at: Extent
+    seen: int
     valid: int
+    flagged: tuple[int, ...]
     residual: float
 
 
 def make_band(task: BandTask) -> BandResult:
-    """Resample a band, write its image and detector footprint; leave what other tasks need in the scratch folder."""
-    working = WorkingFolder(task.working)
+    """Resample a band, write its image and its masks; leave what other tasks need in the scratch folder."""
+    working, target = WorkingFolder(task.working), tile(task.tile)
     resolution = band_named(task.band).resolution
-    images = [image for image in working.datastrip().images if image.band == task.band]
-    found = resample(working, images, tile(task.tile), resolution)
-    write_jp2(task.image, found.counts, tile(task.tile), resolution, found.at)
-    write_jp2(task.mask, found.detectors, tile(task.tile), resolution, found.at)
+    found = resample(working, working.datastrip(), task.band, target)
+    write_jp2(task.image, found.counts, target, resolution, found.at, bits=15)
+    write_jp2(task.footprint, found.detectors, target, resolution, found.at, kind="mask")
+    _write_quality(task.quality, found, target, resolution)
     if task.band in COLOUR_BANDS:
         np.save(task.scratch / f"{task.band}_display.npy", display(found.counts))
+    whole = _whole(found.detectors[:: 60 // resolution, :: 60 // resolution] > 0, found.at, target, resolution)
+    np.save(task.scratch / f"{task.band}_seen.npy", whole)
     if task.band in CLASS_BANDS:
-        full = np.zeros((tile(task.tile).size(60),) * 2, np.uint16)
-        at = found.at.scaled(resolution, 60)
-        if not at.empty:
-            full[at.row : at.row_stop, at.column : at.column_stop] = _at_60m(found.counts, resolution)
-        np.save(task.scratch / f"{task.band}_60m.npy", full)
-    return BandResult(task.band, found.at, int(np.count_nonzero(found.counts)), found.residual)
+        counts = _whole(_at_60m(found.counts, resolution), found.at, target, resolution)
+        np.save(task.scratch / f"{task.band}_60m.npy", counts)
+    flagged = tuple(int(np.count_nonzero(found.flags & (1 << bit))) for bit in range(LAYERS))
+    seen, valid = int(np.count_nonzero(found.detectors)), int(np.count_nonzero(found.counts))
+    return BandResult(task.band, found.at, seen, valid, flagged, found.residual)
+
+
+def _write_quality(path: Path, found: Resampled, target: Tile, resolution: int) -> None:
+    """MSK_QUALIT; only the rows and columns that hold a flag are encoded."""
+    rows, columns = np.flatnonzero(found.flags.any(axis=1)), np.flatnonzero(found.flags.any(axis=0))
+    if not rows.size:
+        write_jp2(path, np.zeros((LAYERS, 0, 0), np.uint8), target, resolution, Extent(0, 0, 0, 0), kind="mask")
+        return
+    top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+    at = Extent(found.at.row + top, found.at.column + left, found.at.row + bottom, found.at.column + right)
+    write_jp2(path, planes(found.flags[top:bottom, left:right]), target, resolution, at, kind="mask")
+
+
+def _whole(part: NDArray[T], at: Extent, target: Tile, resolution: int) -> NDArray[T]:
+    """The tile's 60 m grid with ``part`` at its place, 0 around it."""
+    full = np.zeros((target.size(60),) * 2, part.dtype)
+    at = at.scaled(resolution, 60)
+    full[at.row : at.row_stop, at.column : at.column_stop] = part
+    return full
 
 
 def _at_60m(counts: NDArray[np.uint16], resolution: int) -> NDArray[np.uint16]:
     """Area means; 0 where any part has no data."""
     step = 60 // resolution
-    if step == 1:
+    if step == 1 or not counts.size:
         return counts
     size = (counts.shape[1] // step, counts.shape[0] // step)
     means = np.rint(cv2.resize(counts.astype(np.float32), size, interpolation=cv2.INTER_AREA))

@@ -14,22 +14,24 @@ from functions.ipf.common import xml
 from functions.ipf.common.identity import Production
 from functions.ipf.common.processor import Exit
 from functions.ipf.l1c import metadata
-from functions.ipf.l1c.angles import tile_angles
+from functions.ipf.l1c.angles import sensing_ns, tile_angles
 from functions.ipf.l1c.bands import CLASS_BANDS, COLOUR_BANDS, BandResult, BandTask, ColourTask, make_band, make_colours
 from functions.ipf.l1c.classes import classify
 from functions.ipf.safe import elements
-from functions.ipf.safe.footprint import clip_to_tile
+from functions.ipf.safe.footprint import clip_to_tile, outline
 from functions.ipf.safe.jp2 import Extent, write_jp2
 from functions.ipf.safe.manifest import FILE, manifest
 from functions.ipf.safe.names import Acquisition, ProductNames
 from functions.ipf.safe.parallel import threads_of, workers
 from functions.ipf.safe.working import WorkingFolder, loss_sentences
 from shared.errors import BadInputError
+from shared.msi.earth import utc_from_gps_ns
 from shared.msi.instrument import BANDS
 from shared.msi.tiling import Tile, tile
 
 if TYPE_CHECKING:
     from functions.ipf.common.processor import IpfLog
+    from functions.ipf.safe.angles import TileAngles
     from functions.ipf.safe.working import Datastrip
     from shared.joborder import JobOrder
 
@@ -38,8 +40,9 @@ VERSION: Final = "0.1.0"
 SIMPLIFICATIONS: Final = (
     "L1C: no terrain model: pixels lie on the WGS 84 ellipsoid.",
     "L1C: bicubic resampling with positions to 1/32 pixel; kernel a = -0.75.",
-    "L1C: masks MSK_DETFOO and MSK_CLASSI only, the latter by fixed thresholds; no MSK_QUALIT.",
-    "L1C: the tile's sensing time is the datastrip's centre; its footprint holds what was lost, too.",
+    "L1C: clouds, cirrus and snow by fixed thresholds of this service's own; Rayleigh path of single scattering.",
+    "L1C: MSK_QUALIT without degraded ancillary data, defective and partially corrected pixels, which no step knows.",
+    "L1C: sun angles at the tile's sensing time; the footprint holds what was lost, too.",
     "Metadata: no GIPP, DEM, GRI or IERS file was used, so none is named; the datastrip's hold what telemetry gave.",
 )
 # The widest first, so that no process is left with a long one at the end.
@@ -51,40 +54,40 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     working = WorkingFolder(Path(order.input_files("L1B_WORKING")[0]))
     datastrip = working.datastrip()
     target = tile(order.parameter("TILE"))
-    footprint = clip_to_tile(datastrip.footprint, target)
-    if not footprint:
+    if not clip_to_tile(datastrip.footprint, target):
         raise BadInputError("job order, TILE", "a tile that the datastrip meets", target.name)
-    names = ProductNames(_acquisition(datastrip), "L1C", target.name, Production.of(order))
+    sensing = sensing_ns(working, datastrip, target)
+    names = ProductNames(_acquisition(datastrip, sensing), "L1C", target.name, Production.of(order))
     safe = Path(order.output("MSI_L1C_TL")) / names.safe
     journal.info(f"{names.safe}: detectors {datastrip.detectors}, {datastrip.scenes} scenes")
     for folder in ("IMG_DATA", "QI_DATA", "AUX_DATA"):
         (safe / names.granule_folder / folder).mkdir(parents=True, exist_ok=True)
 
+    angles = tile_angles(working, datastrip, target, sensing)
     with tempfile.TemporaryDirectory(prefix="s2ps-l1c-") as scratch:
         results = _images(working.root, safe, names, Path(scratch), threads_of(order))
         if not any(result.valid for result in results.values()):
             shutil.rmtree(safe)
             journal.warning(f"tile {target.name}: no image packet of its ground came")
             return Exit.DEGRADED
-        content = _classes(datastrip, safe, names, target, Path(scratch))
+        content = _content(datastrip, results, _classes(safe, names, target, angles, Path(scratch)))
+        footprint = _footprint(Path(scratch), target) or clip_to_tile(datastrip.footprint, target)
     residual = max(result.residual for result in results.values())
     journal.info(f"images written; inverse location within {residual:.4f} px of the viewing model")
 
-    angles = tile_angles(working, datastrip, target)
     xml.write(safe / names.product_metadata, metadata.product(names, datastrip, footprint, content))
     xml.write(safe / names.granule_folder / "MTD_TL.xml", metadata.tile_document(names, target, angles, content))
     xml.write(safe / names.datastrip_folder / "MTD_DS.xml", metadata.datastrip_document(names, datastrip))
     notes = (*datastrip.simplifications, *SIMPLIFICATIONS)
     xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, datastrip.level0_datastrip))
     xml.write(safe / FILE, manifest(safe, names, footprint))
-    lost = loss_sentences(content.degraded, content.degraded_ancillary)
+    lost = loss_sentences(datastrip.degraded_percent, datastrip.degraded_ancillary_percent)
     for sentence in lost:
         journal.warning(sentence)
     return Exit.DEGRADED if lost else Exit.OK
 
 
-def _acquisition(datastrip: Datastrip) -> Acquisition:
-    middle = datastrip.sensing_start + (datastrip.sensing_stop - datastrip.sensing_start) / 2
+def _acquisition(datastrip: Datastrip, sensing_ns: int) -> Acquisition:
     return Acquisition(
         satellite=datastrip.satellite,
         datatake_start=datastrip.datatake_start,
@@ -93,7 +96,7 @@ def _acquisition(datastrip: Datastrip) -> Acquisition:
         relative_orbit=datastrip.relative_orbit,
         orbit_direction=datastrip.orbit_direction,
         sensing_start=datastrip.sensing_start,
-        tile_sensing=middle,
+        tile_sensing=utc_from_gps_ns(sensing_ns),
     )
 
 
@@ -108,6 +111,7 @@ def _images(root: Path, safe: Path, names: ProductNames, scratch: Path, threads:
                 names.tile,
                 safe / names.image(band.name),
                 safe / names.mask(f"DETFOO_{band.name}"),
+                safe / names.mask(f"QUALIT_{band.name}"),
                 scratch,
             )
             pending[band.name] = pool.submit(make_band, task)
@@ -121,11 +125,34 @@ def _images(root: Path, safe: Path, names: ProductNames, scratch: Path, threads:
     return results
 
 
-def _classes(datastrip: Datastrip, safe: Path, names: ProductNames, target: Tile, scratch: Path) -> metadata.Content:
+def _classes(
+    safe: Path, names: ProductNames, target: Tile, angles: TileAngles, scratch: Path
+) -> tuple[float, float, float]:
+    """Write the classification mask; percent of opaque cloud, cirrus and snow among the pixels that have data."""
     blue, green, cirrus, swir = (np.load(scratch / f"{name}_60m.npy") for name in CLASS_BANDS)
-    masks = classify(blue, green, cirrus, swir)
+    masks = classify(blue, green, cirrus, swir, angles.sun.mean()[0])
     size = target.size(60)
-    write_jp2(safe / names.mask("CLASSI_B00"), masks, target, 60, Extent(0, 0, size, size))
-    valid = max(int(np.count_nonzero(blue)), 1)
+    write_jp2(safe / names.mask("CLASSI_B00"), masks, target, 60, Extent(0, 0, size, size), kind="mask")
+    valid = max(int(np.count_nonzero((blue > 0) & (green > 0) & (cirrus > 0) & (swir > 0))), 1)
     opaque, thin, snow = (100.0 * int(mask.sum()) / valid for mask in masks)
-    return metadata.Content(datastrip.degraded_percent, datastrip.degraded_ancillary_percent, opaque + thin, snow)
+    return opaque, thin, snow
+
+
+def _content(
+    datastrip: Datastrip, results: dict[str, BandResult], classes: tuple[float, float, float]
+) -> metadata.Content:
+    opaque, thin, snow = classes
+    seen = sum(band.packets_per_scene for band in BANDS if results[band.name].seen)
+    lost = sum(
+        band.packets_per_scene
+        * (results[band.name].flagged[2] + results[band.name].flagged[3])
+        / results[band.name].seen
+        for band in BANDS
+        if results[band.name].seen
+    )
+    return metadata.Content(100.0 * lost / max(seen, 1), datastrip.degraded_ancillary_percent, opaque + thin, snow)
+
+
+def _footprint(scratch: Path, target: Tile) -> list[tuple[float, float]]:
+    """Around the ground that every band saw."""
+    return outline(np.logical_and.reduce([np.load(scratch / f"{band.name}_seen.npy") for band in BANDS]), target)

@@ -1,8 +1,9 @@
 """Resampling of one band to the tile grid, and the mosaic of its detectors.
 
 Bicubic (OpenCV, kernel a = -0.75, positions to 1/32 pixel). The block that holds data is worked off in strips of rows,
-each reading only the lines it needs. Where detectors overlap, the one whose centre is nearer gives the pixel. A pixel
-has data when the nearest sample has: lost lines are filled from their neighbours only so that the kernel does not ring.
+each reading only the lines it needs. Where detectors overlap, the one whose centre is nearer gives the pixel, unless it
+has no data there and the other has. A pixel has data when the nearest sample has, and that sample's flags: lost lines
+are filled from their neighbours only so that the kernel does not ring.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from functions.ipf.l1c.flags import NO_DATA, SATURATED, line_flags, saturated_within
 from functions.ipf.l1c.inverse import NODE_STEP, InverseModel, block_of, dense, fit_inverse
 from functions.ipf.safe.jp2 import Extent
+from functions.ipf.safe.working import HIGHEST_COUNT
+from shared.msi.instrument import band_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from functions.ipf.safe.working import BandImage, WorkingFolder
+    from functions.ipf.safe.working import BandImage, Datastrip, Quality, WorkingFolder
     from shared.msi.tiling import Tile
 
     Floats32: TypeAlias = NDArray[np.float32]
@@ -30,14 +34,21 @@ if TYPE_CHECKING:
 _STRIP_ROWS: Final = 512
 _KERNEL_MARGIN: Final = 4
 _FAR: Final = np.float32(np.inf)
+_BEHIND: Final = np.float32(10.0)
+"""Added to the distance (at most 1) of a pixel without data: any detector that has some comes before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """One band of a tile: counts and detector numbers (0 none) of the block at ``at``."""
+    """One band of a tile: the block at ``at``.
+
+    ``counts`` are 0 where there is no data. ``detectors`` are the numbers of those that looked there, also where their
+    data are lost, 0 outside the swath; ``flags`` as ``flags`` has them.
+    """
 
     counts: NDArray[np.uint16]
     detectors: NDArray[np.uint8]
+    flags: NDArray[np.uint8]
     at: Extent
     residual: float
 
@@ -48,27 +59,45 @@ class _Source:
     model: InverseModel
     rows: range
     columns: range
+    line_flags: NDArray[np.uint8]
+    quality: Quality
 
 
-def resample(working: WorkingFolder, images: Sequence[BandImage], tile: Tile, resolution: int) -> Resampled:
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """The rows of a strip in the three results."""
+
+    counts: NDArray[np.uint16]
+    detectors: NDArray[np.uint8]
+    flags: NDArray[np.uint8]
+
+
+def resample(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile) -> Resampled:
     """One band from the images of its detectors; an empty extent where none meets the tile."""
-    sources = []
-    for image in images:
-        model = fit_inverse(working.geolocation(image), tile)
-        if model is not None:
-            rows, columns = block_of(model, tile, resolution)
-            if len(rows) and len(columns):
-                sources.append(_Source(image, model, rows, columns))
-    if not sources:
-        return Resampled(np.zeros((0, 0), np.uint16), np.zeros((0, 0), np.uint8), Extent(0, 0, 0, 0), 0.0)
-    at = _common(sources, tile, resolution)
+    resolution = band_named(band).resolution
+    sources = _sources(working, datastrip, band, tile, resolution)
+    at = _common(sources, tile, resolution) if sources else Extent(0, 0, 0, 0)
     counts = np.zeros(at.shape, np.uint16)
-    detectors = np.zeros(at.shape, np.uint8)
+    detectors, flags = np.zeros(at.shape, np.uint8), np.zeros(at.shape, np.uint8)
     for first in range(at.row, at.row_stop, _STRIP_ROWS):
         rows = range(first, min(first + _STRIP_ROWS, at.row_stop))
         strip = slice(rows.start - at.row, rows.stop - at.row)
-        _strip(working, sources, tile, resolution, rows, at.column, counts[strip], detectors[strip])
-    return Resampled(counts, detectors, at, max(source.model.residual for source in sources))
+        canvas = _Canvas(counts[strip], detectors[strip], flags[strip])
+        _strip(working, sources, tile, resolution, rows, at.column, canvas)
+    return Resampled(counts, detectors, flags, at, max((source.model.residual for source in sources), default=0.0))
+
+
+def _sources(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile, resolution: int) -> list[_Source]:
+    found = []
+    for image in datastrip.images:
+        model = fit_inverse(working.geolocation(image), tile) if image.band == band else None
+        if model is not None:
+            rows, columns = block_of(model, tile, resolution)
+            if len(rows) and len(columns):
+                quality = working.quality(image)
+                flags = line_flags(datastrip, image, quality)
+                found.append(_Source(image, model, rows, columns, flags, quality))
+    return found
 
 
 def _common(sources: Sequence[_Source], tile: Tile, resolution: int) -> Extent:
@@ -90,10 +119,9 @@ def _strip(
     resolution: int,
     rows: range,
     left: int,
-    counts: NDArray[np.uint16],
-    detectors: NDArray[np.uint8],
+    canvas: _Canvas,
 ) -> None:
-    nearest = np.full(counts.shape, _FAR, np.float32)
+    nearest = np.full(canvas.counts.shape, _FAR, np.float32)
     for source in sources:
         if rows.stop <= source.rows.start or rows.start >= source.rows.stop:
             continue
@@ -107,13 +135,16 @@ def _strip(
         seen = (line >= 0.5 - base) & (line <= last) & (column >= 0.5) & (column <= image.columns - 0.5)
         if not seen.any():
             continue
-        values, present = _sample(working, image, line, column, seen, base)
-        distance = np.where(present, np.abs(column - np.float32(image.columns / 2)) / image.columns, _FAR)
+        values, flags = _sample(working, source, line, column, seen, base)
+        lost = (flags & NO_DATA) > 0
+        distance = np.abs(column - np.float32(image.columns / 2)) / image.columns
+        distance = np.where(seen, distance + lost * _BEHIND, _FAR)
         window = slice(columns.start - left, columns.stop - left)
         better = distance < nearest[:, window]
         nearest[:, window][better] = distance[better]
-        counts[:, window][better] = values[better]
-        detectors[:, window][better] = image.detector
+        canvas.counts[:, window][better] = np.where(lost, 0, values)[better]
+        canvas.detectors[:, window][better] = image.detector
+        canvas.flags[:, window][better] = flags[better]
 
 
 def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range:
@@ -133,19 +164,17 @@ def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range
 
 
 def _sample(
-    working: WorkingFolder, image: BandImage, line: Floats32, column: Floats32, seen: NDArray[np.bool_], base: int
-) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """Counts at continuous positions (lines from ``base``), and where they have data."""
-    reached = line[seen]
+    working: WorkingFolder, source: _Source, line: Floats32, column: Floats32, seen: NDArray[np.bool_], base: int
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Counts, at least 1, and flags at continuous positions (lines from ``base``)."""
+    image, reached = source.image, line[seen]
     first = max(base + int(reached.min()) - _KERNEL_MARGIN, 0)
     stop = min(base + int(reached.max()) + _KERNEL_MARGIN + 1, image.lines)
     line = line + np.float32(base - first)
     lines = working.read_lines(image, first, stop)
-    present = seen
-    lost = lines[:, 0] == 0
+    lost = np.asarray(~lines.any(axis=1), np.bool_)
+    flags = _flags(source, first, stop, lost, line, column)
     if lost.any():
-        at = np.clip(line, 0, len(lines) - 1).astype(np.intp)
-        present = seen & ~lost[at]
         lines = _filled(lines, lost)
     values = cv2.remap(
         lines,
@@ -154,7 +183,23 @@ def _sample(
         cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.maximum(np.asarray(values, np.uint16), 1), present
+    return np.clip(np.asarray(values, np.uint16), 1, HIGHEST_COUNT), flags
+
+
+def _flags(
+    source: _Source, first: int, stop: int, lost: NDArray[np.bool_], line: Floats32, column: Floats32
+) -> NDArray[np.uint8]:
+    """Flags of the nearest samples; lines counted from ``first``."""
+    of_lines = source.line_flags[first:stop] | lost.astype(np.uint8) * np.uint8(NO_DATA)
+    saturated = saturated_within(source.quality, first, stop, source.image.columns)
+    if saturated is None and not of_lines.any():
+        return np.zeros(line.shape, np.uint8)
+    row = np.clip(line, 0, stop - first - 1).astype(np.intp)
+    flags = np.asarray(of_lines[row], np.uint8)
+    if saturated is not None:
+        at = np.clip(column, 0, source.image.columns - 1).astype(np.intp)
+        flags |= saturated[row, at].astype(np.uint8) * np.uint8(SATURATED)
+    return flags
 
 
 def _filled(lines: NDArray[np.uint16], lost: NDArray[np.bool_]) -> NDArray[np.uint16]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from pyproj import Transformer
+from rasterio.features import shapes
 
 from functions.ipf.safe.jp2 import Extent
-from shared.msi.tiling import to_utm
+from shared.msi.tiling import TILE_SIZE_M, to_utm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from shared.msi.tiling import Tile
 
@@ -73,6 +77,39 @@ def _cut(polygon: list[Point], axis: int, limit: float, sign: float) -> list[Poi
             part = da / (da - db)
             kept.append((a[0] + part * (b[0] - a[0]), a[1] + part * (b[1] - a[1])))
     return kept
+
+
+def outline(seen: NDArray[np.bool_], tile: Tile) -> list[Point]:
+    """The largest part of a tile where ``seen`` is true, as a closed ring of (longitude, latitude), clockwise.
+
+    Corners lie on the edges of pixels; a corner is left out where the ring stays within one pixel without it. Holes are
+    filled. Empty where nothing is seen.
+
+    Args:
+        seen: (n, n), the whole tile.
+        tile: the tile.
+    """
+    rings = [
+        np.array(shape["coordinates"][0], np.float32) for shape, value in shapes(seen.astype(np.uint8)) if value > 0
+    ]
+    if not rings:
+        return []
+    ring = max(rings, key=lambda corners: float(cv2.contourArea(corners)))
+    corners = cv2.approxPolyDP(ring[:-1, None, :], 1.0, closed=True)[:, 0, :].astype(np.float64)
+    if len(corners) < 3:
+        corners = ring[:-1].astype(np.float64)
+    step = TILE_SIZE_M / seen.shape[0]
+    back = Transformer.from_crs(tile.epsg, 4326, always_xy=True)
+    lon, lat = back.transform(tile.ulx + corners[:, 0] * step, tile.uly - corners[:, 1] * step)
+    found = list(zip(lon.tolist(), lat.tolist(), strict=True))
+    if _area(found) > 0:
+        found.reverse()
+    return [*found, found[0]]
+
+
+def _area(ring: Sequence[Point]) -> float:
+    """Signed area in square degrees, positive counter-clockwise."""
+    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, [*ring[1:], ring[0]], strict=True)) / 2
 
 
 def position_list(ring: Sequence[Point]) -> str:

@@ -3,6 +3,7 @@
 ::
 
     datastrip.json                  the model ``Datastrip``
+    level0.xml                      the metadata of the L0 datastrip, where it had any
     geolocation_D06_B02.npz         one ``Geolocation`` for each detector and band
     image_D06_B02.tif               counts of TOA reflectance, uint16, ZSTD
     quality_D06_B02.npz             one ``Quality`` for each detector and band
@@ -26,10 +27,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rasterio.windows import Window
 
 from shared.errors import BadInputError
+from shared.msi.instrument import band_named
 
 QUANTIFICATION: Final = 10_000
 OFFSET: Final = 1_000
+HIGHEST_COUNT: Final = 32_767
+"""Images of L1C products have 15 bits: reflectances above 3.1767 are cut."""
 DATASTRIP_FILE: Final = "datastrip.json"
+LEVEL0_FILE: Final = "level0.xml"
 _LINES_DOWN: Final = rasterio.Affine(1.0, 0.0, 1.0, 0.0, -1.0, 1.0)
 """There is no georeference, but readers warn where nothing is said."""
 
@@ -42,14 +47,22 @@ class _Model(BaseModel):
 
 
 class BandImage(_Model):
-    """One image: all lines of one band of one detector, and the account of its packets."""
+    """One image: all lines of one band of one detector, and the account of its packets.
+
+    ``first_line_ns`` are the GPS nanoseconds at which line 0 begins.
+    """
 
     detector: int = Field(ge=1, le=12)
     band: str = Field(pattern=r"^B(0[1-9]|1[0-2]|8A)$")
     lines: int = Field(gt=0)
     columns: int = Field(gt=0)
+    first_line_ns: int
     packets_expected: int = Field(ge=0)
     packets_received: int = Field(ge=0)
+
+    def line_times_ns(self, lines: Floats) -> Floats:
+        """GPS nanoseconds at continuous line positions (0.5 is the middle of the first)."""
+        return self.first_line_ns + lines * band_named(self.band).line_period_ns
 
     @property
     def stem(self) -> str:
@@ -72,7 +85,11 @@ class AttitudeRecord(_Model):
 
 
 class Datastrip(_Model):
-    """What is known of a datastrip. Instants ending in ``_ns`` are GPS nanoseconds, the others UTC."""
+    """What is known of a datastrip. Instants ending in ``_ns`` are GPS nanoseconds, the others UTC.
+
+    ``parameters`` are names of the parameter files (GIPP) used, ``elevation`` and ``bulletin`` the names of
+    elevation model and IERS bulletin.
+    """
 
     satellite: str = Field(pattern=r"^S2[A-D]$")
     absolute_orbit: int = Field(ge=0, le=999_999)
@@ -96,6 +113,9 @@ class Datastrip(_Model):
     attitudes: tuple[AttitudeRecord, ...]
     footprint: tuple[tuple[float, float], ...]
     simplifications: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+    elevation: str = "None"
+    bulletin: str = "None"
 
     @property
     def detectors(self) -> tuple[int, ...]:
@@ -179,9 +199,12 @@ class Quality:
         """Read the arrays; BadInputError where one is missing or they do not fit together."""
         try:
             with np.load(path, allow_pickle=False) as archive:
-                packets = (np.asarray(archive[name], np.bool_) for name in ("lost", "degraded"))
-                samples = (np.asarray(archive[name], np.int32) for name in ("saturated_lines", "saturated_columns"))
-                found = cls(*packets, *samples)
+                found = cls(
+                    np.asarray(archive["lost"], np.bool_),
+                    np.asarray(archive["degraded"], np.bool_),
+                    np.asarray(archive["saturated_lines"], np.int32),
+                    np.asarray(archive["saturated_columns"], np.int32),
+                )
         except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise BadInputError(path.name, "the four arrays of an image's quality", str(error)) from None
         if found.lost.shape != found.degraded.shape or found.saturated_lines.shape != found.saturated_columns.shape:
@@ -208,6 +231,11 @@ class WorkingFolder:
 
     def write_datastrip(self, datastrip: Datastrip) -> None:
         (self.root / DATASTRIP_FILE).write_text(datastrip.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def level0_metadata(self) -> bytes | None:
+        """The L0 datastrip's metadata document, ``None`` where it had none."""
+        path = self.root / LEVEL0_FILE
+        return path.read_bytes() if path.is_file() else None
 
     def geolocation(self, image: BandImage) -> Geolocation:
         return Geolocation.load(self.root / f"geolocation_{image.stem}.npz")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from lxml import etree
 
 from functions.ipf.common.annotated import read_annotated
@@ -72,11 +73,19 @@ def test_a_band_wholly_lost_leaves_the_others_as_they_are(chain: Any, level0: Pa
     )
     assert run(l2a, order)[0] == 1
 
-    for level, lost in (("L1C", ("B01", "DETFOO_B01")), ("L2A", ("B01_20m", "B01_60m"))):
+    for level, lost in (("L1C", ("_B01",)), ("L2A", ("B01_20m", "B01_60m"))):
         (safe,) = (level0 / level.lower()).iterdir()
         for image in sorted(chain.safe(level).glob("GRANULE/*/*_DATA/**/*.jp2")):
             again = safe / image.relative_to(chain.safe(level))
-            if image.stem.endswith(lost):
+            if image.stem.endswith(lost) and not image.stem.startswith("MSK"):
+                assert not read_window(again).any()
+            elif image.stem == "MSK_QUALIT_B01":
+                with rasterio.open(again) as flags, rasterio.open(image.with_stem("MSK_DETFOO_B01")) as footprint:
+                    layers, seen = flags.read(), footprint.read(1) > 0
+                assert [bool(layer.any()) for layer in layers] == [False, False, True, False, False, True, False, False]
+                assert np.array_equal(layers[2] > 0, seen)
+                assert np.array_equal(layers[5] > 0, seen)
+            elif image.stem == "MSK_CLASSI_B00":  # pixels without B01 have no class
                 assert not read_window(again).any()
             else:
                 assert np.array_equal(read_window(again), read_window(image)), image.name

@@ -3,62 +3,112 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from pyproj import Transformer
 
-from functions.ipf.l1b.geolocation import geolocate
-from functions.ipf.l1c.classes import classify
 from functions.ipf.l1c.resample import resample
 from functions.ipf.safe.jp2 import Extent
 from functions.ipf.safe.preview import display, preview
-from functions.ipf.safe.working import BandImage, WorkingFolder, to_counts
-from shared.msi.instrument import band_named
+from functions.ipf.safe.working import BandImage, Geolocation, Quality, WorkingFolder, to_counts
 from shared.msi.tiling import tile
-from shared.rehearsal.flight import fly
-from shared.rehearsal.plan import Datatake
 
-BAND, TILE = band_named("B01"), tile("32TMQ")
+TILE, START_NS = tile("32TMQ"), 1_466_000_000_000_000_000
 
 
-def images(root: Path, detectors: tuple[int, ...], lost: slice = slice(0, 0)) -> tuple[WorkingFolder, list[BandImage]]:
-    """Images whose counts are their detector's number times 1000, but for lost lines."""
-    model = fly(Datatake(scenes=1, detectors=detectors, position=(8.15, 44.62)), "S2A").model
+def grids(detector: int) -> Geolocation:
+    """An image of 384 lines of 62.6 m and 432 columns of 59.5 m, aslant by 12 degrees; detectors 24.1 km apart."""
+    lines, columns = np.linspace(0, 384, 9), np.linspace(0, 432, 9)
+    down, right = np.meshgrid(lines * 62.6, (columns - 216) * 59.5 + (detector - 6) * 24_100, indexing="ij")
+    x = TILE.ulx + 40_000 + right * np.cos(0.21) - down * np.sin(0.21)
+    y = TILE.uly - 30_000 - right * np.sin(0.21) - down * np.cos(0.21)
+    lon, lat = Transformer.from_crs(TILE.epsg, 4326, always_xy=True).transform(x, y)
+    return Geolocation(lines, columns, lon, lat, np.full((9, 9), 3.0), np.full((9, 9), 100.0))
+
+
+def strip(root: Path, detectors: tuple[int, ...], lost: slice = slice(0, 0), **changed: Any) -> tuple[Any, Any]:
+    """Images whose counts are their detector's number times 1000, but for lost lines; some samples saturated."""
     folder, made = WorkingFolder(root), []
     for detector in detectors:
         image = BandImage(
-            detector=detector, band="B01", lines=384, columns=432, packets_expected=24, packets_received=24
+            detector=detector,
+            band="B01",
+            lines=384,
+            columns=432,
+            first_line_ns=START_NS,
+            packets_expected=24,
+            packets_received=24,
         )
         counts = np.full((384, 432), detector * 1000, np.uint16)
         counts[lost] = 0
+        gone = (counts[:, 0] == 0).reshape(24, 16).all(axis=1)
+        places = np.array(changed.get("saturated", []), np.int32).reshape(-1, 2)
+        damaged = gone if changed.get("damaged") else gone & False
         folder.write_image(image, counts)
-        folder.write_geolocation(image, geolocate(model, detector, BAND, 1))
+        folder.write_geolocation(image, grids(detector))
+        folder.write_quality(image, Quality(gone & ~damaged, damaged, places[:, 0], places[:, 1]))
         made.append(image)
-    return folder, made
+    points = [SimpleNamespace(gps_ns=START_NS + at * 10**9) for at in changed.get("gps", range(-9, 9))]
+    return folder, SimpleNamespace(images=made, gps_points=points, attitudes=points)
 
 
 def test_each_detector_fills_its_own_side(tmp_path: Path) -> None:
-    folder, made = images(tmp_path, (6, 7))
-    found = resample(folder, made, TILE, 60)
+    found = resample(*strip(tmp_path, (6, 7)), "B01", TILE)
     assert set(np.unique(found.detectors)) == {0, 6, 7}
     assert np.array_equal(found.counts, found.detectors.astype(np.uint16) * 1000)
+    assert not found.flags.any()
     # Two detectors, 24.1 km apart and 25.7 km wide, over a scene of 24.1 km.
     area = np.count_nonzero(found.counts) * 0.06**2
     assert area == pytest.approx((24.1 + 25.7) * 24.1, rel=0.02)
 
 
-def test_lost_lines_are_no_data_and_do_not_ring(tmp_path: Path) -> None:
-    folder, made = images(tmp_path, (6,), slice(160, 176))
-    found = resample(folder, made, TILE, 60)
+@pytest.mark.parametrize(("damaged", "flag"), [(False, 1 << 2), (True, 1 << 3)])
+def test_lost_lines_are_no_data_and_flagged_and_do_not_ring(tmp_path: Path, damaged: bool, flag: int) -> None:
+    found = resample(*strip(tmp_path, (6,), slice(160, 176), damaged=damaged), "B01", TILE)
     assert set(np.unique(found.counts)) == {0, 6000}
-    whole = resample(*images(tmp_path, (6,)), TILE, 60)
-    lost = np.count_nonzero(whole.counts) - np.count_nonzero(found.counts)
-    assert abs(lost * 0.06**2 - 16 * 0.06 * 25.5) < 2
+    whole = resample(*strip(tmp_path, (6,)), "B01", TILE)
+    assert np.array_equal(found.detectors, whole.detectors)
+    lost = (whole.counts > 0) & (found.counts == 0)
+    assert np.array_equal(found.flags, lost * np.uint8(flag | 1 << 5))
+    assert abs(np.count_nonzero(lost) * 0.06**2 - 16 * 0.06 * 25.5) < 2
+
+
+def test_where_one_detector_lost_its_lines_its_neighbour_fills_in(tmp_path: Path) -> None:
+    folder, both = strip(tmp_path, (6, 7))
+    whole = resample(folder, both, "B01", TILE)
+    quality = folder.quality(both.images[0])
+    folder.write_image(both.images[0], np.zeros((384, 432), np.uint16))
+    folder.write_quality(both.images[0], Quality(~quality.lost, quality.degraded, *[np.zeros(0, np.int32)] * 2))
+    found = resample(folder, both, "B01", TILE)
+    overlap = (whole.detectors == 6) & (found.detectors == 7)
+    assert overlap.any()
+    assert (found.counts[overlap] == 7000).all()
+    assert not found.flags[overlap].any()
+    assert (found.counts[found.detectors == 6] == 0).all()
+
+
+def test_saturated_samples_are_flagged_where_they_are_the_nearest(tmp_path: Path) -> None:
+    places = [(line, column) for line in range(100, 140) for column in range(200, 260)]
+    found = resample(*strip(tmp_path, (6,), saturated=places), "B01", TILE)
+    flagged = found.flags == 1 << 7
+    assert np.array_equal(flagged, found.flags > 0)
+    assert np.count_nonzero(flagged) == pytest.approx(len(places), rel=0.1)
+    assert (found.counts[flagged] == 6000).all()
+
+
+def test_lines_in_a_gap_of_the_ancillary_data_are_flagged(tmp_path: Path) -> None:
+    """A scene takes 3.6 s: the fixes of the seconds 1 and 2 are missing, so what lies from 0 to 3 s has none around."""
+    found = resample(*strip(tmp_path, (6,), gps=[-3, -2, -1, 0, 3, 4, 5]), "B01", TILE)
+    seen = found.detectors > 0
+    assert set(np.unique(found.flags[seen])) == {0, 1}
+    assert (found.flags[seen] == 1).mean() == pytest.approx(3 / 3.608, abs=0.01)
 
 
 def test_another_tile_gets_nothing(tmp_path: Path) -> None:
-    folder, made = images(tmp_path, (6,))
-    assert resample(folder, made, tile("31TCJ"), 60).at.empty
+    assert resample(*strip(tmp_path, (6,)), "B01", tile("31TCJ")).at.empty
 
 
 def test_display_is_linear_and_keeps_no_data() -> None:
@@ -77,16 +127,3 @@ def test_preview_is_the_mean_at_its_place() -> None:
 
 def test_counts_keep_zero_for_no_data() -> None:
     assert to_counts(np.array([-0.2, 0.0, 0.12345, 9.0])).tolist() == [1, 1000, 2234, 65_534]
-
-
-def test_mask_tells_cloud_cirrus_and_snow() -> None:
-    def counts(*rho: float) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
-        return to_counts(np.array([rho]))
-
-    opaque, cirrus, snow = classify(
-        counts(0.6, 0.1, 0.7, 0.1),
-        counts(0.6, 0.1, 0.7, 0.1),
-        counts(0.002, 0.02, 0.002, 0.002),
-        counts(0.5, 0.2, 0.05, 0.2),
-    )
-    assert (opaque.tolist(), cirrus.tolist(), snow.tolist()) == ([[1, 0, 0, 0]], [[0, 1, 0, 0]], [[0, 0, 1, 0]])

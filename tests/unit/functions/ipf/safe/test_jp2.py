@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import rasterio
 from pyproj import Transformer
 
 from functions.ipf.safe.codestream import Placement, empty_size, enlarge
-from functions.ipf.safe.footprint import extent_in_tile
+from functions.ipf.safe.footprint import clip_to_tile, extent_in_tile, outline
 from functions.ipf.safe.jp2 import Extent, Kind, around, read_window, write_jp2
 from functions.ipf.safe.preview import preview
 from shared.errors import BadInputError, IntegrityError
@@ -174,6 +175,30 @@ def test_a_footprint_reaches_some_rows_and_columns() -> None:
     assert found.column_stop - found.column == pytest.approx(300, abs=2)
     assert extent_in_tile(ring, tile("31TGK"), 60).empty
     assert extent_in_tile(ring, tile("01KAB"), 60).empty
+
+
+def test_an_outline_is_the_ring_around_what_was_seen() -> None:
+    ring = [(8.1, 44.6), (8.9, 44.5), (8.8, 44.2), (8.2, 44.3), (8.1, 44.6)]
+    inside = extent_in_tile(ring, TILE, 60)
+    seen = np.zeros((1830, 1830), bool)
+    seen[inside.row : inside.row_stop, inside.column : inside.column_stop] = True
+    seen[inside.row + 20 : inside.row + 24, inside.column + 30 : inside.column + 200] = False  # a hole
+    seen[2:4, 2:4] = True  # too little
+    found = outline(seen, TILE)
+    assert found[0] == found[-1]
+    assert len(found) == 5
+    assert sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(found)) < 0  # clockwise
+    again = extent_in_tile(found, TILE, 60)
+    assert (again.row, again.column) == pytest.approx((inside.row, inside.column), abs=1)
+    assert again.shape == pytest.approx(inside.shape, abs=1)
+    assert outline(np.zeros((1830, 1830), bool), TILE) == []
+
+
+def test_an_outline_of_the_whole_tile_is_the_tile() -> None:
+    far = [(5.0, 40.0), (12.0, 40.0), (12.0, 50.0), (5.0, 50.0)]
+    whole = clip_to_tile(far, TILE)
+    found = outline(np.ones((1830, 1830), bool), TILE)
+    assert {(round(x, 9), round(y, 9)) for x, y in found} == {(round(x, 9), round(y, 9)) for x, y in whole}
 
 
 @pytest.mark.parametrize("broken", [b"\0\0\0", b"\0\0\0\x20jp2c\xff\x4f", b"\0\0\0\x0cjp2c\xff\x4f\xff\x90"])
