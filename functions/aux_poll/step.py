@@ -77,6 +77,7 @@ class AuxPoll:
             load_types(),
             limits,
             settings.aux_largest_mb * _MIB,
+            ledger=self.services.ledger,
         )
 
     @cached_property

@@ -1,16 +1,18 @@
-"""Job preparation: what a complete session or an outcome readies is claimed, work item by work item."""
+"""Job preparation: what a complete session or an outcome readies is claimed, work item by work item.
+
+What waits for auxiliary files is claimed when they come (``functions.job_preparation.auxiliary``).
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import Final
 
+from functions.job_preparation.auxiliary import claim_with_files, woken
 from shared.bootstrap import Services
 from shared.domain.events import Event
-from shared.joborder import format_job_order
 from shared.ledger import keys
 from shared.ledger.records import Complete
-from shared.workflow.joborders import job_order_of
 from shared.workflow.plan import Ready, Skipped, make_order
 from shared.workflow.sources import LedgerRecords, read_source
 from shared.workflow.walk import next_work
@@ -23,6 +25,9 @@ def prepare(event: Event, services: Services) -> int:
 
     Its cost grows with the work that follows from this record, not with what else waits.
     """
+    orders = woken(event, services)
+    if orders is not None:
+        return orders
     source, records = read_source(services.ledger, event.subject), LedgerRecords(services.ledger)
     records.know(source)
     ready: list[Ready] = []
@@ -40,14 +45,9 @@ def prepare(event: Event, services: Services) -> int:
 
 
 def _order(item: Ready, complete: Complete, services: Services) -> bool:
-    """Claim one work item; False where it is claimed already."""
+    """Claim one work item; False where it is claimed already, or waits for auxiliary files."""
     ledger, workflow, place = services.ledger, services.workflow, item.key(complete.session)
     if ledger.exists(place.order):
         return False
     order = make_order(workflow, item, complete, services.trace(complete.session))
-    document = job_order_of(workflow, order, complete.station, complete.satellite)
-    if document is not None:
-        # The job order first: whoever sees the claim finds it. Both are the same whoever writes them.
-        body = format_job_order(document)
-        services.store.put_new(ledger.bucket, place.job_order, body, content_type="application/xml")
-    return ledger.create(place.order, order)
+    return claim_with_files(services, order, item.sources, complete)

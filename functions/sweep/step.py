@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from functions.sweep.lost import Story, answered_files, lost_files, lost_work, tell
+from shared.auxiliary.awaited import AwaitedFiles
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
 from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
+from shared.ledger.provision import ARRIVALS, parse_arrival
 from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receipt, Reopened, Seen, Timer
 from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
@@ -43,6 +45,7 @@ class Sweep:
         self._in_a_row = 0
         # Why this sweep asks for no further Job: whoever runs them does not answer, or refuses to.
         self._unanswered: list[PermanentError | RetryableError] = []
+        self._files = AwaitedFiles(services)
 
     def run(self) -> int:
         """One sweep over all open sessions and due timers; returns how many events were sent again.
@@ -54,10 +57,13 @@ class Sweep:
         failures: list[PermanentError | RetryableError] = []
         self._in_a_row = 0
         self._unanswered.clear()
+        self._files.begin()
         sent = self._send(self._timers(failures), failures)
+        sent += self._send(self._arrivals(), failures)
         sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
         for closed in set(self._done).difference(sessions):
             del self._done[closed]
+            self._files.forget(closed)
         for session in sessions:
             sent += self._send(self._session(session), failures)
         for failure in (*failures, *self._unanswered):
@@ -101,6 +107,14 @@ class Sweep:
                 event_id(key, timer.due.isoformat()), "timers", TIMER_DUE, timer.timer, timer.due, data, extensions
             )
 
+    def _arrivals(self) -> Iterator[Event]:
+        """Where the waking of those that wait for a type of auxiliary file broke off, it goes on."""
+        now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
+        for info in self._services.ledger.list(ARRIVALS):
+            found = parse_arrival(info.key)
+            if found is not None and found[1] and info.modified + grace <= now:
+                yield self._again(info, "")
+
     def _reopened(self, key: str, timer: Timer) -> None:
         """A session that an operator reopened stays open, whoever removes its marker, until its account knows of it."""
         ledger, number = self._services.ledger, int(timer.subject)
@@ -141,6 +155,8 @@ class Sweep:
                 yield self._again(work.order, trace)
             elif work.order is not None:
                 yield from self._attempt(work.place, work.newest, work.order, trace)
+        for info in self._files.again([w.waiting for w in story.work.values() if w.asks and w.waiting], now):
+            yield self._again(info, trace)
         yield from self._consequences(session, story, listing, trace, held)
 
     def _in_force(self, session: str, story: Story) -> bool:
@@ -226,8 +242,10 @@ class Sweep:
         services, source = self._services, read_source(self._services.ledger, key)
         records.know(source)
         for item in next_work(services.workflow, source, records):
-            if isinstance(item, Ready) and item.key(source.session).order not in listing:
-                return False
+            if isinstance(item, Ready):
+                place = item.key(source.session)
+                if place.order not in listing and place.waiting not in listing:
+                    return False
         if isinstance(source.record, Complete):
             return True
         return all(services.ledger.exists(key) for key in _shelf_keys(services, source.record))

@@ -66,7 +66,14 @@ def _intake(given: Services) -> Intake:
     largest = settings.aux_largest_mb * _MIB
     # By hand there is disk: a zip may be as large as any.
     return Intake(
-        given.store, settings.bucket_auxiliary, given.clock, load_types(), limits, largest, largest_zip=largest
+        given.store,
+        settings.bucket_auxiliary,
+        given.clock,
+        load_types(),
+        limits,
+        largest,
+        largest_zip=largest,
+        ledger=given.ledger,
     )
 
 

@@ -20,6 +20,8 @@ from shared.auxiliary.unpacking import Limits, Member, members
 from shared.domain.auxiliary.names import AuxiliaryName, without_archive
 from shared.domain.auxiliary.types import TypeTable
 from shared.errors import BadInputError, IntegrityError
+from shared.ledger.ledger import Ledger
+from shared.ledger.provision import Arrival, arrival
 from shared.ledger.records import FileEntry
 from shared.ports import Clock, ObjectStore
 
@@ -47,7 +49,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes files into ``bucket``. ``largest``: bytes that an original may have; ``largest_zip``: if it is a zip."""
+    """Takes files into ``bucket``. ``largest``: bytes that an original may have; ``largest_zip``: if it is a zip.
+
+    ``ledger``: where what has become usable is told, for those that wait for it; nowhere, and the sweep finds it.
+    """
 
     store: ObjectStore
     bucket: str
@@ -56,6 +61,7 @@ class Intake:
     limits: Limits
     largest: int
     largest_zip: int = LARGEST_ZIP
+    ledger: Ledger | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -88,6 +94,9 @@ class Intake:
         self.store.put(self.bucket, f"{prefix}{ENTRY}", entry.to_json())
         if not self.catalogue.add(entry):
             _log.info("auxiliary file %s: another delivery of this name came first", name)
+        if self.ledger is not None:
+            told = Arrival(created=self.clock.now(), traceparent=traceparent, type=name.type, name=name.text)
+            self.store.put(self.ledger.bucket, arrival(name.type), told.to_json())
         return entry
 
     def _original(self, delivery: Delivery, prefix: str, chunks: Iterator[bytes]) -> FileEntry:

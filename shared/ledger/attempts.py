@@ -39,6 +39,7 @@ class WorkRecords:
     order: ObjectInfo | None = None
     written: ObjectInfo | None = None
     hold: ObjectInfo | None = None
+    waiting: ObjectInfo | None = None
     attempts: dict[int, ObjectInfo] = field(default_factory=dict)
     ended: dict[int, ObjectInfo] = field(default_factory=dict)
     grants: set[tuple[int, str]] = field(default_factory=set)
@@ -64,6 +65,11 @@ class WorkRecords:
         return max((after for after, _ in self.grants), default=0)
 
     @property
+    def asks(self) -> bool:
+        """It waits for auxiliary files, as far as the ledger knows: it was never ordered, and has not ended."""
+        return self.waiting is not None and self.order is None and self.outcome is None
+
+    @property
     def under_way(self) -> bool:
         """The newest attempt has not ended, as far as the ledger knows."""
         return self.outcome is None and self.newest > self.granted and self.newest not in self.ended
@@ -78,6 +84,8 @@ class WorkRecords:
             self.written = info
         elif rest == "hold.json":
             self.hold = info
+        elif rest == "waiting.json":
+            self.waiting = info
         elif not (number.isascii() and number.isdigit()):
             return
         elif folder == "attempts":
@@ -147,14 +155,15 @@ def read_attempts(ledger: Ledger, place: WorkKey) -> Attempts:
 def conclude(ledger: Ledger, place: WorkKey, outcome: Outcome) -> bool:
     """Write the work's outcome: the first one stands, and one that a grant superseded gives way under its etag.
 
-    False where another stands, or where an attempt from before the grant comes late to say that it failed.
+    False where another stands, or where an attempt from before the grant comes late to say that it failed. Attempt 0 is
+    none: the work ended before it was ordered.
     """
     if ledger.create(place.outcome, outcome):
         return True
     work = read_work(ledger, place)
     if not work.superseded or work.written is None:
         return False
-    if outcome.attempt <= work.granted and outcome.status not in NOT_FAILED:
+    if 0 < outcome.attempt <= work.granted and outcome.status not in NOT_FAILED:
         return False
     return ledger.replace(place.outcome, outcome, work.written.etag)
 

@@ -41,7 +41,7 @@ def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str)
 
 
 def _called(processor: Processor, call: CallOrder, order: Order, session: Mapping[str, str]) -> JobOrder:
-    values = session | order.parameters
+    values = {**session, **order.parameters}
     parameters = {name: fill(text, values) for name, text in call.parameters.items()}
     derived = processor.auxiliary.parameters if processor.auxiliary is not None else {}
     parameters |= {name: order.parameters[name] for name in derived if name in order.parameters}

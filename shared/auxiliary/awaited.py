@@ -1,0 +1,61 @@
+"""Which work items are to ask again for their auxiliary files: the sweep's view, from the records alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from shared.auxiliary.catalogue import Catalogue
+from shared.bootstrap import Services
+from shared.errors import BadInputError
+from shared.ledger.provision import Waiting
+from shared.ports import ObjectInfo
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass
+class AwaitedFiles:
+    """Remembers what ``waiting.json`` records say, by etag; losing the memory costs reads, nothing else."""
+
+    services: Services
+    _known: dict[tuple[str, str], Waiting] = field(default_factory=dict)
+    _marks: dict[str, str] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A new sweep: the catalogue is looked at anew, once for each type that somebody waits for."""
+        self._marks.clear()
+
+    def again(self, waiting: Iterable[ObjectInfo], now: datetime) -> Iterator[ObjectInfo]:
+        """Those records of ``waiting`` (``waiting.json`` of work without order and outcome) whose work is to ask again.
+
+        Its wait is over, or the catalogue holds other files of a type than when it last asked: an event was lost. A
+        record that cannot be read is announced as well: whoever reads it refuses it by name.
+        """
+        listed = {(info.key, info.etag): info for info in waiting}
+        for mark in [mark for mark in self._known if mark[0] in {key for key, _ in listed} and mark not in listed]:
+            del self._known[mark]
+        for mark, info in listed.items():
+            try:
+                record = self._known.get(mark) or self.services.ledger.read(info.key, Waiting)
+            except BadInputError as error:
+                _log.warning("sweep: %s", error)
+                yield info
+                continue
+            self._known[mark] = record
+            if now >= record.until or any(self._mark(kind) != record.marks.get(kind) for kind in record.types):
+                yield info
+
+    def forget(self, session: str) -> None:
+        """A session was closed."""
+        for mark in [mark for mark in self._known if mark[0].startswith(f"sessions/{session}/")]:
+            del self._known[mark]
+
+    def _mark(self, kind: str) -> str:
+        if kind not in self._marks:
+            catalogue = Catalogue(self.services.store, self.services.settings.bucket_auxiliary)
+            self._marks[kind] = catalogue.mark(kind)
+        return self._marks[kind]
