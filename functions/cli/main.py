@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "park": ("functions.cli.steering:park", "Hold a session or a work item."),
         "release": ("functions.cli.steering:release", "Undo a hold, or go on with a parked session."),
         "replay": ("functions.cli.steering:replay", "Let an event happen again."),
+        "submit": ("functions.cli.steering:submit", "Process a product on that was made elsewhere."),
     },
     "Set up": {
         "store": ("functions.cli.store:store", "Buckets, lifecycle and notifications of a store."),

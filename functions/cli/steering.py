@@ -1,4 +1,4 @@
-"""``s2ps retry``, ``park``, ``release`` and ``replay``: what an operator may do, over ``shared.steering``."""
+"""``s2ps retry``, ``park``, ``release``, ``replay``, ``submit``: what an operator may do, over ``shared.steering``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _targets = click.argument("targets", metavar="TARGET...", nargs=-1, required=Tru
 
 
 def _acts(command: Command) -> Command:
-    """What all four have in common."""
+    """What all of them have in common."""
     for option in (
         click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
         shape_options,
@@ -108,6 +108,21 @@ def replay(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dr
     found = [target if target.startswith("sessions/") else letter_named(place.services, target) or target
              for target in targets]  # fmt: skip
     _act(place, shape, steering.replay, found, reason, dry_run=dry_run)
+
+
+@click.command()
+@click.argument("targets", metavar="PRODUCT...", nargs=-1, required=True)
+@_reason()
+@_acts
+def submit(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dry_run: bool) -> None:
+    """Process a product on that was made elsewhere: from an L1C product to L2A.
+
+    A PRODUCT is the folder of a SAFE product, whose files are brought to the store, or the place of one that is in the
+    store already, as s3://bucket/key. It gets a session of its own, whose budget runs from now.
+    """
+    from shared import steering
+
+    _act(place, shape, steering.submit, targets, reason, dry_run=dry_run)
 
 
 def _named(services: Services, targets: Sequence[str], session: str) -> list[str]:

@@ -95,7 +95,7 @@ class SessionChunk(BaseModel):
 
 
 class Given(BaseModel):
-    """The work item whose outcome was given from outside, and not made."""
+    """The work item whose outcome was given from outside, and not made. ``digest``: that of what was given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     step: str

@@ -1,4 +1,4 @@
-"""What an operator may do about sessions, work and events: retry, park, release, replay.
+"""What an operator may do about sessions, work and events: retry, park, release, replay, and submit a product.
 
 An operator stands outside the cluster and reaches nothing but the store. An action is a few writes to the ledger: the
 first tells who asked for what and why, each of the others wakes functions by its notification, and the sweep is the
@@ -17,5 +17,6 @@ from shared.steering.done import Done
 from shared.steering.holding import park, release
 from shared.steering.replaying import replay
 from shared.steering.retrying import retry
+from shared.steering.submitting import submit
 
-__all__ = ["Done", "RefusedError", "park", "release", "replay", "retry"]
+__all__ = ["Done", "RefusedError", "park", "release", "replay", "retry", "submit"]

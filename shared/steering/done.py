@@ -64,7 +64,7 @@ def find_target(services: Services, target: str) -> Target:
     listing = {info.key: info for info in services.ledger.list(keys.session(session))}
     if not listing and not services.ledger.exists(keys.open_marker(session)):
         raise ObjectAbsentError(f"session {session}: the ledger knows nothing of it")
-    if work and work[0].order not in listing:
+    if work and listing.keys().isdisjoint({work[0].order, work[0].waiting, work[0].outcome}):
         raise ObjectAbsentError(f"work {work[0].prefix}: it was never ordered")
     return Target(session, work[0] if work else None, listing)
 

@@ -16,7 +16,15 @@ _LETTERS: Final = "dead-letters/"
 _MARKS: Final = "/replayed/"
 _CREATED: Final = "com.amazonaws.s3.ObjectCreated:"
 # The ends of those keys below a session whose notifications wake a function, and what stands below products/.
-_WAKING: Final = ("/complete.json", "/order.json", "/outcome.json", "/hold.json", ".ended.json", ".receipt.json")
+_WAKING: Final = (
+    "/complete.json",
+    "/order.json",
+    "/outcome.json",
+    "/waiting.json",
+    "/hold.json",
+    ".ended.json",
+    ".receipt.json",
+)
 
 
 def replay(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:

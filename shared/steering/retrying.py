@@ -44,7 +44,7 @@ def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bo
     deed.all(partial(_grant, deed, {item.work.place.prefix: item for item in failed}), [item.work for item in failed])
     deed.reopen(found)
     items = [*(item.work for item in failed), *waiting]
-    deed.all(lambda work: deed.again(work.place.order), items)
+    deed.all(partial(_announce, deed), items)
     if not items:
         _announce_end(deed, found)
     return _told(deed, found, items)
@@ -70,6 +70,11 @@ def _grant(deed: Deed, failed: dict[str, _Failed], work: WorkRecords) -> None:
         reason=deed.reason,
     )
     deed.write(work.place.grant(after, item.etag), record)
+
+
+def _announce(deed: Deed, work: WorkRecords) -> None:
+    """Wake who goes on with it: by its order, or, where it was parked before that, by the record of its wait."""
+    deed.again(work.place.order if work.order is not None else work.place.waiting)
 
 
 def _outdated(services: Services, found: Target) -> bool:
@@ -100,6 +105,8 @@ def _told(deed: Deed, found: Target, items: list[WorkRecords]) -> list[Done]:
         number = max(work.newest, work.granted) + 1
         more = deed.services.settings.max_attempts
         note = f"attempt {number} is due, at most {more} in all"
+        if work.order is None:
+            note = "it asks for its auxiliary files again"
         if hold is not None:
             note += f"; it is {held_by(hold)}, and starts when that is released"
         told.append(Done(deed.action, work.place.prefix, tuple(of_work[work.place.prefix]), note))

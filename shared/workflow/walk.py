@@ -60,6 +60,8 @@ class Walk:
         if isinstance(record, Outcome) and record.status not in FINISHED:
             return
         if isinstance(record, Complete) and record.given is not None:
+            given = self.source(record.given.step, record.given.unit)
+            yield from self.follows(given) if given is not None else ()
             return
         for step in workflow.after(source.step):
             if len(step.after) == 1:

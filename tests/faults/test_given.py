@@ -1,0 +1,192 @@
+"""A product made elsewhere is processed on, in a session of its own kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from shared import steering
+from shared.errors import BadInputError, ObjectAbsentError, RefusedError
+from shared.ledger import keys
+from shared.ledger.records import Account, Complete, Order, Outcome
+from shared.ledger.standing import account_in_force
+from shared.settings import Settings
+from shared.steering import retry
+from tests.support.house import START, Crash, Delivery, House
+from tests.support.standin import JOINED, Outputs, script
+
+NAME = "S2A_MSIL1C_20261122T093000_N0001_R022_T32TQM_20261122T100000.SAFE"
+GIVEN = f"given-{NAME.removesuffix('.SAFE')}"
+UNIT = "S20261122T093000-T32TQM"
+FILES = {"MTD_MSIL1C.xml": b"<a/>", "GRANULE/L1C_T32TQM/IMG_DATA/B02.jp2": b"jp2", "manifest.safe": b"<m/>"}
+submit = partial(steering.submit, who="ada@console", reason="made by another centre")
+
+
+def dropped(made: House, files: dict[str, bytes] | None = None) -> str:
+    for path, content in (FILES if files is None else files).items():
+        made.memory.put(made.settings.bucket_sessions, f"dropped/{NAME}/{path}", content)
+    return f"s3://{made.settings.bucket_sessions}/dropped/{NAME}"
+
+
+def on_disk(folder: Path, files: dict[str, bytes] | None = None) -> str:
+    for path, content in (FILES if files is None else files).items():
+        (folder / NAME / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / NAME / path).write_bytes(content)
+    return str(folder / NAME)
+
+
+def run(made: House, ticks: int = 60) -> Account:
+    for _ in range(ticks):
+        made.tick()
+        account = account_in_force(made.services.ledger, GIVEN)
+        if account is not None and not list(made.memory.list(made.settings.bucket_ledger, keys.OPEN)):
+            return account
+    raise AssertionError(f"the session never closed; its ledger:\n{made.story()}")
+
+
+@pytest.fixture
+def made() -> House:
+    return House()
+
+
+def test_a_product_in_the_store_becomes_a_level_2a_product(made: House) -> None:
+    services, _ = made.operator()
+    (done,) = submit(services, dropped(made))
+    assert done.target == GIVEN
+    account = run(made)
+    assert [(entry.step, entry.unit, entry.ended) for entry in account.entries] == [("l2a", UNIT, "produced")]
+    (product,) = made.shelf()
+    assert product.startswith("S2A_MSIL2A_20261122T093000")
+    order = made.services.ledger.read(next(k for k in made.story().splitlines() if k.endswith("order.json")), Order)
+    assert (order.t0, order.deadline - order.t0) == (START, account.entries[0].deadline - START)  # type: ignore[operator]
+    outcome = made.services.ledger.read(order.inputs[0].outcome, Outcome)
+    assert {(file.path, file.size) for file in outcome.outputs[0].files} == {(p, len(c)) for p, c in FILES.items()}
+    assert made.dead == []
+
+
+@pytest.mark.parametrize("copies", [0, 2])
+def test_a_folder_is_brought_to_the_store_with_its_manifest_last(made: House, tmp_path: Path, copies: int) -> None:
+    made.delivery = Delivery(copies=lambda _event: copies)
+    brought: list[str] = []
+    made.memory.watchers.append(lambda bucket, info: brought.append(info.key) if "sessions" in bucket else None)
+    services, _ = made.operator()
+    submit(services, on_disk(tmp_path))
+    assert len(brought) == len(FILES)
+    assert brought[-1].endswith(f"/{NAME}/manifest.safe")
+    assert run(made).produced == 1
+
+
+def test_level_2a_that_fails_is_parked_and_can_be_retried(made: House) -> None:
+    def fails(order: Order) -> Outputs:
+        return replace(script(order), status="failed")
+
+    made.launcher.script = fails
+    services, _ = made.operator()
+    submit(services, dropped(made))
+    account = run(made)
+    assert (account.produced, account.parked) == (0, 1)
+    made.launcher.script = script
+    retry(services, GIVEN, who="ada@console", reason="mended")
+    assert run(made).produced == 1
+
+
+def test_submitted_again_nothing_is_done(made: House) -> None:
+    services, _ = made.operator()
+    place = dropped(made)
+    submit(services, place)
+    run(made)
+    before = made.story()
+    (done,) = submit(services, place)
+    assert "submitted before" in done.note
+    assert made.story() == before
+
+
+def test_another_product_of_the_same_name_is_refused(made: House, tmp_path: Path) -> None:
+    services, _ = made.operator()
+    submit(services, dropped(made))
+    with pytest.raises(RefusedError, match="other content"):
+        submit(services, on_disk(tmp_path, {**FILES, "MTD_MSIL1C.xml": b"<b/>"}))
+
+
+def test_cut_off_after_any_write_and_given_again_it_goes_on(made: House, tmp_path: Path) -> None:
+    folder, writes = on_disk(tmp_path), 0
+    while True:
+        made = House()
+        services, store = made.operator()
+        store.crash_at = (writes + 1, "after")
+        try:
+            submit(services, folder)
+        except Crash:
+            writes += 1
+            for _ in range(3):
+                made.tick()
+            made.clock.advance(30)
+            submit(made.operator()[0], folder)
+            assert run(made).produced == 1, f"after write {writes}"
+        else:
+            break
+    assert writes > 6
+
+
+def test_a_dry_run_writes_nothing(made: House, tmp_path: Path) -> None:
+    services, _ = made.operator()
+    (done,) = submit(services, on_disk(tmp_path), dry_run=True)
+    assert keys.complete(GIVEN) in done.changes
+    assert made.story() == ""
+
+
+def _link(folder: Path) -> None:
+    (folder / NAME / "x").symlink_to("/etc/passwd")
+
+
+def _hidden(folder: Path) -> None:
+    (folder / NAME / ".x").write_bytes(b"x")
+
+
+@pytest.mark.parametrize("spoil", [_link, _hidden])
+def test_a_hostile_folder_is_refused(made: House, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    folder = on_disk(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(BadInputError, match=NAME if spoil is _link else "product, path"):
+        submit(made.operator()[0], folder)
+    assert made.story() == ""
+
+
+def test_without_its_manifest_it_is_not_whole(made: House) -> None:
+    place = dropped(made, {"MTD_MSIL1C.xml": b"<a/>"})
+    with pytest.raises(ObjectAbsentError, match=r"manifest\.safe"):
+        submit(made.operator()[0], place)
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "said"),
+    [
+        ("/nowhere/S2A_MSIL1C_20261122T093000_N0001_R022_T32TQM_20261122T100000.SAFE", ObjectAbsentError, "no such"),
+        ("/nowhere/x.SAFE", BadInputError, "product name"),
+        ("S2A_MSIL2A_20261122T093000_N0001_R022_T32TQM_20261122T100000.SAFE", RefusedError, "nothing follows l2a"),
+    ],
+)
+def test_what_is_no_product_to_process_on_is_refused(
+    made: House, target: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        submit(made.operator()[0], target)
+
+
+def test_where_more_is_needed_than_a_product_it_is_refused() -> None:
+    made = House(settings=Settings(processor_set=str(JOINED)))
+    with pytest.raises(RefusedError, match="also needs l1c-ds, l2a-ds"):
+        submit(made.operator()[0], dropped(made))
+
+
+def test_what_was_given_is_not_published_as_ours(made: House) -> None:
+    submit(made.operator()[0], dropped(made))
+    run(made)
+    assert not any("MSIL1C" in product for product in made.shelf())
+    complete = made.services.ledger.read(keys.complete(GIVEN), Complete)
+    assert complete.given is not None
+    assert complete.given.step == "l1c"
