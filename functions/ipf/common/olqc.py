@@ -71,9 +71,14 @@ def write_reports(product: Path, reports: Mapping[str, Sequence[Check]], inspect
     written = []
     for name, checks in reports.items():
         path = product / "QI_DATA" / f"{stem}_{name}_report.xml"
-        write(path, _report(product.name, path.name, name, checks, inspector))
+        write_report(path, product.name, name, checks, inspector)
         written.append(path)
     return written
+
+
+def write_report(path: Path, product: str, name: str, checks: Sequence[Check], inspector: Inspector) -> None:
+    """Write the check list ``name`` of the product of that name as ``path``."""
+    write(path, _report(product, path.name, name, checks, inspector))
 
 
 def _report(product: str, file: str, name: str, checks: Sequence[Check], inspector: Inspector) -> ET.Element:
