@@ -105,6 +105,7 @@ def work_cause(place: Place, key: WorkKey) -> Cause:
     from functions.cli.why import WorkFacts, why_work
     from shared.ledger import keys
     from shared.ledger.attempts import read_work
+    from shared.ledger.provision import Waiting
     from shared.ledger.records import Attempt, AttemptEnded, Order, Outcome
     from shared.ledger.standing import active_hold
 
@@ -125,6 +126,7 @@ def work_cause(place: Place, key: WorkKey) -> Cause:
         active_hold(ledger, key.hold) or active_hold(ledger, keys.hold(key.session)),
         None if order is None else order.deadline,
         _log(place, key, outcome.attempt if outcome is not None else work.newest),
+        ledger.find(key.waiting, Waiting) if work.asks else None,
     )
     return why_work(facts, rules_of(services), services.clock.now())
 

@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol
 from functions.cli.output import age, instant, minutes
 from shared.domain.deadlines import slack
 from shared.ledger.attempts import RETRYABLE, WorkRecords
+from shared.ledger.provision import Waiting
 from shared.ledger.records import (
     FINISHED,
     Attempt,
@@ -58,6 +59,7 @@ class WorkFacts:
     hold: Hold | None = None
     deadline: datetime | None = None
     log: str = ""
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def why_work(facts: WorkFacts, rules: Rules, now: datetime) -> Cause:
     if facts.work.newest > facts.work.granted and facts.ended is not None:
         return _between(facts, facts.ended, cause, rules, now)
     if facts.work.order is None:
-        return cause("waiting", "has no order yet; the sweep claims it anew")
+        return cause("waiting", _files_awaited(facts.waiting, now) or "has no order yet; the sweep claims it anew")
     waited = now - facts.work.order.modified
     again = " after an operator allowed new attempts" if facts.work.granted else ""
     told = f"waits for its Job{again}, ordered {age(waited.total_seconds())} ago"
@@ -113,14 +115,28 @@ def _outcome(outcome: Outcome, cause: Say, target: str, log: str) -> Cause:
     when = f"at {instant(outcome.finished)}"
     if outcome.status in FINISHED:
         warned = f", with warnings ({'; '.join(outcome.warnings[:_NAMED])})" if outcome.warnings else ""
-        return cause("succeeded", f"succeeded {when} in attempt {outcome.attempt}{warned}", log=log)
+        return cause("succeeded", f"succeeded {when}{_attempt(outcome)}{warned}", log=log)
     if outcome.status == "no-product":
         return cause("no-product", f"ended without a product {when}, by rule: {outcome.reason}", log=log)
     reason = outcome.reason or "no reason was told"
     if outcome.exit_code is not None and "exit code" not in reason:
         reason = f"exit code {outcome.exit_code}, {reason}"
-    told = f"failed {when} in attempt {outcome.attempt}: {reason}"
+    told = f"failed {when}{_attempt(outcome)}: {reason}"
     return cause("failed", told, "retry", target, log=log)
+
+
+def _attempt(outcome: Outcome) -> str:
+    """In which attempt; nothing where none was made."""
+    return f" in attempt {outcome.attempt}" if outcome.attempt else ""
+
+
+def _files_awaited(waiting: Waiting | None, now: datetime) -> str:
+    """For which auxiliary files work waits, until when, and what is done then; nothing where it waits for none."""
+    if waiting is None or not waiting.awaited:
+        return ""
+    files = counted(len(waiting.awaited), "auxiliary file")
+    since_ = age((now - waiting.created).total_seconds())
+    return f"has waited {since_} for {files}: {listed([str(each) for each in waiting.awaited])}"
 
 
 def _running(facts: WorkFacts, cause: Say, rules: Rules, now: datetime) -> Cause:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from functions.job_preparation.claiming import claim, place_of
+from functions.job_preparation.claiming import claim
 from shared.auxiliary.catalogue import Catalogue, Look
 from shared.auxiliary.table import load_types
 from shared.bootstrap import Services
@@ -21,7 +21,7 @@ from shared.errors import AbsentError, BadInputError, IntegrityError
 from shared.ledger import keys
 from shared.ledger.attempts import conclude
 from shared.ledger.keys import WorkKey
-from shared.ledger.provision import Awaiter, Provision, UnitFacts, Waiting, awaiter, mark_of, types_of
+from shared.ledger.provision import Awaiter, Provision, UnitFacts, Waiting, awaiter, mark_of, place_of, types_of
 from shared.ledger.records import Order, Outcome, timer_due
 from shared.workflow.derived import MAX_SIZE, derive
 from shared.workflow.processor import Auxiliary

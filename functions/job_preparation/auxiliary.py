@@ -13,13 +13,13 @@ from itertools import islice
 from typing import Final
 
 from functions.job_preparation.asking import Looks, Question, forget
-from functions.job_preparation.claiming import claim, place_of
+from functions.job_preparation.claiming import claim
 from shared.bootstrap import Services
 from shared.domain.events import TIMER_DUE, Event
 from shared.errors import BadInputError, PermanentError
 from shared.ledger.attempts import read_work
 from shared.ledger.keys import WorkKey, parse_work
-from shared.ledger.provision import ARRIVALS, Arrival, Awaiter, Waiting, arrival, awaiters, parse_arrival
+from shared.ledger.provision import ARRIVALS, Arrival, Awaiter, Waiting, arrival, awaiters, parse_arrival, place_of
 from shared.ledger.records import Complete, Order
 from shared.workflow.plan import Source
 from shared.workflow.sensing import unit_facts

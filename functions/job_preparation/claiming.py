@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from shared.bootstrap import Services
 from shared.joborder import format_job_order
-from shared.ledger.keys import WorkKey
+from shared.ledger.provision import place_of
 from shared.ledger.records import Order
 from shared.workflow.joborders import job_order_of
-
-
-def place_of(order: Order) -> WorkKey:
-    """Where the work of ``order`` stands in the ledger."""
-    return WorkKey(order.session, order.step, order.unit, order.digest)
 
 
 def claim(services: Services, order: Order, station: str, satellite: str) -> bool:

@@ -6,6 +6,7 @@ What waits for auxiliary files is claimed when they come (``functions.job_prepar
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from functions.job_preparation.auxiliary import claim_with_files, woken
@@ -14,21 +15,22 @@ from shared.domain.events import Event
 from shared.ledger import keys
 from shared.ledger.records import Complete
 from shared.workflow.plan import Ready, Skipped, make_order
-from shared.workflow.sources import LedgerRecords, read_source
+from shared.workflow.sources import LedgerRecords, Memory, read_source
 from shared.workflow.walk import next_work
 
+_MANY: Final = 12
 _log: Final = logging.getLogger(__name__)
 
 
-def prepare(event: Event, services: Services) -> int:
+def prepare(event: Event, services: Services, memory: Memory | None = None) -> int:
     """Write the order of each work item that the record at ``event.subject`` readies; returns how many were new.
 
-    Its cost grows with the work that follows from this record, not with what else waits.
+    Its cost grows with the work that follows from this record, not with what else waits. ``memory``: the instance's.
     """
     orders = woken(event, services)
     if orders is not None:
         return orders
-    source, records = read_source(services.ledger, event.subject), LedgerRecords(services.ledger)
+    source, records = read_source(services.ledger, event.subject), LedgerRecords(services.ledger, memory=memory)
     records.know(source)
     ready: list[Ready] = []
     for item in next_work(services.workflow, source, records):
@@ -41,7 +43,11 @@ def prepare(event: Event, services: Services) -> int:
     complete = records.find(keys.complete(source.session))
     if not isinstance(complete, Complete):
         complete = services.ledger.read(keys.complete(source.session), Complete)  # says that it is not there
-    return sum(_order(item, complete, services) for item in ready)
+    if len(ready) < _MANY:
+        return sum(_order(item, complete, services) for item in ready)
+    # A datastrip has hundreds of tiles, and each claim is a few requests: a function's time is seconds.
+    with ThreadPoolExecutor(_MANY) as pool:
+        return sum(pool.map(lambda item: _order(item, complete, services), ready))
 
 
 def _order(item: Ready, complete: Complete, services: Services) -> bool:

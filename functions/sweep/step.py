@@ -66,6 +66,9 @@ class Sweep:
             self._files.forget(closed)
         for session in sessions:
             sent += self._send(self._session(session), failures)
+        if not failures:
+            grace = timedelta(seconds=self._services.settings.sweep_grace_s)
+            self._files.heal(self._services.clock.now(), grace)
         for failure in (*failures, *self._unanswered):
             raise failure
         return sent

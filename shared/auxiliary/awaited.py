@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.auxiliary.catalogue import Catalogue
 from shared.bootstrap import Services
 from shared.errors import BadInputError
-from shared.ledger.provision import Waiting
+from shared.ledger.provision import WAITING, Awaiter, Waiting, awaiter, place_of
 from shared.ports import ObjectInfo
 
 _log: Final = logging.getLogger(__name__)
@@ -24,10 +24,12 @@ class AwaitedFiles:
     services: Services
     _known: dict[tuple[str, str], Waiting] = field(default_factory=dict)
     _marks: dict[str, str] = field(default_factory=dict)
+    _listed: dict[str, str] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A new sweep: the catalogue is looked at anew, once for each type that somebody waits for."""
         self._marks.clear()
+        self._listed.clear()
 
     def again(self, waiting: Iterable[ObjectInfo], now: datetime) -> Iterator[ObjectInfo]:
         """Those records of ``waiting`` (``waiting.json`` of work without order and outcome) whose work is to ask again.
@@ -46,8 +48,23 @@ class AwaitedFiles:
                 yield info
                 continue
             self._known[mark] = record
+            place = place_of(record.order)
+            self._listed.update((awaiter(kind, place), place.prefix) for kind in record.types)
             if now >= record.until or any(self._mark(kind) != record.marks.get(kind) for kind in record.types):
                 yield info
+
+    def heal(self, now: datetime, grace: timedelta) -> None:
+        """Make the lists of those that wait for a type what the records say; ``again`` has seen all open sessions.
+
+        What was listed less than ``grace`` ago stays: its record may be younger than what was seen.
+        """
+        ledger = self.services.ledger
+        there = {info.key: info for info in ledger.list(WAITING)}
+        for key in self._listed.keys() - there.keys():
+            ledger.create(key, Awaiter(created=now, work=self._listed[key]))
+        for key in there.keys() - self._listed.keys():
+            if there[key].modified + grace <= now:
+                ledger.delete(key)
 
     def forget(self, session: str) -> None:
         """A session was closed."""

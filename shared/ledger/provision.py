@@ -21,6 +21,7 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.records import Order, Record
 
 ARRIVALS: Final = "arrivals/"
+WAITING: Final = "waiting/"
 _ARRIVAL: Final = re.compile(r"arrivals/([A-Z_]{3}_[A-Z0-9_]{6})(?:/([0-9a-f]{64}))?\.json", re.ASCII)
 
 
@@ -84,13 +85,18 @@ class Arrival(Record):
     name: str = ""
 
 
+def place_of(order: Order) -> WorkKey:
+    """Where the work of ``order`` stands in the ledger."""
+    return WorkKey(order.session, order.step, order.unit, order.digest)
+
+
 def types_of(awaited: Iterable[Awaited]) -> tuple[str, ...]:
     return tuple(sorted({each.wanted.type for each in awaited}))
 
 
 def awaiters(kind: str) -> str:
     """Where those stand that wait for a type."""
-    return f"waiting/{kind}/"
+    return f"{WAITING}{kind}/"
 
 
 def awaiter(kind: str, place: WorkKey) -> str:

@@ -7,7 +7,14 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
 
+from shared.auxiliary.catalogue import AuxiliaryEntry
+from shared.auxiliary.intake import Delivery, Intake
+from shared.auxiliary.table import load_types
+from shared.auxiliary.unpacking import Limits
+from shared.bootstrap import Services
 from shared.domain.auxiliary.names import AuxiliaryName
 
 DAY0 = datetime(2022, 4, 13, tzinfo=UTC)
@@ -78,6 +85,44 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
 def grib(text: str) -> bytes:
     """What begins and ends as a GRIB message."""
     return b"GRIB" + text.encode() + b"7777"
+
+
+L0U_BLOCKS: Final = {
+    "GIP_DATATI": b"<G><DATA><GPS_TIME_TAI unit='s'>-19</GPS_TIME_TAI></DATA></G>",
+    "AUX_UT1UTC": b"  Beginning 1 January 2017:\n     TAI-UTC = 37.000 000 seconds\n",
+    "GIP_ATMSAD": b"<G/>",
+    "GIP_ATMIMA": b"<G/>",
+}
+"""Types of the job l0u, with what the stand-in of tests/support/awaiting.yaml reads out of them."""
+AWAITING: Final = Path(__file__).with_name("awaiting.yaml")
+"""A processor set that needs auxiliary files."""
+
+
+def take_in(services: Services, name: AuxiliaryName, block: bytes = b"<xml/>", *, told: bool = True) -> AuxiliaryEntry:
+    """Make a file usable; without ``told`` nobody is told of it."""
+    intake = Intake(
+        services.store,
+        services.settings.bucket_auxiliary,
+        services.clock,
+        load_types(),
+        Limits(files=100, size=1 << 20),
+        largest=1 << 20,
+        ledger=services.ledger if told else None,
+    )
+    return intake.take(Delivery(f"{name}.TGZ", "test"), iter([delivered(name, block)]))
+
+
+def for_l0u(services: Services, *kinds: str, told: bool = True) -> None:
+    """Make these types of the job l0u usable, for ten years from ``DAY0``; all of them where none is named."""
+    for kind in kinds or L0U_BLOCKS:
+        name = named(kind, 0, 3650, band="00" if kind.startswith("GIP") else None)
+        take_in(services, name, L0U_BLOCKS[kind], told=told)
+
+
+def for_l2(services: Services, *kinds: str, told: bool = True) -> None:
+    """The same for the mandatory types of the job l2."""
+    for kind in kinds or ("GIP_PROBA2", "GIP_JP2KPA", "GIP_OLQCPA"):
+        take_in(services, named(kind, 0, 3650, band="00"), told=told)
 
 
 def delivered(name: AuxiliaryName, block: bytes = b"<xml/>") -> bytes:
