@@ -69,7 +69,7 @@ class Datastrip:
     def read(cls, file: Path) -> Datastrip:
         """The geometry in a datastrip's metadata file; BadInputError names the field that is absent or wrong."""
         root, level = _document(file)
-        orientation = _orientation(root.one("Auxiliary_Data_Info/IERS_Bulletin"))
+        orientation = orientation_in(root.one("Auxiliary_Data_Info/IERS_Bulletin"))
         leap = orientation.gps_minus_utc * _NS
         times = root.one("General_Info/Datastrip_Time_Info")
         start, stop = (times.instant(f"DATASTRIP_SENSING_{end}") + leap for end in ("START", "STOP"))
@@ -119,7 +119,8 @@ def _satellite(root: Fields) -> str:
     return f"S2{name[-1]}"
 
 
-def _orientation(bulletin: Fields) -> EarthOrientation:
+def orientation_in(bulletin: Fields) -> EarthOrientation:
+    """Earth orientation in an element ``IERS_Bulletin``."""
     for name, unit in (("UT1_UTC", "s"), ("GPS_TIME_UTC", "s"), ("POLE_U_ANGLE", "arcsec"), ("POLE_V_ANGLE", "arcsec")):
         bulletin.unit(name, unit)
     return EarthOrientation(

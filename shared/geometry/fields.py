@@ -40,10 +40,15 @@ class Fields:
     @classmethod
     def read(cls, file: Path, root: str) -> Fields:
         """The document ``file``, of which the root element must be ``root``."""
-        tree = parse_tree(file.read_bytes(), file.name, _LIMITS)
-        if tree.tag != root:
-            raise BadInputError(file.name, f"root element {root}", tree.tag)
-        return cls(file.name, tree)
+        document = cls.read_any(file)
+        if document.root.tag != root:
+            raise BadInputError(file.name, f"root element {root}", document.root.tag)
+        return document
+
+    @classmethod
+    def read_any(cls, file: Path) -> Fields:
+        """The document ``file``, whatever its root element."""
+        return cls(file.name, parse_tree(file.read_bytes(), file.name, _LIMITS))
 
     def _refuse(self, path: str, expected: str, found: object = None) -> BadInputError:
         return BadInputError(f"{self.what}, {self.path}{'/' if path else ''}{path}", expected, found)

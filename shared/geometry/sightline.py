@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.geometry.datastrip import Datastrip
     from shared.geometry.refining import Correction, Refining
 
+_ROOM_S: Final = 0.5  # of lines beyond the image's, so that whoever interpolates over its edge finds them
 STATE_STEP_S: Final = 0.005
 """Step of the table of states, between which kernels interpolate linearly: below 1 mm on ground."""
 
@@ -95,7 +96,8 @@ class Platform:
             raise BadInputError(strip.name, "GPS points and attitudes that share at least 1 s", (start, end))
         lines = self._lines(strip) if bridged else (start, end)
         self.beyond_s: Final = max(start - lines[0], lines[1] - end, 0.0)
-        self.span_s: Final = (min(start, lines[0]), max(end, lines[1]))
+        room = _ROOM_S if bridged else 0.0
+        self.span_s: Final = (min(start, lines[0] - room), max(end, lines[1] + room))
         self.rotation: Final = EarthRotation(self.reference_ns, self.span_s, strip.orientation)
         self._refining: Final = refining
 

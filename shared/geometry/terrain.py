@@ -32,6 +32,7 @@ _DRIVERS: Final = {  # each file is read as what it is called: GDAL's own guess 
     **dict.fromkeys((".tif", ".tiff"), "GTiff"),
     ".hgt": "SRTMHGT",
 }
+ELEVATION_SUFFIXES: Final = frozenset(_DRIVERS)
 _MOST_NODES: Final = 400_000_000
 _SEA_STEP: Final = 1 / 120
 _HEIGHTS_M: Final = (-12_000.0, 10_000.0)

@@ -130,7 +130,7 @@ class GpsPoint:
 
 @dataclass(frozen=True, slots=True)
 class AttitudePoint:
-    """Rotation from the body frame to the Earth-fixed frame at a GPS time, as a unit quaternion (x, y, z, w)."""
+    """Rotation from the body frame to EME2000 at a GPS time, as a unit quaternion (x, y, z, w)."""
 
     gps_ns: int
     quaternion: tuple[float, float, float, float]

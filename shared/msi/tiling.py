@@ -73,6 +73,12 @@ def _to_geographic(epsg: int) -> Transformer:
     return Transformer.from_crs(epsg, 4326, always_xy=True)
 
 
+def to_degrees(epsg: int, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Longitudes and latitudes of eastings and northings of a zone, any shape."""
+    lon, lat = _to_geographic(epsg).transform(x, y)
+    return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
+
+
 def zone_of(lon: float, lat: float) -> int:
     """The MGRS zone number at a place, with the exceptions of Norway and Svalbard."""
     zone = int((lon + 180.0) % 360.0 // 6) + 1

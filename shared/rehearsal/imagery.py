@@ -26,6 +26,7 @@ from shared.msi.instrument import BANDS, Band
 from shared.rehearsal.scene import BandRaster, in_zone
 
 if TYPE_CHECKING:
+    from shared.geometry.heights import Relief
     from shared.rehearsal.scene import Floats, Floats32
 
 Kind = Literal["surface", "toa"]
@@ -47,6 +48,7 @@ class ImageScene:
         kind: of the reflectances in them.
         origin: the path that ``describe`` names.
         bounds: left, bottom, right, top in metres of the image's zone, where only that part will be asked for.
+        relief: where the ground is that the image shows.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ImageScene:
         kind: Kind,
         origin: Path,
         bounds: tuple[float, float, float, float] | None = None,
+        relief: Relief | None = None,
     ) -> None:
         missing = [band.name for band in BANDS if band.name not in sources and band.name != "B10"]
         if missing:
@@ -63,6 +66,7 @@ class ImageScene:
         self.kind: Final[Kind] = kind
         self._origin: Final = origin
         self._bounds: Final = bounds
+        self.relief: Final = relief
         self._lock = threading.Lock()
         self._rasters: dict[str, BandRaster] = {}
         with _opened(sources["B02"][0]) as image:
@@ -84,7 +88,7 @@ class ImageScene:
         """The same scene for places within the outline of ``x`` and ``y`` and 2 km around it: reads that alone."""
         east, north = in_zone(x, y, epsg, self.epsg)
         low, high = (east.min() - _AROUND_M, north.min() - _AROUND_M), (east.max() + _AROUND_M, north.max() + _AROUND_M)
-        return ImageScene(self._sources, self.kind, self._origin, (*low, *high))
+        return ImageScene(self._sources, self.kind, self._origin, (*low, *high), self.relief)
 
     def describe(self) -> dict[str, Any]:
         """The image's path and kind."""
@@ -124,7 +128,9 @@ class ImageScene:
         )
 
 
-def open_scene(path: Path, *, kind: Kind | None = None, offset: int | None = None) -> ImageScene:
+def open_scene(
+    path: Path, *, kind: Kind | None = None, offset: int | None = None, relief: Relief | None = None
+) -> ImageScene:
     """The scene of a SAFE folder or a GeoTIFF.
 
     Args:
@@ -132,16 +138,18 @@ def open_scene(path: Path, *, kind: Kind | None = None, offset: int | None = Non
             bands whose descriptions name them; counts are reflectance x 10000 plus an offset.
         kind: of a GeoTIFF's reflectances; by default "toa" where it has B10, "surface" where it has not.
         offset: added to a GeoTIFF's counts; by default its tag ``offset``, or 0.
+        relief: where the ground is that the image shows, as ``Terrain.from_files`` gives it; the ellipsoid at height 0
+            where it is not given.
 
     Raises:
         BadInputError: where it is neither, has no UTM zone, or lacks bands.
     """
     if path.is_dir():
-        return _from_safe(path)
-    return _from_geotiff(path, kind, offset)
+        return _from_safe(path, relief)
+    return _from_geotiff(path, kind, offset, relief)
 
 
-def _from_safe(folder: Path) -> ImageScene:
+def _from_safe(folder: Path, relief: Relief | None) -> ImageScene:
     levels: dict[str, Kind] = {"MTD_MSIL1C.xml": "toa", "MTD_MSIL2A.xml": "surface"}
     name = next((name for name in levels if (folder / name).is_file()), None)
     if name is None:
@@ -159,7 +167,7 @@ def _from_safe(folder: Path) -> ImageScene:
     sources = {band: (path, 1, offsets.get(known[band], 0)) for band, (_, path) in finest.items() if band in known}
     if "B8A" in sources:
         sources.setdefault("B08", sources["B8A"])  # L2A has no B08 at 20 and 60 m; its neighbour within it stands in
-    return ImageScene(sources, levels[name], folder)
+    return ImageScene(sources, levels[name], folder, relief=relief)
 
 
 def _offsets(metadata: Path) -> dict[int, int]:
@@ -173,12 +181,12 @@ def _offsets(metadata: Path) -> dict[int, int]:
         raise BadInputError(f"scene, {metadata.name}", "product metadata", str(error)) from None
 
 
-def _from_geotiff(path: Path, kind: Kind | None, offset: int | None) -> ImageScene:
+def _from_geotiff(path: Path, kind: Kind | None, offset: int | None, relief: Relief | None) -> ImageScene:
     with _opened(path) as image:
         numbers = _band_numbers(image.descriptions, path)
         added = offset if offset is not None else _number(image.tags().get("offset", "0"), path)
     sources = {name: (path, number, added) for name, number in numbers.items()}
-    return ImageScene(sources, kind or ("toa" if "B10" in numbers else "surface"), path)
+    return ImageScene(sources, kind or ("toa" if "B10" in numbers else "surface"), path, relief=relief)
 
 
 def _number(text: str, path: Path) -> int:

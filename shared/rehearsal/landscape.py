@@ -8,6 +8,7 @@ resampling adds to it can be bounded.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.geometry.heights import HeightField, Relief
+from shared.msi.tiling import to_utm
 from shared.rehearsal.scene import BandRaster, Floats, Floats32, in_zone
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ _PAD: Final = 4
 _DOWN: Final = 144  # parcels in one period
 _ACROSS: Final = 96
 _SCALE: Final = 5e-5
+_NODE_DEG: Final = 2 / 3600
 
 CLASSES: Final = ("water", "wood", "meadow", "crop", "stubble", "soil", "town", "sand", "cloud")
 _CLOUD: Final = CLASSES.index("cloud")
@@ -55,14 +59,17 @@ class ProceduralLandscape:
         seed: any integer; the same seed gives the same landscape.
         epsg: the zone in whose metres the pattern lies (32601..32660, 32701..32760).
         clouds: whether there are any.
+        relief_m: height of its mountains above the ellipsoid, on which its plains stand; 0 for a plain everywhere.
     """
 
     kind: Final[Literal["surface", "toa"]] = "surface"
 
-    def __init__(self, seed: int = 1, epsg: int = 32632, *, clouds: bool = True) -> None:
+    def __init__(self, seed: int = 1, epsg: int = 32632, *, clouds: bool = True, relief_m: float = 0.0) -> None:
         self.seed: Final = seed
         self.epsg: Final = epsg
         self.clouds: Final = clouds
+        self.relief_m: Final = relief_m
+        self.relief: Final[Relief | None] = _Mountains(seed, epsg, relief_m) if relief_m else None
         self._lock = threading.Lock()
         self._cover: NDArray[np.uint8] | None = None
         self._texture: Final = _Noise(seed + 11, 288, 2)
@@ -78,8 +85,9 @@ class ProceduralLandscape:
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Seed, zone and clouds."""
-        return {"type": "landscape", "seed": self.seed, "epsg": self.epsg, "clouds": self.clouds}
+        """Seed, zone, clouds and relief."""
+        known = {"seed": self.seed, "epsg": self.epsg, "clouds": self.clouds, "relief_m": self.relief_m}
+        return {"type": "landscape", **known}
 
     def cover(self) -> NDArray[np.uint8]:
         """Class of each 10 m pixel (an index of CLASSES; clouds lie above and are not in it), shape (4608, 4608)."""
@@ -133,6 +141,41 @@ def _spectra(band: Band) -> list[float]:
     return [band_spectrum(name)[band.index] for name in CLASSES]
 
 
+class _Mountains(Relief):
+    """The landscape's heights: on nodes of two arc seconds, between which they are bilinear by definition.
+
+    Smooth noise on the metres of the landscape's zone, cells of 7.7, 3.8 and 1.9 km, from 0 to ``highest_m``.
+    """
+
+    def __init__(self, seed: int, epsg: int, highest_m: float) -> None:
+        self._key: Final = (seed, epsg, highest_m)
+        self._heights: BandRaster | None = None
+        self._lock = threading.Lock()
+
+    def field(self, west: float, south: float, east: float, north: float) -> HeightField:
+        """See ``Relief.field``."""
+        first_column, first_row = math.floor(west / _NODE_DEG) - 1, math.floor(south / _NODE_DEG) - 1
+        columns = math.ceil(east / _NODE_DEG) + 2 - first_column
+        rows = math.ceil(north / _NODE_DEG) + 2 - first_row
+        lon, lat = np.meshgrid(
+            (first_column + np.arange(columns)) * _NODE_DEG, (first_row + np.arange(rows)) * _NODE_DEG
+        )
+        x, y = to_utm(self._key[1]).transform(lon, lat)
+        heights = self._raster().sample(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        return HeightField(heights, first_column * _NODE_DEG, first_row * _NODE_DEG, _NODE_DEG, _NODE_DEG)
+
+    def _raster(self) -> BandRaster:
+        with self._lock:
+            if self._heights is None:
+                seed, _, highest = self._key
+                noise = _Noise(seed + 13, 6, 3).coarse
+                low, high = float(noise.min()), float(noise.max())
+                counts = np.rint((noise - low) / (high - low) * 65_535).astype(np.uint16)
+                cell = float(PERIOD_M // _COARSE)
+                self._heights = BandRaster(counts, 0.0, 0.0, cell, highest / 65_535, 0.0, mirrored=False)
+            return self._heights
+
+
 class _Noise:
     """Smooth periodic noise of zero mean and unit variance: made at 40 m, enlarged to 10 m a block of rows at a time.
 
@@ -150,14 +193,14 @@ class _Noise:
             total += _enlarge(random.standard_normal((count, count)).astype(np.float32) / 2**octave, _COARSE // count)
         total -= total.mean()
         total /= total.std()
-        self._coarse: Final = total
+        self.coarse: Final = total
 
     def rows(self, first: int) -> Floats32:
         """A block of 10 m rows, shape (288, 4608)."""
         factor = _PIXELS // _COARSE
         begin = first // factor - _PAD
         wanted = np.arange(begin, begin + _BLOCK // factor + 2 * _PAD) % _COARSE
-        around = cv2.copyMakeBorder(self._coarse[wanted], 0, 0, _PAD, _PAD, cv2.BORDER_WRAP)
+        around = cv2.copyMakeBorder(self.coarse[wanted], 0, 0, _PAD, _PAD, cv2.BORDER_WRAP)
         return _resized(np.asarray(around, dtype=np.float32), factor)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, Literal
 
 from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.domain.names import SessionFile, SessionId
 from shared.errors import ConfigurationError
+from shared.geometry.instrument import Instrument
 from shared.msi.instrument import BANDS, DETECTORS, Band
 from shared.rehearsal.scene import Atmosphere
 
@@ -43,6 +45,9 @@ class Datatake:
         position: longitude and latitude of the centre of what is imaged, degrees.
         absolute_orbit: of the acquisition; ``relative_orbit`` 1..143 likewise.
         kind: datatake type, at most 8 ASCII characters.
+        along: metadata of a real datastrip (Level 0, 1A or 1B) whose orbit and attitude are flown from its first line;
+            ``start`` and ``position`` then follow from it.
+        bulletin: IERS Bulletin A for the Earth's orientation; a table of ours where it is not given.
     """
 
     start: datetime = DEMO_START
@@ -52,6 +57,8 @@ class Datatake:
     absolute_orbit: int = 57_405
     relative_orbit: int = 65
     kind: str = "INS-NOBS"
+    along: Path | None = None
+    bulletin: Path | None = None
 
     def __post_init__(self) -> None:
         if self.scenes < 1 or not self.detectors or list(self.detectors) != sorted(set(self.detectors)):
@@ -79,6 +86,7 @@ class SessionPlan:
         air: the atmosphere over a surface scene.
         idle_frames: idle frames at both ends of each channel.
         bands: those that are sent; the instrument sends all.
+        instrument: its geometry; the nominal one where not given.
     """
 
     satellite: str = "S2A"
@@ -93,6 +101,7 @@ class SessionPlan:
     air: Atmosphere = field(default_factory=Atmosphere)
     idle_frames: int = 32
     bands: tuple[Band, ...] = BANDS
+    instrument: Instrument | None = None
 
     def __post_init__(self) -> None:
         if self.satellite not in SPACECRAFT_ID or not self.datatakes:

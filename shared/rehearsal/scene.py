@@ -19,6 +19,7 @@ from shared.msi.atmosphere import coefficients
 from shared.rehearsal._sampling import sample_cubic
 
 if TYPE_CHECKING:
+    from shared.geometry.heights import Relief
     from shared.msi.instrument import Band
 
 Floats = NDArray[np.float64]
@@ -31,12 +32,15 @@ class Scene(Protocol):
     Attributes:
         kind: whether reflectances are the surface's, or already those at the top of the atmosphere.
         epsg: the scene's own UTM zone; asking in another costs a projection of every point.
+        relief: where its ground is; None where that is the WGS 84 ellipsoid, at height 0.
     """
 
     @property
     def kind(self) -> Literal["surface", "toa"]: ...
     @property
     def epsg(self) -> int: ...
+    @property
+    def relief(self) -> Relief | None: ...
 
     def reflectance(self, band: Band, epsg: int, x: Floats, y: Floats) -> Floats32:
         """Reflectance (1 = white) at places in metres of a UTM zone; ``x`` and ``y`` of one shape, as is the answer."""

@@ -6,22 +6,26 @@ import json
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from shared.ccsds.encoder import ChannelEncoder
 from shared.ccsds.spacepackets import SEQUENCE_MODULUS
+from shared.geometry.heights import save_cells
 from shared.msi.instrument import LINES_PER_PACKET, SCENE_NS, Band
 from shared.msi.packets import image_apid
 from shared.rehearsal.faults import FaultPlan, LinkDisturber, describe_fault
 from shared.rehearsal.flight import Flight, fly
-from shared.rehearsal.imaging import SLICES, expose, image_packets, record
+from shared.rehearsal.imaging import SLICES, Exposure, expose, ground_of, image_packets, record
+from shared.rehearsal.landscape import ProceduralLandscape
 from shared.rehearsal.plan import CHANNELS, SPACECRAFT_ID, Channel, Datatake, SessionPlan
 from shared.rehearsal.recording import ChannelRecorder, RecordedFile
 from shared.rehearsal.scene import Confinable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from shared.rehearsal.scene import Scene
@@ -30,10 +34,14 @@ ANCILLARY_VCID: Final = 2
 IMAGE_10M_VCID: Final = 4
 IMAGE_COARSE_VCID: Final = 5
 _WORKERS: Final = 2
+_DEEPEST_M: Final = -500.0
+_HIGHEST_M: Final = 9000.0
+_AROUND_DEG: Final = 0.01
 
 SIMPLIFICATIONS: Final = (
-    "Orbit circular over the datatake, attitude without error, focal plane nominal; constants of Sentinel-2A for all.",
-    "The ground is the WGS 84 ellipsoid at height 0; its clouds lie on it and throw no shadow.",
+    "Orbit by mean elements with secular J2 terms, pointing noise of some frequencies; telemetry has no error.",
+    "Where no parameter files are given, the focal plane is nominal; constants of Sentinel-2A for all.",
+    "Clouds lie on the ground and throw no shadow; slopes shine as level ground does.",
     "A sample is the value at its centre: no point-spread function, no integration over line and column.",
     "A surface scene is lifted to the top of the atmosphere with coefficients of one sun zenith and view direction.",
     "Image packets have a layout of their own and CCSDS 121 compression; noise only where it is asked for.",
@@ -119,7 +127,8 @@ class _Simulation:
         }
 
     def run(self, truth_file: Path | None) -> Truth:
-        flights = [fly(datatake, self.plan.satellite) for datatake in self.plan.datatakes]
+        flights = [fly(datatake, self.plan.satellite, self.plan.instrument) for datatake in self.plan.datatakes]
+        self._save_relief(flights)
         self._idle()
         with ThreadPoolExecutor(_WORKERS, "imaging") as pool:
             for index, flight in enumerate(flights):
@@ -140,14 +149,16 @@ class _Simulation:
         ancillary = flight.ancillary_packets(self.sequences)
         self.ground = self.scene
         if isinstance(self.scene, Confinable):
-            self.ground = self.scene.near(flight.epsg, *flight.outline())
+            relief = self.scene.relief
+            heights = (0.0,) if relief is None else (_DEEPEST_M, _HIGHEST_M)
+            self.ground = self.scene.near(flight.epsg, *flight.outline(heights))
         ahead = self._take_scene(pool, index, flight, 1)
         for number in range(1, flight.datatake.scenes + 1):
             current = ahead
             if number < flight.datatake.scenes:
                 ahead = self._take_scene(pool, index, flight, number + 1)
             for part in range(SLICES):
-                until = flight.model.first_line_time + SCENE_NS * (number - 1 + (part + 1) / SLICES)
+                until = flight.first_line_ns + SCENE_NS * (number - 1 + (part + 1) / SLICES)
                 due = [packet for time, packet in ancillary if time < until]
                 ancillary = ancillary[len(due) :]
                 self._send(1, ANCILLARY_VCID, due)
@@ -168,32 +179,42 @@ class _Simulation:
         self, pool: ThreadPoolExecutor, index: int, flight: Flight, number: int
     ) -> dict[tuple[int, Band], Future[_Slices]]:
         taken: dict[tuple[int, Band], Future[_Slices]] = {}
+        ground = ground_of(flight, self.ground.relief, number)
         for band in self.plan.bands:
             for detector in flight.datatake.detectors:
                 apid = image_apid(detector, band.index)
                 first = self.sequences.get(apid, 0)
                 self.sequences[apid] = first + band.packets_per_scene
                 taken[detector, band] = pool.submit(
-                    self._take, index, flight, band, detector, number, first, flight.sun_zenith_deg
+                    self._take, index, flight, partial(expose, flight, band, detector, number, ground), first
                 )
         return taken
 
-    def _take(
-        self, index: int, flight: Flight, band: Band, detector: int, number: int, first: int, zenith: float
-    ) -> _Slices:
+    def _take(self, index: int, flight: Flight, exposed: Callable[[], Exposure], first: int) -> _Slices:
         """One granule and band, as packets in slices."""
-        exposure = expose(flight, band, detector, number)
-        plan = self.plan
+        plan, exposure = self.plan, exposed()
         noise = None
         if plan.noise_dn > 0:
-            noise = np.random.default_rng((plan.seed, index, number, detector, band.index))
+            granule = (exposure.scene_number, exposure.detector, exposure.band.index)
+            noise = np.random.default_rng((plan.seed, index, *granule))
         slices: _Slices = []
         block = 0
+        zenith = flight.sun_zenith_deg
         taken = record(exposure, self.ground, plan.air, sun_zenith_deg=zenith, noise=noise, noise_dn=plan.noise_dn)
         for counts in taken:
             slices.append(image_packets(counts, exposure, flight, block, (first + block) % SEQUENCE_MODULUS))
             block += len(counts) // LINES_PER_PACKET
         return slices
+
+    def _save_relief(self, flights: list[Flight]) -> None:
+        """A made ground is written as elevation tiles beside the recording: whoever processes it needs them."""
+        if not isinstance(self.scene, ProceduralLandscape) or self.scene.relief is None:
+            return
+        for flight in flights:
+            lon, lat = (
+                np.concatenate(part, 1) for part in zip(*map(flight.outlines, (_DEEPEST_M, _HIGHEST_M)), strict=True)
+            )
+            save_cells(self.scene.relief, lon, lat, _AROUND_DEG, relief_folder(self.out))
 
     def _send(self, channel: Channel, vcid: int, packets: list[bytes]) -> None:
         self.sent.update(int.from_bytes(packet[:2], "big") & 0x7FF for packet in packets)
@@ -226,6 +247,11 @@ class _Simulation:
         )
 
 
+def relief_folder(out: Path) -> Path:
+    """Where the elevation tiles of a recording's landscape are written: beside it, as ``<out>.dem``."""
+    return out.with_name(out.name + ".dem")
+
+
 def channel_of(detector: int, band: Band) -> Channel:
     """The channel that carries a detector's band."""
     return 1 if (detector + band.index) % 2 == 0 else 2
@@ -240,7 +266,7 @@ def _datatake_truth(flight: Flight) -> dict[str, Any]:
         "position": list(datatake.position),
         "absolute_orbit": datatake.absolute_orbit,
         "relative_orbit": datatake.relative_orbit,
-        "first_line_ns": flight.model.first_line_time,
+        "first_line_ns": flight.first_line_ns,
         "epsg": flight.epsg,
         "sun_zenith_deg": flight.sun_zenith_deg,
     }

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from shared.msi.geometry import ViewingModel
-from shared.msi.instrument import SCENE_NS, band_named
+from shared.geometry.iers import default_orientation
+from shared.geometry.instrument import Instrument
+from shared.geometry.telemetry import telemetry_model
+from shared.msi.instrument import band_named
 
 if TYPE_CHECKING:
     from functions.ipf.l0c.unconsolidated import Telemetry
+    from shared.geometry.model import SensorModel
 
 REFERENCE_BAND: Final = band_named("B04")
 _EDGE_COLUMNS: Final = np.array([0.0, 0.0, REFERENCE_BAND.width, REFERENCE_BAND.width, 0.0])
@@ -32,26 +35,29 @@ class GranuleGeometry:
     sun_azimuth: float
 
 
-def viewing_model(telemetry: Telemetry) -> ViewingModel:
+def viewing_model(telemetry: Telemetry) -> SensorModel:
     """The model of a datastrip; BadInputError where there are too few GPS points or attitudes."""
-    return ViewingModel(telemetry.gps, telemetry.attitudes, telemetry.descriptor.first_line_ns)
+    descriptor = telemetry.descriptor
+    orientation = default_orientation(descriptor.first_line_ns)
+    instrument = Instrument.nominal(descriptor.satellite)
+    return telemetry_model(descriptor, telemetry.gps, telemetry.attitudes, orientation, instrument)
 
 
-def granule_geometry(model: ViewingModel, detector: int, scene: int) -> GranuleGeometry:
+def granule_geometry(model: SensorModel, detector: int, scene: int) -> GranuleGeometry:
     """Geometry of a granule in the reference band."""
     band = REFERENCE_BAND
     first = (scene - 1) * band.lines_per_scene
-    lon, lat = model.locate(detector, band, first + _EDGE_LINES, _EDGE_COLUMNS)
-    middle = np.array([first + band.lines_per_scene / 2]), np.array([band.width / 2])
-    centre_lon, centre_lat = model.locate(detector, band, *middle)
-    view_zenith, view_azimuth = model.view_angles(detector, band, *middle)
-    time = model.first_line_time + round((scene - 0.5) * SCENE_NS)
-    sun_zenith, sun_azimuth = model.sun_angles(centre_lon, centre_lat, time)
+    edge = model.direct(band.name, detector, first + _EDGE_LINES, _EDGE_COLUMNS)
+    middle = (first + band.lines_per_scene / 2, band.width / 2)
+    centre = model.direct(band.name, detector, *middle)
+    view_zenith, view_azimuth = model.view_angles(band.name, detector, *middle)
+    seconds = model.sensor(band.name, detector).seconds(middle[0])
+    sun_zenith, sun_azimuth = model.sun_angles(centre.lon, centre.lat, seconds)
     return GranuleGeometry(
-        tuple(zip(lon.tolist(), lat.tolist(), strict=True)),
-        (float(centre_lon[0]), float(centre_lat[0])),
-        float(view_zenith[0]),
-        float(view_azimuth[0]),
-        float(sun_zenith[0]),
-        float(sun_azimuth[0]),
+        tuple(zip(edge.lon.tolist(), edge.lat.tolist(), strict=True)),
+        (float(centre.lon), float(centre.lat)),
+        float(view_zenith),
+        float(view_azimuth),
+        float(sun_zenith),
+        float(sun_azimuth),
     )

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SIMPLIFICATIONS: Final = (
     "Image packets use a layout and codec (CCSDS 121) of this service: the instrument's own are not public.",
-    "Attitude quaternions rotate from the body frame to the Earth-fixed frame, not to an inertial one.",
     "Footprints and centres lie on the ellipsoid, at height 0.",
     "Clouds are not assessed: their percentage is written as 0.",
     "Errors of position, star tracker, gyroscope, thermal and time correlation data are absent.",

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from functions.ipf.common import xml
+from functions.ipf.common.auxiliary import instrument_of, orientation_of
 from functions.ipf.common.processor import Exit
-from functions.ipf.l1b.geolocation import geolocate, spread, sun_zenith_at_nodes
+from functions.ipf.l1b.geolocation import HEIGHTS_M, boxes, outline, spread, sun_zenith_at_nodes
+from functions.ipf.l1b.inputs import first_lines, read_orientation, terrain_of
 from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancillary, read_band, read_downlink
-from functions.ipf.l1b.tile_list import tile_list, tiles_seen
+from functions.ipf.l1b.tile_list import tile_list
 from functions.ipf.safe.parallel import threads_of
 from functions.ipf.safe.working import (
     LEVEL0_FILE,
     AttitudeRecord,
     BandImage,
     Datastrip,
-    Geolocation,
     GpsRecord,
     Quality,
     WorkingFolder,
@@ -28,25 +30,30 @@ from functions.ipf.safe.working import (
     to_counts,
 )
 from shared.errors import BadInputError
+from shared.geometry.telemetry import telemetry_model
 from shared.msi.earth import earth_sun_u, utc_from_gps_ns
-from shared.msi.geometry import ViewingModel
-from shared.msi.instrument import BANDS, LINES_PER_PACKET, MAX_DN, SCENE_NS, Band, band_named
+from shared.msi.instrument import BANDS, LINES_PER_PACKET, MAX_DN, SCENE_NS, Band
 from shared.msi.radiometry import LOWEST_SUN_DEG, dn_to_reflectance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from functions.ipf.common.processor import IpfLog
     from functions.ipf.l1b.level0 import DetectorImage
+    from functions.ipf.safe.working import Counts
+    from shared.geometry.heights import Relief
+    from shared.geometry.instrument import Instrument
+    from shared.geometry.model import SensorModel
     from shared.joborder import JobOrder
-    from shared.msi.packets import DatatakeDescriptor
 
 NAME: Final = "S2PS-L1B"
 VERSION: Final = "0.1.0"
 SIMPLIFICATIONS: Final = (
     "Image packets carry an open codec (CCSDS 121), not the instrument's own, which is not public.",
     "L1B: equalisation tables are the simulator's; no crosstalk, defective pixel, deconvolution or SWIR step.",
-    "L1B: nominal viewing directions on the WGS 84 ellipsoid at height 0: no terrain, no refinement on ground control.",
+    "L1B: located by the telemetry's orbit and attitude as they are: no refinement on ground control.",
+    "L1B: without GIP_VIEDIR and GIP_SPAMOD in its job order a nominal instrument, without a DEM the WGS 84 ellipsoid.",
+    "L1B: useful columns are the middle ones of a packet's; GIP_BLINDP is not used.",
     f"L1B: lines where the Sun stands farther than {LOWEST_SUN_DEG:.0f} degrees from the zenith are no data.",
 )
 
@@ -57,14 +64,15 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     folder = _single_datastrip(datastrips)
     ancillary = read_ancillary(folder)
     described = ancillary.descriptor
-    model = ViewingModel(ancillary.gps, ancillary.attitudes, described.first_line_ns)
     granules = granules_by_detector(Path(name) for name in order.input_files("PDI_DS_GR_LIST"))
     strangers = sorted(set(granules) - set(described.detectors))
     if strangers:
         raise BadInputError("L0 granules", f"detectors {described.detectors} of the descriptor", strangers)
+    sight = _sight(order, folder, ancillary, granules)
+    model, relief = sight.model, sight.relief
     journal.info(f"{folder.name}: {described.scenes} scenes, detectors {described.detectors}")
 
-    if (sun := _least_sun_zenith(model, described)) > LOWEST_SUN_DEG:
+    if (sun := _least_sun_zenith(sight)) > LOWEST_SUN_DEG:
         journal.warning(f"night: the Sun stands {sun:.0f} degrees from the zenith, there is no reflectance")
         return Exit.DEGRADED
     root = Path(order.output("L1B_WORKING"))
@@ -74,41 +82,70 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     with ThreadPoolExecutor(threads_of(order)) as pool:
         images = list(
             pool.map(
-                lambda item: _image(working, model, ancillary, granules.get(item[0], []), item[0], item[1], journal),
+                lambda item: _image(working, sight, granules.get(item[0], []), item[0], item[1], journal),
                 wanted,
             )
         )
-    datastrip = _describe(order, folder, ancillary, model, images)
+    datastrip = _describe(order, folder, sight, images)
     working.write_datastrip(datastrip)
+    working.write_model(model.strip, sight.instrument)
+    if relief is not None:
+        working.write_relief(relief, *boxes(model, described.scenes, HEIGHTS_M))
     for document in sorted(folder.glob("*_MTD_L0*_DS_*.xml"))[:1]:
         shutil.copyfile(document, root / LEVEL0_FILE)
-    tiles = tiles_seen(model, described)
+    tiles = model.tiles(terrain=0.0 if relief is None else relief)
     xml.write(Path(order.output("TILE_LIST_FILE")), tile_list(tiles))
     journal.info(f"{len(images)} images, tiles {', '.join(tile.name for tile in tiles)}")
     troubles = [
         *loss_sentences(datastrip.degraded_percent, datastrip.degraded_ancillary_percent),
-        *_beyond_ancillary(model, described),
+        *_beyond_ancillary(model),
     ]
     for trouble in troubles:
         journal.warning(trouble)
     return Exit.DEGRADED if troubles else Exit.OK
 
 
-def _least_sun_zenith(model: ViewingModel, described: DatatakeDescriptor) -> float:
-    lon, lat = model.footprint(described.detectors, band_named("B02"), described.scenes)
-    return float(model.sun_angles(lon, lat, model.centre_time(described.scenes))[0].min())
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the datastrip was seen with, and what it saw; names of the files that told of it."""
+
+    ancillary: Ancillary
+    instrument: Instrument
+    model: SensorModel
+    relief: Relief | None
+    elevation: str
+    bulletin: str
+
+    @property
+    def scenes(self) -> int:
+        return self.ancillary.descriptor.scenes
+
+    @property
+    def centre_ns(self) -> int:
+        return self.model.platform.reference_ns
 
 
-def _beyond_ancillary(model: ViewingModel, described: DatatakeDescriptor) -> list[str]:
+def _sight(order: JobOrder, folder: Path, ancillary: Ancillary, granules: Mapping[int, Sequence[Path]]) -> _Sight:
+    described = ancillary.descriptor
+    instrument = instrument_of(order, described.satellite)
+    orientation, bulletin = orientation_of(order, described.first_line_ns)
+    if not bulletin:
+        orientation = read_orientation(folder) or orientation
+    model = telemetry_model(
+        described, ancillary.gps, ancillary.attitudes, orientation, instrument, first_lines(granules)
+    )
+    relief, elevation = terrain_of(order)
+    return _Sight(ancillary, instrument, model, relief, elevation, bulletin or "None")
+
+
+def _least_sun_zenith(sight: _Sight) -> float:
+    lon, lat = outline(sight.model, sight.scenes, None)
+    return float(sight.model.sun_angles(lon, lat)[0].min())
+
+
+def _beyond_ancillary(model: SensorModel) -> list[str]:
     """A sentence where lines were taken before the first orbit and attitude data, or after the last."""
-    times = [
-        float(model.line_seconds(detector, band, np.array(float(line))))
-        for detector in described.detectors
-        for band in BANDS
-        for line in (0, described.scenes * band.lines_per_scene)
-    ]
-    begin, end = model.span_s
-    beyond = max(begin - min(times), max(times) - end)
+    beyond = model.platform.beyond_s
     if beyond <= 0:
         return []
     return [f"lines up to {beyond:.1f} s beyond the orbit and attitude data are located by extrapolation"]
@@ -122,66 +159,56 @@ def _single_datastrip(folders: Sequence[Path]) -> Path:
 
 
 def _image(
-    working: WorkingFolder,
-    model: ViewingModel,
-    ancillary: Ancillary,
-    granules: Sequence[Path],
-    detector: int,
-    band: Band,
-    journal: IpfLog,
+    working: WorkingFolder, sight: _Sight, granules: Sequence[Path], detector: int, band: Band, journal: IpfLog
 ) -> BandImage:
-    """Make one image and its geolocation."""
-    scenes = ancillary.descriptor.scenes
-    raw = read_band(granules, detector, band, scenes)
+    """Make one image."""
+    raw = read_band(granules, detector, band, sight.scenes)
     for reason in raw.refused[:5]:
         journal.warning(f"detector {detector}, {band.name}: {reason}")
     image = BandImage(
         detector=detector,
         band=band.name,
         lines=raw.counts.shape[0],
-        columns=band.width,
-        first_line_ns=ancillary.descriptor.first_line_ns - round(band.dating_lines(detector) * band.line_period_ns),
+        columns=sight.instrument.columns(band),
+        first_line_ns=sight.model.strip.first_line_ns[band.name, detector],
         packets_expected=raw.present.size,
         packets_received=int(raw.present.sum()),
     )
-    grids = geolocate(model, detector, band, scenes)
-    working.write_image(image, _calibrated(raw, grids, detector, band, model.first_line_time))
-    working.write_geolocation(image, grids)
-    working.write_quality(image, _quality(raw))
+    working.write_image(image, _calibrated(raw, sight, detector, band))
+    working.write_quality(image, _quality(raw, sight.instrument.useful(band)))
     return image
 
 
-def _quality(raw: DetectorImage) -> Quality:
-    lines, columns = np.nonzero(raw.counts >= MAX_DN)
+def _quality(raw: DetectorImage, useful: slice) -> Quality:
+    lines, columns = np.nonzero(raw.counts[:, useful] >= MAX_DN)
     damaged = raw.damaged & ~raw.present
     return Quality(~raw.present & ~damaged, damaged, lines.astype(np.int32), columns.astype(np.int32))
 
 
-def _calibrated(
-    raw: DetectorImage, grids: Geolocation, detector: int, band: Band, first_line_ns: int
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+def _calibrated(raw: DetectorImage, sight: _Sight, detector: int, band: Band) -> Counts:
     """Counts of reflectance, 0 where packets are missing or the Sun is too low; scene after scene, to bound memory."""
-    nodes = sun_zenith_at_nodes(grids, band, first_line_ns)
-    lines, columns = raw.counts.shape
-    u = earth_sun_u(first_line_ns + round(lines * band.line_period_ns / 2))
-    counts = np.empty(raw.counts.shape, np.uint16)
+    nodes = sun_zenith_at_nodes(sight.model, detector, band.name, sight.scenes)
+    useful, lines = sight.instrument.useful(band), raw.counts.shape[0]
+    columns = useful.stop - useful.start
+    blind = (useful.start, band.width - useful.stop)
+    u = earth_sun_u(sight.centre_ns)
+    counts = np.empty((lines, columns), np.uint16)
     for first in range(0, lines, band.lines_per_scene):
         part = slice(first, first + band.lines_per_scene)
         sun = spread(nodes, lines, columns, part)
-        counts[part] = to_counts(dn_to_reflectance(raw.counts[part], band, detector, sun, u))
+        whole = np.pad(sun, ((0, 0), blind), mode="edge")
+        counts[part] = to_counts(dn_to_reflectance(raw.counts[part], band, detector, whole, u)[:, useful])
         counts[part][(sun > LOWEST_SUN_DEG).any(axis=1)] = 0
     counts.reshape(-1, LINES_PER_PACKET, columns)[~raw.present] = 0
     return counts
 
 
-def _describe(
-    order: JobOrder, folder: Path, ancillary: Ancillary, model: ViewingModel, images: Sequence[BandImage]
-) -> Datastrip:
-    described = ancillary.descriptor
-    centre = model.centre_time(described.scenes)
+def _describe(order: JobOrder, folder: Path, sight: _Sight, images: Sequence[BandImage]) -> Datastrip:
+    ancillary = sight.ancillary
+    described, centre = ancillary.descriptor, sight.centre_ns
     station, downlink_orbit = read_downlink(folder) or (order.acquisition_station or "XXX_", described.absolute_orbit)
     nearest = min(ancillary.gps, key=lambda point: abs(point.gps_ns - centre))
-    lon, lat = model.footprint(described.detectors, band_named("B02"), described.scenes)
+    lon, lat = outline(sight.model, described.scenes, sight.relief)
     return Datastrip(
         satellite=described.satellite,
         absolute_orbit=described.absolute_orbit,
@@ -205,4 +232,7 @@ def _describe(
         attitudes=tuple(AttitudeRecord(gps_ns=p.gps_ns, quaternion=p.quaternion) for p in ancillary.attitudes),
         footprint=tuple(zip(lon.tolist(), lat.tolist(), strict=True)),
         simplifications=SIMPLIFICATIONS,
+        parameters=sight.instrument.files,
+        elevation=sight.elevation,
+        bulletin=sight.bulletin,
     )

@@ -6,21 +6,11 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from functions.ipf.common.xml import node
-from shared.msi.instrument import band_named
-from shared.msi.tiling import tiles_meeting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.msi.geometry import ViewingModel
-    from shared.msi.packets import DatatakeDescriptor
     from shared.msi.tiling import Tile
-
-
-def tiles_seen(model: ViewingModel, described: DatatakeDescriptor) -> list[Tile]:
-    """Tiles that some detector sees: between two that took images there may lie ground that none saw."""
-    rings = (model.footprint((detector,), band_named("B02"), described.scenes) for detector in described.detectors)
-    return sorted({tile for ring in rings for tile in tiles_meeting(*ring)})
 
 
 def tile_list(tiles: Sequence[Tile]) -> ET.Element:

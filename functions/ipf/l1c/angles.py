@@ -1,15 +1,13 @@
-"""Sun and view angles of a tile from the geolocation of its images."""
+"""Sun and view angles of a tile from the sensor model."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
-from functions.ipf.l1c.inverse import fit_inverse
-from functions.ipf.safe.angles import Angles, TileAngles, node_degrees, node_metres
-from shared.msi.earth import gps_ns_from_utc, sun_angles
+from functions.ipf.safe.angles import Angles, TileAngles, node_degrees
+from shared.msi.earth import gps_ns_from_utc
 from shared.msi.instrument import band_named
 from shared.msi.tiling import TILE_SIZE_M, to_utm
 
@@ -18,26 +16,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from functions.ipf.safe.working import Datastrip, Geolocation, WorkingFolder
+    from functions.ipf.safe.working import BandImage, Datastrip, WorkingFolder
+    from shared.geometry.model import SensorModel
     from shared.msi.tiling import Tile
 
     Floats: TypeAlias = NDArray[np.float64]
 
 REFERENCE_BAND: Final = "B04"
+_STEPS: Final = 8
 
 
 def sensing_ns(working: WorkingFolder, datastrip: Datastrip, tile: Tile) -> int:
-    """GPS nanoseconds when the tile's centre was seen, or would have been; held within the datastrip's span.
+    """GPS nanoseconds when the tile's centre was seen, or would have been had the strip reached it; within its span.
 
     Line times grow evenly over a tile: a plane through those of the reference band's nodes near it gives the centre's.
     """
+    model = working.sensor_model()
     times, places = [], []
     for image in datastrip.images:
         if image.band == REFERENCE_BAND:
-            grids = working.geolocation(image)
-            x, y = to_utm(tile.epsg).transform(grids.lon, grids.lat)
+            lines = np.linspace(0.0, image.lines, 1 + _STEPS * datastrip.scenes)
+            place = model.direct(image.band, image.detector, lines[:, None], np.linspace(0.0, image.columns, _STEPS))
+            x, y = to_utm(tile.epsg).transform(place.lon, place.lat)
             near = np.hypot(x - tile.ulx - TILE_SIZE_M / 2, y - tile.uly + TILE_SIZE_M / 2) < TILE_SIZE_M
-            line = np.broadcast_to(grids.lines[:, None], x.shape)[near]
+            line = np.broadcast_to(lines[:, None], x.shape)[near]
             times.append(image.line_times_ns(line) - datastrip.centre_ns)
             places.append(np.stack([x[near] - tile.ulx, y[near] - tile.uly, np.ones(line.size)], axis=1))
     plane = np.linalg.lstsq(np.concatenate(places), np.concatenate(times), rcond=None)[0]
@@ -47,32 +49,24 @@ def sensing_ns(working: WorkingFolder, datastrip: Datastrip, tile: Tile) -> int:
 
 
 def tile_angles(working: WorkingFolder, datastrip: Datastrip, tile: Tile, time_ns: int) -> TileAngles:
-    """Angles on the 5 km grid: the Sun's everywhere, at ``time_ns``; the view's where an image looks."""
-    zenith, azimuth = sun_angles(*node_degrees(tile), time_ns)
+    """Angles on the 5 km grid: the Sun's everywhere, at GPS nanoseconds; the view's where an image looks."""
+    model, relief = working.sensor_model(), working.relief()
+    lon, lat = node_degrees(tile)
+    heights = np.zeros(lon.shape) if relief is None else relief.at(lon, lat)
+    seconds = (time_ns - model.platform.reference_ns) * 1e-9
     views: dict[tuple[int, int], Angles] = {}
     for image in datastrip.images:
-        grids = working.geolocation(image)
-        model = fit_inverse(grids, tile)
-        if model is not None:
-            line, column = model.at(*node_metres(tile))
-            views[band_named(image.band).index, image.detector] = _view(grids, line, column)
-    return TileAngles(Angles(zenith, azimuth), views)
+        found = _view(model, image, lon, lat, heights)
+        if found.defined:
+            views[band_named(image.band).index, image.detector] = found
+    return TileAngles(Angles(*model.sun_angles(lon, lat, seconds)), views)
 
 
-def _view(grids: Geolocation, line: Floats, column: Floats) -> Angles:
-    inside = (line >= 0) & (line <= grids.lines[-1]) & (column >= 0) & (column <= grids.columns[-1])
-    radians = np.radians(grids.view_azimuth)
-    zenith, sine, cosine = (
-        _at(grids, values, line, column) for values in (grids.view_zenith, np.sin(radians), np.cos(radians))
-    )
-    azimuth = np.degrees(np.arctan2(sine, cosine)) % 360.0
-    return Angles(np.where(inside, zenith, np.nan), np.where(inside, azimuth, np.nan))
-
-
-def _at(grids: Geolocation, values: Floats, line: Floats, column: Floats) -> Floats:
-    """Bilinear between the grid's nodes, which are equally spaced; far outside, its edge."""
-    rows = line / (grids.lines[-1] - grids.lines[0]) * (len(grids.lines) - 1)
-    columns = column / (grids.columns[-1] - grids.columns[0]) * (len(grids.columns) - 1)
-    across, down = (np.clip(a, -1e4, 1e4).astype(np.float32) for a in (columns, rows))
-    found = cv2.remap(values.astype(np.float32), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found, np.float64)
+def _view(model: SensorModel, image: BandImage, lon: Floats, lat: Floats, heights: Floats) -> Angles:
+    line, column = model.inverse(image.band, image.detector, lon, lat, heights)
+    inside = (line >= 0) & (line <= image.lines) & (column >= 0) & (column <= image.columns)
+    zenith, azimuth = np.full((2, *lon.shape), np.nan)
+    if inside.any():
+        at = (line[inside], column[inside], heights[inside])
+        zenith[inside], azimuth[inside] = model.view_angles(image.band, image.detector, *at)
+    return Angles(zenith, azimuth)

@@ -1,8 +1,9 @@
-"""Inverse location: from the metres of a tile to line and column of an image.
+"""Inverse location: from the pixels of a tile to line and column of an image, by the sensor model and the terrain.
 
-Without terrain the mapping is smooth, so polynomials of total degree 5 in easting and northing, fitted to the
-geolocation grid around the tile, hold it within a few thousandths of a pixel; the fit's own residual is kept and
-checked. They are evaluated every 32 pixels and interpolated linearly between, which leaves centimetres.
+The sensor model is asked on nodes 240 m apart, at three heights over the range of the ground. Between nodes positions
+are bilinear, in height a parabola; the height of each pixel is the terrain's, bilinear. Against the sensor model itself
+that is within some thousandths of a pixel (the pointing's own motion between nodes); it is checked at places of every
+image and tile.
 """
 
 from __future__ import annotations
@@ -10,120 +11,184 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
+from functions.ipf.l1c._positions import positions
 from shared.errors import PermanentError
-from shared.msi.tiling import TILE_SIZE_M, to_utm
+from shared.geometry.heights import HeightField, unwrapped
+from shared.msi.instrument import band_named
+from shared.msi.tiling import TILE_SIZE_M, to_degrees, to_utm
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    from functions.ipf.safe.working import Geolocation
+    from functions.ipf.safe.working import BandImage, WorkingFolder
+    from shared.geometry.heights import Relief
+    from shared.geometry.model import SensorModel
     from shared.msi.tiling import Tile
 
     Floats: TypeAlias = NDArray[np.float64]
     Floats32: TypeAlias = NDArray[np.float32]
 
-NODE_STEP: Final = 32
-_DEGREE: Final = 5
-_MARGIN_M: Final = 8_000.0
+NODE_M: Final = 240
 _TOLERANCE_PX: Final = 0.05
-_MIN_LINES: Final = 9
+_PROBES: Final = 12
+_MARGIN_M: Final = 8_000.0
+_EDGE_DEG: Final = 0.01
+_LOWEST_M: Final = -500.0
+_HIGHEST_M: Final = 9_000.0
+_ROOM_M: Final = 1.0
+_LINES: Final = 288
+"""Lines of a 10 m band between the rows of the grid that finds where an image lies."""
 
 
 @dataclass(frozen=True, slots=True)
-class InverseModel:
-    """Polynomials for line and column over normalised easting and northing.
+class SeenImage:
+    """One image as one tile's ground sees it.
 
-    ``bounds`` are the metres (left, bottom, right, top) of the part of the image that may meet the tile;
-    ``residual`` is the largest error at the grid's nodes, pixels.
+    Attributes:
+        model: of the sensor.
+        image: which detector and band.
+        ground: heights under the tile's part of the image.
+        heights: at which the sensor model is asked, metres.
+        bounds: left, bottom, right, top of that part, metres of the tile's zone.
+        residual: largest error of a position at the places tried, pixels.
+        spread: pixels by which the relief moves positions, at most.
     """
 
-    centre: tuple[float, float]
-    scale: float
-    line: Floats
-    column: Floats
+    model: SensorModel
+    image: BandImage
+    ground: HeightField
+    heights: Floats
     bounds: tuple[float, float, float, float]
-    residual: float
+    residual: float = 0.0
+    spread: float = 0.0
 
-    def at(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Line and column, continuous positions (0.5 is the centre of the first), of metres; any shape."""
-        terms = _terms((x - self.centre[0]) / self.scale, (y - self.centre[1]) / self.scale)
-        return np.tensordot(self.line, terms, 1), np.tensordot(self.column, terms, 1)
+    def at(self, tile: Tile, x: Floats, y: Floats, height: float) -> tuple[Floats, Floats]:
+        """Line and column, continuous positions (0.5 is the centre of the first), of metres at a height; any shape.
+
+        NaN where no line of the datastrip sees the place.
+        """
+        return self.model.inverse(self.image.band, self.image.detector, *to_degrees(tile.epsg, x, y), height)
 
 
-def fit_inverse(grids: Geolocation, tile: Tile) -> InverseModel | None:
-    """The inverse location of an image for one tile, ``None`` where the image does not meet the tile.
+def locate(working: WorkingFolder, image: BandImage, tile: Tile) -> SeenImage | None:
+    """An image's part in a tile; ``None`` where it has none.
 
     Raises:
-        PermanentError: where the polynomials miss the grid by more than 0.05 pixels.
+        PermanentError: where positions between nodes miss the sensor model's by more than 0.05 pixels.
     """
-    x, y = to_utm(tile.epsg).transform(grids.lon, grids.lat)
+    return locate_in(working.sensor_model(), working.relief(), image, tile)
+
+
+def locate_in(model: SensorModel, relief: Relief | None, image: BandImage, tile: Tile) -> SeenImage | None:
+    """As ``locate``, with the sensor model and the ground (None: the ellipsoid at height 0)."""
+    far = _bounds(model, image, tile, (0.0, 0.0) if relief is None else (_LOWEST_M, _HIGHEST_M))
+    if far is None:
+        return None
+    ground = _sea(tile, far) if relief is None else relief.field(*_window(tile, far))
+    low, high = ground.lowest - _ROOM_M, ground.highest + _ROOM_M
+    bounds = _bounds(model, image, tile, (low, high))
+    if bounds is None:
+        return None
+    seen = SeenImage(model, image, ground, np.array([low, (low + high) / 2, high]), bounds)
+    return _probed(seen, tile)
+
+
+def _bounds(
+    model: SensorModel, image: BandImage, tile: Tile, heights: tuple[float, float]
+) -> tuple[float, float, float, float] | None:
+    """The part of an image that may meet the tile, seen between two heights: left, bottom, right, top; metres."""
+    step = _LINES * 10 // band_named(image.band).resolution
+    lines = np.linspace(0.0, image.lines, 1 + -(-image.lines // step))
+    columns = np.linspace(0.0, image.columns, 9)
+    seen = [model.direct(image.band, image.detector, lines[:, None], columns, height) for height in heights]
+    x, y = (
+        np.stack(parts, 1) for parts in zip(*(to_utm(tile.epsg).transform(s.lon, s.lat) for s in seen), strict=True)
+    )
     left, bottom, right, top = tile.bounds
     inside = (x > left - _MARGIN_M) & (x < right + _MARGIN_M) & (y > bottom - _MARGIN_M) & (y < top + _MARGIN_M)
-    rows = np.flatnonzero(inside.any(axis=1))
+    rows = np.flatnonzero(inside.any(axis=(1, 2)))
     if not rows.size:
         return None
-    first, stop = _widened(int(rows[0]), int(rows[-1]) + 1, len(grids.lines))
-    x, y = x[first:stop], y[first:stop]
-    line, column = np.meshgrid(grids.lines[first:stop], grids.columns, indexing="ij")
-    centre = float(x.mean()), float(y.mean())
-    scale = float(max(np.ptp(x), np.ptp(y))) / 2
-    terms = _terms((x.ravel() - centre[0]) / scale, (y.ravel() - centre[1]) / scale)
-    wanted = np.stack([line.ravel(), column.ravel()], axis=1)
-    solved = np.asarray(np.linalg.lstsq(terms.T, wanted, rcond=None)[0], np.float64)
-    misses = np.abs(terms.T @ solved - wanted)
-    residual = float(misses.max())
+    part = slice(max(int(rows[0]) - 1, 0), int(rows[-1]) + 2)
+    x, y = x[part], y[part]
+    x, y = x[np.isfinite(x)], y[np.isfinite(y)]  # what is too far from the tile's zone to be projected
+    bounds = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+    apart = bounds[2] <= left or bounds[0] >= right or bounds[3] <= bottom or bounds[1] >= top
+    return None if apart else bounds
+
+
+def _window(tile: Tile, bounds: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """West, south, east, north of what lies in both tile and bounds, and a little around it."""
+    left, bottom, right, top = tile.bounds
+    x = np.linspace(max(left, bounds[0]), min(right, bounds[2]), 9)
+    y = np.linspace(max(bottom, bounds[1]), min(top, bounds[3]), 9)
+    lon, lat = to_degrees(tile.epsg, *np.meshgrid(x, y))
+    lon = unwrapped(lon)
+    wide = _EDGE_DEG / float(np.cos(np.radians(np.abs(lat).max())))
+    return (
+        float(lon.min()) - wide,
+        float(lat.min()) - _EDGE_DEG,
+        float(lon.max()) + wide,
+        float(lat.max()) + _EDGE_DEG,
+    )
+
+
+def _sea(tile: Tile, bounds: tuple[float, float, float, float]) -> HeightField:
+    west, south, east, north = _window(tile, bounds)
+    return HeightField(np.zeros((2, 2), np.float32), west, south, east - west, north - south)
+
+
+def _probed(seen: SeenImage, tile: Tile) -> SeenImage:
+    """With the errors of positions at the middles of some cells of nodes, where they are largest."""
+    resolution = band_named(seen.image.band).resolution
+    rows, columns = block_of(seen, tile, resolution)
+    step = NODE_M // resolution
+    random = np.random.default_rng(seen.image.detector)
+    residual = spread = 0.0
+    for _ in range(_PROBES if rows and columns else 0):
+        row, column = (int(random.integers(part.start, part.stop)) for part in (rows, columns))
+        found = dense(seen, tile, resolution, range(row, row + step), range(column, column + step))
+        middle = step // 2
+        x = np.array(tile.ulx + (column + middle + 0.5) * resolution)
+        y = np.array(tile.uly - (row + middle + 0.5) * resolution)
+        height = float(seen.ground.at(*to_degrees(tile.epsg, x, y)))
+        exact = np.array(seen.at(tile, x, y, height))
+        low, high = (np.array(seen.at(tile, x, y, float(h))) for h in seen.heights[[0, 2]])
+        if np.isfinite([*exact, *low, *high]).all():
+            got = np.array([found[0][middle, middle] + found[2], found[1][middle, middle]])
+            residual = max(residual, float(np.abs(got - exact).max()))
+            spread = max(spread, float(np.abs(high - low).max()))
     if residual > _TOLERANCE_PX:
         raise PermanentError(
             f"inverse location of {tile.name}: expected within {_TOLERANCE_PX} px, found {residual:.3f}"
         )
-    bounds = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
-    if bounds[2] <= left or bounds[0] >= right or bounds[3] <= bottom or bounds[1] >= top:
-        return None
-    return InverseModel(centre, scale, solved[:, 0], solved[:, 1], bounds, residual)
+    return SeenImage(seen.model, seen.image, seen.ground, seen.heights, seen.bounds, residual, spread)
 
 
-def _widened(first: int, stop: int, count: int) -> tuple[int, int]:
-    """At least nine of the grid's lines, so that the polynomial is determined."""
-    lacking = max(_MIN_LINES - (stop - first), 0)
-    first = max(first - (lacking + 1) // 2, 0)
-    return first, min(max(stop, first + _MIN_LINES), count)
-
-
-def _terms(u: Floats, v: Floats) -> Floats:
-    powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
-    return np.stack([u**i * v**j for i, j in powers])
-
-
-def dense(
-    model: InverseModel, tile: Tile, resolution: int, rows: range, columns: range
-) -> tuple[Floats32, Floats32, int]:
+def dense(seen: SeenImage, tile: Tile, resolution: int, rows: range, columns: range) -> tuple[Floats32, Floats32, int]:
     """Line and column at the centres of a block of the tile's pixels, float32, shape (rows, columns), and a base line.
 
-    Lines are counted from the base: a datastrip has more lines than single precision can tell apart.
+    Lines are counted from the base: a datastrip has more lines than single precision can tell apart. NaN where no line
+    of the datastrip sees the pixel.
     """
-    row_nodes, column_nodes = _nodes(rows), _nodes(columns)
-    x = tile.ulx + (column_nodes + 0.5) * resolution
-    y = tile.uly - (row_nodes + 0.5) * resolution
-    line, column = model.at(*np.meshgrid(x, y))
-    base = int(np.floor(line.min()))
-    return _enlarge(line - base, len(rows), len(columns)), _enlarge(column, len(rows), len(columns)), base
-
-
-def _nodes(pixels: range) -> Floats:
-    """Pixel positions of the nodes: one before the block, then every 32 pixels, one after."""
-    count = -(-len(pixels) // NODE_STEP) + 2
-    return np.asarray(pixels.start + (np.arange(count) - 1) * NODE_STEP + (NODE_STEP - 1) / 2, np.float64)
-
-
-def _enlarge(nodes: Floats, rows: int, columns: int) -> Floats32:
-    size = (nodes.shape[1] * NODE_STEP, nodes.shape[0] * NODE_STEP)
-    whole = cv2.resize(nodes.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(whole[NODE_STEP : NODE_STEP + rows, NODE_STEP : NODE_STEP + columns], np.float32)
+    step = NODE_M // resolution
+    down, across = (part.start + step * np.arange(len(part) // step + 2, dtype=np.float64) for part in (rows, columns))
+    x, y = np.meshgrid(tile.ulx + (across + 0.5) * resolution, tile.uly - (down + 0.5) * resolution)
+    lon, lat = to_degrees(tile.epsg, x, y)
+    lon -= 360.0 * np.round((lon - seen.ground.west) / 360.0)
+    image = seen.image
+    found = [seen.model.inverse(image.band, image.detector, lon, lat, height) for height in seen.heights]
+    nodes = np.ascontiguousarray(np.stack([lon, lat, *(part for both in found for part in both)], -1))
+    lines = nodes[..., 2::2]
+    known = lines[np.isfinite(lines)]
+    base = int(np.floor(known.min())) if known.size else 0
+    line, column = np.empty((2, len(rows), len(columns)), np.float32)
+    positions(nodes, seen.heights, seen.ground.heights, seen.ground.grid, float(base), step, line, column)
+    return line, column, base
 
 
 def pixel_range(low: float, high: float, origin: float, resolution: int, size: int) -> range:
@@ -133,10 +198,10 @@ def pixel_range(low: float, high: float, origin: float, resolution: int, size: i
     return range(min(max(first, 0), size), min(max(stop, 0), size))
 
 
-def block_of(model: InverseModel, tile: Tile, resolution: int) -> tuple[range, range]:
+def block_of(seen: SeenImage, tile: Tile, resolution: int) -> tuple[range, range]:
     """Rows and columns of the tile that the image can touch."""
     size = TILE_SIZE_M // resolution
-    left, bottom, right, top = model.bounds
+    left, bottom, right, top = seen.bounds
     return (
         pixel_range(tile.uly - top, tile.uly - bottom, 0.0, resolution, size),
         pixel_range(left, right, float(tile.ulx), resolution, size),

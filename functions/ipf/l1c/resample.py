@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from functions.ipf.l1c.flags import NO_DATA, SATURATED, line_flags, saturated_within
-from functions.ipf.l1c.inverse import NODE_STEP, InverseModel, block_of, dense, fit_inverse
+from functions.ipf.l1c.inverse import SeenImage, block_of, dense, locate
 from functions.ipf.safe.jp2 import Extent
 from functions.ipf.safe.working import HIGHEST_COUNT
 from shared.msi.instrument import band_named
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _STRIP_ROWS: Final = 512
 _KERNEL_MARGIN: Final = 4
+_LOOK_STEP: Final = 32
 _FAR: Final = np.float32(np.inf)
 _BEHIND: Final = np.float32(10.0)
 """Added to the distance (at most 1) of a pixel without data: any detector that has some comes before."""
@@ -56,7 +57,7 @@ class Resampled:
 @dataclass(frozen=True, slots=True)
 class _Source:
     image: BandImage
-    model: InverseModel
+    model: SeenImage
     rows: range
     columns: range
     line_flags: NDArray[np.uint8]
@@ -90,7 +91,7 @@ def resample(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile
 def _sources(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile, resolution: int) -> list[_Source]:
     found = []
     for image in datastrip.images:
-        model = fit_inverse(working.geolocation(image), tile) if image.band == band else None
+        model = locate(working, image, tile) if image.band == band else None
         if model is not None:
             rows, columns = block_of(model, tile, resolution)
             if len(rows) and len(columns):
@@ -149,18 +150,18 @@ def _strip(
 
 def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range:
     """Columns of the tile that the image reaches in some rows: a detector's swath crosses the tile aslant."""
-    steps = np.arange(source.columns.start, source.columns.stop + NODE_STEP, NODE_STEP)
+    steps = np.arange(source.columns.start, source.columns.stop + _LOOK_STEP, _LOOK_STEP)
     x, y = np.meshgrid(tile.ulx + steps * resolution, tile.uly - np.array([rows.start, rows.stop]) * resolution)
-    line, column = source.model.at(x, y)
-    image, margin = source.image, 2 * NODE_STEP
+    line, column = source.model.at(tile, x, y, float(source.model.heights[1]))
+    image, margin = source.image, 2 * _LOOK_STEP + source.model.spread
     # A strip is low and the swath's edges nearly straight: what lies outside at both its edges on one side is outside.
     outside = ((column < -margin).all(0)) | ((column > image.columns + margin).all(0))
-    outside |= ((line < -margin).all(0)) | ((line > image.lines + margin).all(0))
+    outside |= ((line < -margin).all(0)) | ((line > image.lines + margin).all(0)) | np.isnan(line).all(0)
     found = np.flatnonzero(~outside)
     if not found.size:
         return range(0)
-    first = max(int(steps[found[0]]) - NODE_STEP, source.columns.start)
-    return range(first, min(int(steps[found[-1]]) + NODE_STEP, source.columns.stop))
+    first = max(int(steps[found[0]]) - _LOOK_STEP, source.columns.start)
+    return range(first, min(int(steps[found[-1]]) + _LOOK_STEP, source.columns.stop))
 
 
 def _sample(

@@ -4,7 +4,8 @@
 
     datastrip.json                  the model ``Datastrip``
     level0.xml                      the metadata of the L0 datastrip, where it had any
-    geolocation_D06_B02.npz         one ``Geolocation`` for each detector and band
+    sensor_model.npz                orbit, attitude, dating and viewing directions (``shared.geometry.stored``)
+    relief/n44_e008.tif             heights above the ellipsoid under the datastrip, one file for each degree; or none
     image_D06_B02.tif               counts of TOA reflectance, uint16, ZSTD
     quality_D06_B02.npz             one ``Quality`` for each detector and band
 
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -27,13 +29,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rasterio.windows import Window
 
 from shared.errors import BadInputError
+from shared.geometry.heights import save_cells
+from shared.geometry.stored import load_model, save_model
+from shared.geometry.terrain import Terrain
 from shared.msi.instrument import band_named
+
+if TYPE_CHECKING:
+    from shared.geometry.datastrip import Datastrip as SensedStrip
+    from shared.geometry.heights import Relief
+    from shared.geometry.instrument import Instrument
+    from shared.geometry.model import SensorModel
 
 QUANTIFICATION: Final = 10_000
 OFFSET: Final = 1_000
 HIGHEST_COUNT: Final = 32_767
 """Images of L1C products have 15 bits: reflectances above 3.1767 are cut."""
 DATASTRIP_FILE: Final = "datastrip.json"
+MODEL_FILE: Final = "sensor_model.npz"
+RELIEF_FOLDER: Final = "relief"
+_AROUND_DEG: Final = 0.01
 LEVEL0_FILE: Final = "level0.xml"
 _LINES_DOWN: Final = rasterio.Affine(1.0, 0.0, 1.0, 0.0, -1.0, 1.0)
 """There is no georeference, but readers warn where nothing is said."""
@@ -78,7 +92,7 @@ class GpsRecord(_Model):
 
 
 class AttitudeRecord(_Model):
-    """Unit quaternion (x, y, z, w), body to Earth-fixed."""
+    """Unit quaternion (x, y, z, w), body to EME2000."""
 
     gps_ns: int
     quaternion: tuple[float, float, float, float]
@@ -145,39 +159,6 @@ def _lost_percent(expected: int, received: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Geolocation:
-    """Where an image looks, on a grid of its lines and columns, and whence it is seen.
-
-    ``lines`` (n,) and ``columns`` (m,) are continuous positions, 0.5 the centre of the first; the rest is (n, m),
-    degrees: longitude and latitude, zenith and azimuth of the satellite as seen from the ground.
-    """
-
-    lines: Floats
-    columns: Floats
-    lon: Floats
-    lat: Floats
-    view_zenith: Floats
-    view_azimuth: Floats
-
-    def save(self, path: Path) -> None:
-        """Write the grids as ``path`` (.npz)."""
-        np.savez(path, **{name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def load(cls, path: Path) -> Geolocation:
-        """Read the grids; BadInputError where one is missing or has a false shape."""
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                found = cls(**{name: np.asarray(archive[name], np.float64) for name in cls.__slots__})
-        except (OSError, KeyError, ValueError, BadZipFile) as error:
-            raise BadInputError(path.name, "the six grids of a geolocation", str(error)) from None
-        shape = (found.lines.size, found.columns.size)
-        if any(getattr(found, name).shape != shape for name in ("lon", "lat", "view_zenith", "view_azimuth")):
-            raise BadInputError(path.name, f"grids of shape {shape}")
-        return found
-
-
-@dataclass(frozen=True, slots=True)
 class Quality:
     """What is known of an image's samples: packets that are missing or damaged, samples that are saturated.
 
@@ -237,11 +218,23 @@ class WorkingFolder:
         path = self.root / LEVEL0_FILE
         return path.read_bytes() if path.is_file() else None
 
-    def geolocation(self, image: BandImage) -> Geolocation:
-        return Geolocation.load(self.root / f"geolocation_{image.stem}.npz")
+    def sensor_model(self) -> SensorModel:
+        """The datastrip's sensor model; BadInputError where its file is not one. Kept by the process."""
+        path = self.root / MODEL_FILE
+        return _model(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
-    def write_geolocation(self, image: BandImage, grids: Geolocation) -> None:
-        grids.save(self.root / f"geolocation_{image.stem}.npz")
+    def write_model(self, strip: SensedStrip, instrument: Instrument) -> None:
+        """What the sensor model is made from."""
+        save_model(self.root / MODEL_FILE, strip, instrument)
+
+    def relief(self) -> Relief | None:
+        """The ground under the datastrip; ``None`` where it is the ellipsoid, at height 0."""
+        folder = self.root / RELIEF_FOLDER
+        return Terrain.from_files(folder, None) if folder.is_dir() else None
+
+    def write_relief(self, relief: Relief, lon: Floats, lat: Floats) -> None:
+        """Keep the ground under boxes of longitude and latitude, (boxes, points), and 1 km around them."""
+        save_cells(relief, lon, lat, _AROUND_DEG, self.root / RELIEF_FOLDER)
 
     def quality(self, image: BandImage) -> Quality:
         return Quality.load(self.root / f"quality_{image.stem}.npz")
@@ -280,6 +273,11 @@ class WorkingFolder:
         except rasterio.errors.RasterioIOError as error:
             raise BadInputError(path.name, "a readable GeoTIFF", str(error)) from None
         return found
+
+
+@lru_cache(maxsize=1)
+def _model(path: Path, _changed_ns: int) -> SensorModel:
+    return load_model(path)
 
 
 def to_counts(rho: NDArray[np.floating]) -> Counts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from functions.ipf.common.annotated import Annotation
@@ -14,10 +13,10 @@ from functions.ipf.l1b.process import process as l1b
 from functions.ipf.l1c.process import process as l1c
 from functions.ipf.l2a.process import process as l2a
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask, format_job_order
-from shared.msi.earth import sun_angles, utc_from_gps_ns
-from shared.msi.instrument import BANDS, SCENE_NS
+from shared.msi.earth import utc_from_gps_ns
+from shared.msi.instrument import BANDS
 from shared.rehearsal.flight import Flight, fly
-from shared.rehearsal.imaging import expose, image_packets, record
+from shared.rehearsal.imaging import expose, ground_of, image_packets, record
 from shared.rehearsal.landscape import ProceduralLandscape
 from shared.rehearsal.plan import Datatake
 from shared.rehearsal.scene import Atmosphere
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from shared.geometry.instrument import Instrument
     from shared.rehearsal.scene import Scene
 
 CREATION = "20261122T120000"
@@ -36,13 +36,6 @@ def annotated(packets: list[bytes], flight: Flight) -> bytes:
     return b"".join(Annotation(received, len(p) - 7).encode() + p for p in packets)
 
 
-def scene_sun_zenith(flight: Flight) -> float:
-    """The one sun zenith under which a surface scene is lifted to the top of the atmosphere."""
-    lon, lat = flight.datatake.position
-    centre = flight.model.first_line_time + round(SCENE_NS * flight.datatake.scenes / 2)
-    return float(sun_angles(np.array(lon), np.array(lat), centre)[0])
-
-
 def make_level0(
     root: Path,
     datatake: Datatake,
@@ -50,22 +43,24 @@ def make_level0(
     *,
     air: Atmosphere | None = None,
     lose: Collection[tuple[str, int]] = (),
+    instrument: Instrument | None = None,
 ) -> Flight:
     """Write ``root/ds`` and ``root/gr``. ``lose`` names packets to leave out: (band, block) of every granule."""
-    flight = fly(datatake, "S2A")
-    zenith = scene_sun_zenith(flight)
+    flight = fly(datatake, "S2A", instrument)
+    zenith = flight.sun_zenith_deg
     stamp = utc_from_gps_ns(flight.descriptor.first_line_ns).strftime("%Y%m%dT%H%M%S")
     datastrip = root / "ds" / f"S2A_TEST_MSI_L0__DS_S2PS_{CREATION}_S{stamp}_N00.01"
     (datastrip / "ANC_DATA").mkdir(parents=True)
     ancillary = [packet for _, packet in flight.ancillary_packets({})]
     (datastrip / "ANC_DATA" / "ancillary.bin").write_bytes(annotated(ancillary, flight))
     for number in range(1, datatake.scenes + 1):
+        ground = ground_of(flight, scene.relief, number)
         for detector in datatake.detectors:
             name = f"S2A_TEST_MSI_L0__GR_S2PS_{CREATION}_S{stamp[:-2]}{number:02d}_D{detector:02d}_N00.01"
             images = root / "gr" / name / "IMG_DATA"
             images.mkdir(parents=True)
             for band in BANDS:
-                exposure = expose(flight, band, detector, number)
+                exposure = expose(flight, band, detector, number, ground)
                 packets: list[bytes] = []
                 for counts in record(exposure, scene, air or Atmosphere(), sun_zenith_deg=zenith):
                     packets += image_packets(counts, exposure, flight, len(packets), len(packets))
@@ -111,11 +106,11 @@ def write_order(
     return path
 
 
-def run_chain(root: Path, flight: Flight, scene: ProceduralLandscape, tile: str) -> Chain:
+def run_chain(root: Path, flight: Flight, scene: ProceduralLandscape, tile: str, **auxiliary: list[Path]) -> Chain:
     orders = {
         "l1b": write_order(
             root / "l1b.xml",
-            {"PDI_DS": [root / "ds"], "PDI_DS_GR_LIST": [root / "gr"]},
+            {"PDI_DS": [root / "ds"], "PDI_DS_GR_LIST": [root / "gr"], **auxiliary},
             {"L1B_WORKING": root / "working", "TILE_LIST_FILE": root / "tile_list_file.xml"},
         ),
         "l1c": write_order(
@@ -129,7 +124,7 @@ def run_chain(root: Path, flight: Flight, scene: ProceduralLandscape, tile: str)
     made = sorted((root / "l1c").glob("*.SAFE"))
     order = write_order(root / "l2a.xml", {"MSI_L1C_TL": made}, {"MSI_L2A_TL": root / "l2a"})
     codes["l2a"] = run_processor("S2PS-L2A", "test", l2a, [str(order)])
-    return Chain(root, flight, scene, scene_sun_zenith(flight), codes)
+    return Chain(root, flight, scene, flight.sun_zenith_deg, codes)
 
 
 TILE = "32TMQ"

@@ -22,7 +22,7 @@ from functions.ipf.l1b.process import process as l1b
 from functions.ipf.l1c.process import process as l1c
 from functions.ipf.l2a.process import process as l2a
 from functions.ipf.safe.jp2 import read_window
-from functions.ipf.safe.working import WorkingFolder
+from functions.ipf.safe.working import MODEL_FILE
 from shared.rehearsal.landscape import ProceduralLandscape
 
 from .conftest import DATATAKE, TILE, make_level0, write_order
@@ -146,10 +146,9 @@ def test_a_false_number_of_threads_is_named(level0: Path, run: Run) -> None:
     assert (code, said["E"]) == (128, ["job order, NUMBER_OF_THREADS: expected a number of 1 to 256, found '0'"])
 
 
-def test_a_geolocation_that_is_no_archive_is_named(chain: Any, tmp_path: Path, run: Run) -> None:
+def test_a_sensor_model_that_is_no_archive_is_named(chain: Any, tmp_path: Path, run: Run) -> None:
     shutil.copytree(chain.root / "working", tmp_path / "working", copy_function=os.link)
-    image = WorkingFolder(tmp_path / "working").datastrip().images[0]
-    path = tmp_path / "working" / f"geolocation_{image.stem}.npz"
+    path = tmp_path / "working" / MODEL_FILE
     path.unlink()
     path.write_bytes(b"PK\3\4 and then nothing")
     code, said = run(l1c, level1c(tmp_path))

@@ -51,7 +51,7 @@ def test_l1c_is_the_scene_at_the_top_of_the_atmosphere(chain: Any, band: Band) -
     counts, x, y = sampled(read_window(chain.image("L1C", band.name)), band)
     wanted = toa_reflectance(chain.scene, band, TILE.epsg, x, y, sun_zenith_deg=chain.sun_zenith, air=Atmosphere())
     errors = (counts - 1000) / 10_000 - wanted
-    quantum = quantisation_error(band, chain.sun_zenith, earth_sun_u(chain.flight.model.first_line_time))
+    quantum = quantisation_error(band, chain.sun_zenith, earth_sun_u(chain.flight.first_line_ns))
     assert abs(errors.mean()) < 2e-5
     assert np.sqrt((errors**2).mean()) < quantum + COUNT + RESAMPLING_RMS
     assert np.abs(errors).max() < quantum + COUNT + RESAMPLING_MAX

@@ -10,7 +10,8 @@ from affine import Affine
 
 from shared.errors import BadInputError
 from shared.geometry import _rays, _terrain, frames
-from shared.geometry.terrain import HeightField, Terrain
+from shared.geometry.heights import HeightField
+from shared.geometry.terrain import Terrain
 
 if TYPE_CHECKING:
     from pathlib import Path

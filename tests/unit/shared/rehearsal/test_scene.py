@@ -127,6 +127,7 @@ class Ground:
 
     kind: Literal["surface", "toa"] = "surface"
     epsg = 32632
+    relief = None
 
     def reflectance(
         self, _band: Band, _epsg: int, x: NDArray[np.float64], y: NDArray[np.float64]

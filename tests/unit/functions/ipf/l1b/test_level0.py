@@ -12,7 +12,7 @@ import pytest
 
 from functions.ipf.common.annotated import Annotation
 from functions.ipf.l1b.level0 import granules_by_detector, read_ancillary, read_band, read_downlink
-from functions.ipf.l1b.tile_list import tile_list, tiles_seen
+from functions.ipf.l1b.tile_list import tile_list
 from shared.ccsds.spacepackets import SpacePacket
 from shared.errors import BadInputError
 from shared.msi.codec import compress
@@ -147,7 +147,7 @@ def test_tile_list_counts_and_numbers_its_tiles() -> None:
 def test_tiles_between_detectors_that_took_no_image_are_not_listed() -> None:
     def seen(*detectors: int) -> set[str]:
         flight = fly(Datatake(scenes=1, detectors=detectors), "S2A")
-        return {tile.name for tile in tiles_seen(flight.model, flight.descriptor)}
+        return {tile.name for tile in flight.model.tiles()}
 
     swath = seen(*range(1, 13))
     ends = seen(1, 12)

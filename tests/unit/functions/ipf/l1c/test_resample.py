@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from pyproj import Transformer
 
 from functions.ipf.l1c.resample import resample
 from functions.ipf.safe.jp2 import Extent
 from functions.ipf.safe.preview import display, preview
-from functions.ipf.safe.working import BandImage, Geolocation, Quality, WorkingFolder, to_counts
+from functions.ipf.safe.working import BandImage, Quality, WorkingFolder, to_counts
 from shared.msi.tiling import tile
+from shared.rehearsal.flight import fly
+from shared.rehearsal.plan import Datatake
 
 TILE, START_NS = tile("32TMQ"), 1_466_000_000_000_000_000
 
 
-def grids(detector: int) -> Geolocation:
-    """An image of 384 lines of 62.6 m and 432 columns of 59.5 m, aslant by 12 degrees; detectors 24.1 km apart."""
-    lines, columns = np.linspace(0, 384, 9), np.linspace(0, 432, 9)
-    down, right = np.meshgrid(lines * 62.6, (columns - 216) * 59.5 + (detector - 6) * 24_100, indexing="ij")
-    x = TILE.ulx + 40_000 + right * np.cos(0.21) - down * np.sin(0.21)
-    y = TILE.uly - 30_000 - right * np.sin(0.21) - down * np.cos(0.21)
-    lon, lat = Transformer.from_crs(TILE.epsg, 4326, always_xy=True).transform(x, y)
-    return Geolocation(lines, columns, lon, lat, np.full((9, 9), 3.0), np.full((9, 9), 100.0))
+flown = cache(partial(fly, satellite="S2A"))
 
 
 def strip(root: Path, detectors: tuple[int, ...], lost: slice = slice(0, 0), **changed: Any) -> tuple[Any, Any]:
     """Images whose counts are their detector's number times 1000, but for lost lines; some samples saturated."""
     folder, made = WorkingFolder(root), []
+    flight = flown(Datatake(scenes=1, detectors=detectors))
+    folder.write_model(flight.model.strip, flight.instrument)
     for detector in detectors:
         image = BandImage(
             detector=detector,
@@ -48,7 +45,6 @@ def strip(root: Path, detectors: tuple[int, ...], lost: slice = slice(0, 0), **c
         places = np.array(changed.get("saturated", []), np.int32).reshape(-1, 2)
         damaged = gone if changed.get("damaged") else gone & False
         folder.write_image(image, counts)
-        folder.write_geolocation(image, grids(detector))
         folder.write_quality(image, Quality(gone & ~damaged, damaged, places[:, 0], places[:, 1]))
         made.append(image)
     points = [SimpleNamespace(gps_ns=START_NS + at * 10**9) for at in changed.get("gps", range(-9, 9))]
