@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,6 +14,7 @@ from shared.domain.events import Event
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.records import FINISHED, Artifact, Order, Outcome, Published
+from shared.parallel import pool_of
 from shared.workflow.graph import Output
 from shared.workflow.products import product_key, product_name, published_artifacts, sensing_start
 
@@ -32,7 +32,7 @@ def publish(event: Event, services: Services) -> int:
         return 0
     found = list(published_artifacts(services.workflow, outcome))
     record_keys = [product_key(str(o.publish), product_name(artifact), outcome.finished) for o, artifact in found]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with pool_of(_THREADS, sum(len(artifact.files) for _, artifact in found)) as pool:
         shelved = list(pool.map(services.ledger.exists, record_keys))
         wanted = [item for item, there in zip(found, shelved, strict=True) if not there]
         if not wanted:

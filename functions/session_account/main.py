@@ -6,13 +6,13 @@ import functions_framework
 from flask import Request
 
 from eventing.http import Answer, answer
-from functions.session_account.step import account
+from functions.session_account.step import Accountant
 from shared.bootstrap import services
 
-SERVICES = services()  # a wrong setting stops the function here
+ACCOUNTANT = Accountant(services())  # a wrong setting stops the function here
 
 
 @functions_framework.http
 def main(request: Request) -> Answer:
     """One CloudEvent by POST."""
-    return answer(request, "session_account", lambda event: account(event, SERVICES))
+    return answer(request, "session_account", ACCOUNTANT.account)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from shared.bootstrap import Services
 from shared.domain.events import Event
@@ -15,10 +18,58 @@ from shared.telemetry import emit_session_root
 from shared.workflow.accounting import make_account
 from shared.workflow.unfolding import Holds, Pending, Unfolding
 
+REMEMBERED: Final = timedelta(seconds=60)
+"""What was lacking is believed to be lacking for so long, while it is not there."""
+
+
+@dataclass
+class Accountant:
+    """Accounts with the memory of one instance: of each session, one thing without which it cannot be closed.
+
+    While that is lacking, another outcome or product costs two requests, however much the session holds. Of all that is
+    lacking it is the work item of the highest digest, which is as good as drawn: on its way to the end a session of n
+    items is looked at as a whole log n times. An instance that remembers nothing looks.
+    """
+
+    services: Services
+    _lacking: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+
+    def account(self, event: Event) -> Account | None:
+        """Close the session that ``event.subject`` belongs to, where it can be closed."""
+        session = _session(event.subject, self.services)
+        # A hold may end what is lacking in another way.
+        if not event.subject.endswith("/hold.json") and self._still_lacking(session):
+            return None
+        try:
+            made = _account(session, self.services)
+        except Lacking as lacking:
+            if lacking.key:
+                self._lacking[session] = (lacking.key, self.services.clock.now())
+            return None
+        self._lacking.pop(session, None)
+        return made
+
+    def _still_lacking(self, session: str) -> bool:
+        key, since = self._lacking.get(session, ("", None))
+        if since is None or since + REMEMBERED < self.services.clock.now():
+            return False
+        return not self.services.ledger.exists(key)
+
+
+class Lacking(Exception):
+    """Something is under way, so that the session cannot be closed. ``key``: a record that would be there first."""
+
+    def __init__(self, key: str = "") -> None:
+        super().__init__(key)
+        self.key = key
+
 
 def account(event: Event, services: Services) -> Account | None:
     """Close the session that ``event.subject`` belongs to, where it can be closed."""
-    session = _session(event.subject, services)
+    return Accountant(services).account(event)
+
+
+def _account(session: str, services: Services) -> Account | None:
     ledger = services.ledger
     standing = ledger.find(keys.account(session), Account)
     # One that parks held work is looked at anew: a Job that ran on may have ended since.
@@ -26,8 +77,6 @@ def account(event: Event, services: Services) -> Account | None:
         ledger.delete(keys.open_marker(session))
         return None
     record = _make(session, services)
-    if record is None:
-        return None
     if write_account(ledger, record):
         _close_trace(session, record, services)
     if record.reopened >= reopenings(ledger, session):
@@ -44,22 +93,28 @@ def _session(subject: str, services: Services) -> str:
     raise BadInputError("event, subject", "a key below sessions/ or products/", subject)
 
 
-def _make(session: str, services: Services) -> Account | None:
-    """The account; None while something is under way.
+def _lacking(work: Iterable[WorkRecords]) -> Lacking:
+    return Lacking(max(work, key=lambda each: each.place.digest).place.outcome)
+
+
+def _make(session: str, services: Services) -> Account:
+    """The account. Lacking while something is under way.
 
     The names alone say that something is: no record is read for that. Then the reopenings are counted, before the work
     is looked at: an account that does not know of the newest one is superseded by it.
     """
     ledger = services.ledger
     complete = ledger.find(keys.complete(session), Complete)
-    if complete is None or any(work.under_way for work in _work(session, services).values()):
-        return None
+    if complete is None:
+        raise Lacking
+    if under_way := [work for work in _work(session, services).values() if work.under_way]:
+        raise _lacking(under_way)
     reopened = reopenings(ledger, session)
     found = _work(session, services)
     lacking = [work for work in found.values() if work.outcome is None]
     holds = _holds(session, lacking, services) if lacking else {}
-    if any(work.under_way or not holds.get(work.place.prefix, holds.get("")) for work in lacking):
-        return None
+    if open_work := [w for w in lacking if w.under_way or not holds.get(w.place.prefix, holds.get(""))]:
+        raise _lacking(open_work)
     outcome_keys = [work.place.outcome for work in found.values() if work.outcome is not None]
     outcomes = dict(zip(outcome_keys, ledger.read_many(outcome_keys, Outcome), strict=True))
     unfolding = Unfolding(
@@ -67,8 +122,9 @@ def _make(session: str, services: Services) -> Account | None:
     )
     try:
         entries = unfolding.of(complete)
-    except Pending:
-        return None
+    except Pending as pending:
+        key = str(pending)
+        raise Lacking(key if key.startswith("sessions/") else "") from None
     refused = [info.key for info in ledger.list(f"{keys.session(session)}refused/")]
     return make_account(
         complete,

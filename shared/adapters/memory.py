@@ -212,6 +212,14 @@ class MemoryStore:
         with self._lock:
             self._bucket(bucket).delete(key)
 
+    def forget(self, bucket: str, folder: str) -> None:
+        """Drop all objects below a folder (``.../``) at once. No store can: it is for rehearsals."""
+        path = folder.rstrip("/").split("/")
+        with self._lock:
+            above, name = self._bucket(bucket).place("/".join(path))
+            if above is not None and above.folders.pop(name, None) is not None:
+                above.order = None
+
     def upload(self, bucket: str, key: str, path: Path, *, metadata: Mapping[str, str] | None = None) -> str:
         return self.put(bucket, key, path.read_bytes(), metadata=metadata)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from shared.errors import BadInputError, ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.records import Record, Timer
+from shared.parallel import pool_of
 from shared.ports import Clock, ObjectInfo, ObjectStore
 
 R = TypeVar("R", bound=Record)
@@ -61,9 +61,7 @@ class Ledger:
     def read_many(self, record_keys: Iterable[str], model: type[R]) -> list[R]:
         """The records at these keys, in their order, several at a time. ObjectAbsentError where one is missing."""
         wanted = list(record_keys)
-        if len(wanted) < 2:
-            return [self.read(key, model) for key in wanted]
-        with ThreadPoolExecutor(max_workers=8) as pool:
+        with pool_of(8, len(wanted)) as pool:
             return list(pool.map(lambda key: self.read(key, model), wanted))
 
     def exists(self, key: str) -> bool:

@@ -18,7 +18,7 @@ from functions.job_launch.step import launch
 from functions.job_preparation.step import prepare
 from functions.job_settlement.step import settle
 from functions.product_publication.step import publish
-from functions.session_account.step import account
+from functions.session_account.step import Accountant
 from functions.session_assembly.step import assemble
 from functions.station_poll.step import StationPoll
 from functions.sweep.step import Sweep, job_ended
@@ -164,7 +164,7 @@ class House:
 
     def _start_instances(self) -> None:
         """Fresh function instances: what they remembered is gone."""
-        poll, sweep = StationPoll(self.services), Sweep(self.services)
+        poll, sweep, accountant = StationPoll(self.services), Sweep(self.services), Accountant(self.services)
         self.functions: dict[str, Callable[[Event], object]] = {
             "station-poll": lambda _e: poll.run(),
             "sweep": lambda _e: sweep.run(),
@@ -174,7 +174,7 @@ class House:
             "job-launch": lambda e: launch(e, self.services),
             "job-settlement": lambda e: settle(e, self.services),
             "product-publication": lambda e: publish(e, self.services),
-            "session-account": lambda e: account(e, self.services),
+            "session-account": accountant.account,
             "dead-letters": lambda e: keep(e, self.services),
         }
 

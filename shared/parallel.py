@@ -1,0 +1,27 @@
+"""Several requests at a time: threads where there is something to gain, none where there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+FEW = 2
+"""So many requests are as fast one after the other as in threads that have to be started."""
+
+
+class Inline(Executor):
+    """An executor that does what it is given at once, in the caller's thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result is told
+            future.set_exception(error)
+        return future
+
+
+def pool_of(threads: int, tasks: int) -> Executor:
+    """An executor for so many tasks, with at most so many threads."""
+    return Inline() if tasks <= FEW else ThreadPoolExecutor(min(threads, tasks))

@@ -1,0 +1,30 @@
+"""Few tasks run in the caller's thread, many in threads; either way errors come to whoever asks."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from shared.parallel import FEW, pool_of
+
+
+@pytest.mark.parametrize("tasks", [0, 1, FEW, FEW + 1, 50])
+def test_results_come_in_order(tasks: int) -> None:
+    with pool_of(4, tasks) as pool:
+        assert list(pool.map(lambda n: n * n, range(tasks))) == [n * n for n in range(tasks)]
+
+
+def test_few_tasks_start_no_thread() -> None:
+    with pool_of(4, FEW) as pool:
+        assert pool.submit(threading.current_thread).result() is threading.current_thread()
+    with pool_of(4, FEW + 1) as pool:
+        assert pool.submit(threading.current_thread).result() is not threading.current_thread()
+
+
+@pytest.mark.parametrize("tasks", [1, 9])
+def test_an_error_is_the_callers(tasks: int) -> None:
+    with pool_of(4, tasks) as pool:
+        future = pool.submit(int, "x")
+        with pytest.raises(ValueError, match="invalid literal"):
+            future.result()
