@@ -24,7 +24,8 @@ CHUNKS = 83
 START = datetime(2022, 4, 13, 11, 47, 41, tzinfo=UTC)
 # What ingestion takes out of its four files.
 _BLOCKS = {
-    "GIP_DATATI": b"<G><THEORETICAL_LINE_PERIOD>1.565873622</THEORETICAL_LINE_PERIOD><GPS_TIME_TAI>-19</GPS_TIME_TAI></G>",
+    "GIP_DATATI": b"<G><THEORETICAL_LINE_PERIOD>1.565873622</THEORETICAL_LINE_PERIOD>"
+    b"<GPS_TIME_TAI>-19</GPS_TIME_TAI></G>",
     "GIP_ATMIMA": b"<G><SP_MIN_SIZE>20</SP_MIN_SIZE></G>",
     "GIP_ATMSAD": b"<G><ORBIT_OFFSET>141</ORBIT_OFFSET><CYCLIC_ORBIT_OFFSET>143</CYCLIC_ORBIT_OFFSET></G>",
     "AUX_UT1UTC": b" TAI-UTC = 37.000 000 seconds\n",
@@ -33,7 +34,7 @@ _BLOCKS = {
 
 def raw_files(session: str = SESSION, chunks: int = CHUNKS, size: int = 64) -> dict[str, bytes]:
     """A session by path, ``ch_1/DCS_...``: content is small, names and counts are those of a real one."""
-    files = {}
+    files: dict[str, bytes] = {}
     for channel in (1, 2):
         names = [f"DCS_05_{session}_ch{channel}_DSDB_{number:05d}.raw" for number in range(1, chunks + 1)]
         files |= {f"ch_{channel}/{name}": (name.encode() * 2)[:size].ljust(size) for name in names}
@@ -139,7 +140,7 @@ class Chain:
     def launcher(self, mode: str, base: Path, *more: str, parallel: int = 4) -> list[str]:
         """The command line of a mode, as the set ``esa`` has it."""
         return [
-            f"{self.roots['launcher']}/scripts/LaunchIPF.sh", "-m", mode, "-a", str(base / "aux"), "-s", "/dem", "-g", "/grid",
-            "-i", str(base / "input"), "-w", str(base / "working"), "-o", str(base / "output"), "-p", str(parallel),
+            f"{self.roots['launcher']}/scripts/LaunchIPF.sh", "-m", mode, "-a", str(base / "aux"), "-s", "/dem",
+            "-g", "/grid", "-i", str(base / "input"), "-w", str(base / "working"), "-o", str(base / "output"), "-p", str(parallel),
             "--exeversionfile", self.roots["versions"], "-k", "7200", *more,
         ]  # fmt: skip

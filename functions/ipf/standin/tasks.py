@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -92,9 +93,7 @@ def tiles_of(strip: Strip, datatake: Datatake) -> tuple[str, ...]:
 def granules_of(process: Process, strip: Strip) -> Iterator[str]:
     """The granules of the input that are this process's share: its detectors, its range of scenes."""
     parameters = process.order.parameters
-    by_detector: dict[str, list[str]] = {}
-    for granule in sorted(strip.granules, key=documents.sensing):
-        by_detector.setdefault(granule.rpartition("_D")[2][:2], []).append(granule)
+    by_detector = _by_detector(strip.granules)
     for detector in parameters.get("PARALLEL_DETECTOR_IDENT", "").split("-"):
         of_detector = by_detector.get(detector, [])
         first, last = 1, len(of_detector)
@@ -103,6 +102,15 @@ def granules_of(process: Process, strip: Strip) -> Iterator[str]:
         elif parameters.get("PARALLEL_GRANULE") == "true":
             first, last = (int(parameters[f"PARALLEL_GRANULE_{end}"]) for end in ("BEGIN", "END"))
         yield from of_detector[first - 1 : last]
+
+
+@cache
+def _by_detector(granules: tuple[str, ...]) -> dict[str, list[str]]:
+    """The granules of each detector, in the order in which they were sensed."""
+    found: dict[str, list[str]] = {}
+    for granule in sorted(granules, key=documents.sensing):
+        found.setdefault(granule.rpartition("_D")[2][:2], []).append(granule)
+    return found
 
 
 def _mark(process: Process, setting: Setting, folder: Path) -> None:
