@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Final
 
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Complete, Outcome
+from shared.ledger.records import FINISHED, Complete, Outcome
 from shared.workflow.plan import Source
 
 
@@ -25,21 +27,53 @@ def read_source(ledger: Ledger, key: str) -> Source:
 
 
 _READERS: Final = 8
+_REMEMBERED: Final = 16
 
 
 def _there(_key: str) -> bool:
     return True
 
 
+class Memory:
+    """The last few records that never change again, for an instance that is asked about one session many times.
+
+    A ``complete.json`` and the outcome of work that succeeded are final. That of a datastrip's Level 0 names a thousand
+    granules, and is asked for with each of its tiles.
+    """
+
+    def __init__(self, most: int = _REMEMBERED) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, Complete | Outcome] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, key: str) -> Complete | Outcome | None:
+        """The record, where it is remembered."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: str, record: Complete | Outcome | None) -> None:
+        """Remember a record, where it is final."""
+        if isinstance(record, Complete) or (record is not None and record.status in FINISHED):
+            with self._lock:
+                self._kept[key] = record
+                self._kept.move_to_end(key)
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+
+
 class LedgerRecords:
     """The records of a session for ``shared.workflow.walk``, each read once at most.
 
-    ``listed`` says whether a key is in a listing that was made already: what is not is not asked for.
+    ``listed`` says whether a key is in a listing that was made already: what is not is not asked for. ``memory``: what
+    was read for other questions.
     """
 
-    def __init__(self, ledger: Ledger, listed: Callable[[str], bool] = _there) -> None:
+    def __init__(self, ledger: Ledger, listed: Callable[[str], bool] = _there, memory: Memory | None = None) -> None:
         self._ledger = ledger
         self._listed = listed
+        self._memory = memory or Memory(0)
         self._known: dict[str, Complete | Outcome | None] = {}
 
     def find(self, key: str) -> Complete | Outcome | None:
@@ -54,13 +88,16 @@ class LedgerRecords:
 
     def expect(self, wanted: Iterable[str]) -> None:
         """Read these, several at a time."""
-        keys_ = [key for key in dict.fromkeys(wanted) if key not in self._known and self._listed(key)]
-        if len(keys_) < 2:
+        unknown = [key for key in dict.fromkeys(wanted) if key not in self._known and self._listed(key)]
+        if len(unknown) < _READERS:
             return
         with ThreadPoolExecutor(_READERS) as pool:
-            self._known.update(zip(keys_, pool.map(self._read, keys_), strict=True))
+            self._known.update(zip(unknown, pool.map(self._read, unknown), strict=True))
 
     def _read(self, key: str) -> Complete | Outcome | None:
-        if keys.parse_work(key) is None:
-            return self._ledger.find(key, Complete)
-        return self._ledger.find(key, Outcome)
+        found = self._memory.find(key)
+        if found is None:
+            raw = keys.parse_work(key) is None
+            found = self._ledger.find(key, Complete) if raw else self._ledger.find(key, Outcome)
+            self._memory.keep(key, found)
+        return found
