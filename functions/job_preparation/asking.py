@@ -33,10 +33,11 @@ UNREADABLE: Final = "AuxiliaryFileUnreadable"
 
 @dataclass
 class Looks:
-    """What the catalogue holds, each type looked at once."""
+    """What the catalogue holds, each type looked at once, and each file read once."""
 
     services: Services
     _found: dict[str, Look] = field(default_factory=dict)
+    _documents: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -47,6 +48,24 @@ class Looks:
         if kind not in self._found:
             self._found[kind] = self.catalogue.look(kind)
         return self._found[kind]
+
+    def document(self, name: str) -> bytes:
+        """The data block of an auxiliary file, checked. BadInputError where it is longer than what is read of it."""
+        if name not in self._documents:
+            entry = self.catalogue.find(name)
+            files = {file.path: file for file in entry.files}
+            (block, *_), *_ = [placement.sources for placement in plan(load_types(), {name: list(files)})]
+            file, found = files[block], bytearray()
+            if file.size > MAX_SIZE:
+                raise BadInputError(f"auxiliary file {name}, {block}", f"at most {MAX_SIZE} bytes", file.size)
+            for chunk in self.services.store.read(self.catalogue.bucket, f"{entry.prefix}{block}"):
+                found += chunk
+                if len(found) > file.size:
+                    break
+            if hashlib.sha256(found).hexdigest() != file.sha256:
+                raise IntegrityError(f"auxiliary file {name}, {block}: its bytes are not those taken in")
+            self._documents[name] = bytes(found)
+        return self._documents[name]
 
 
 @dataclass(frozen=True)
@@ -182,23 +201,7 @@ class Question:
         """What the job order takes out of the files that were chosen."""
         types = {spec.file_type for spec in self.needs.parameters.values()}
         names = {c.requirement.type: c.chosen[0] for c in chosen.choices if c.requirement.type in types and c.chosen}
-        return derive(self.needs.parameters, {kind: (name, self._document(name)) for kind, name in names.items()})
-
-    def _document(self, name: str) -> bytes:
-        """The data block of an auxiliary file, checked."""
-        entry = self.looks.catalogue.find(name)
-        files = {file.path: file for file in entry.files}
-        (block, *_), *_ = [placement.sources for placement in plan(load_types(), {name: list(files)})]
-        file, found = files[block], bytearray()
-        if file.size > MAX_SIZE:
-            raise BadInputError(f"auxiliary file {name}, {block}", f"at most {MAX_SIZE} bytes", file.size)
-        for chunk in self.services.store.read(self.looks.catalogue.bucket, f"{entry.prefix}{block}"):
-            found += chunk
-            if len(found) > file.size:
-                break
-        if hashlib.sha256(found).hexdigest() != file.sha256:
-            raise IntegrityError(f"auxiliary file {name}, {block}: its bytes are not those taken in")
-        return bytes(found)
+        return derive(self.needs.parameters, {kind: (name, self.looks.document(name)) for kind, name in names.items()})
 
 
 def provided(order: Order, provision: Provision) -> Order:

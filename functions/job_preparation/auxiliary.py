@@ -16,7 +16,7 @@ from functions.job_preparation.asking import Looks, Question, forget
 from functions.job_preparation.claiming import claim
 from shared.bootstrap import Services
 from shared.domain.events import TIMER_DUE, Event
-from shared.errors import BadInputError, PermanentError
+from shared.errors import BadInputError, ObjectAbsentError, PermanentError
 from shared.ledger.attempts import read_work
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.provision import ARRIVALS, Arrival, Awaiter, Waiting, arrival, awaiters, parse_arrival, place_of
@@ -89,9 +89,12 @@ def _wake(services: Services, key: str, looks: Looks) -> bool:
     ledger = services.ledger
     entry = ledger.find(key, Awaiter)
     place = None if entry is None else parse_work(f"{entry.work}waiting.json")
-    if place is not None and ledger.exists(place[0].waiting):
-        return ask_again(services, place[0], looks)
-    ledger.delete(key)  # of a session that was taken out of the ledger
+    if place is not None:
+        try:
+            return ask_again(services, place[0], looks)
+        except ObjectAbsentError:
+            _log.info("auxiliary files, %s: what waited is not in the ledger any more", key)
+    ledger.delete(key)
     return False
 
 
