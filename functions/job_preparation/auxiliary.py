@@ -16,7 +16,7 @@ from functions.job_preparation.asking import Looks, Question, forget
 from functions.job_preparation.claiming import claim
 from shared.bootstrap import Services
 from shared.domain.events import TIMER_DUE, Event
-from shared.errors import BadInputError, ObjectAbsentError, PermanentError
+from shared.errors import BadInputError, ConfigurationError, ObjectAbsentError, PermanentError
 from shared.ledger.attempts import read_work
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.provision import ARRIVALS, Arrival, Awaiter, Waiting, arrival, awaiters, parse_arrival, place_of
@@ -109,7 +109,11 @@ def ask_again(services: Services, place: WorkKey, looks: Looks | None = None) ->
     if work.order is not None or work.outcome is not None:
         forget(services, place, waiting.types)
         return False
-    needs = services.workflow.processors[place.step].auxiliary
+    processor = services.workflow.processors.get(place.step)
+    if processor is None:
+        known = f"a step of the processor set {services.workflow.set_name}, which it was when this work came to wait"
+        raise ConfigurationError(f"{place.waiting}: expected {known}")
+    needs = processor.auxiliary
     if needs is None:  # the set of processors was changed meanwhile
         return claim(services, waiting.order, waiting.unit.station, waiting.unit.satellite)
     asked = looks or Looks(services)

@@ -45,6 +45,7 @@ def _called(processor: Processor, call: CallOrder, order: Order, session: Mappin
     parameters = {name: fill(text, values) for name, text in call.parameters.items()}
     derived = processor.auxiliary.parameters if processor.auxiliary is not None else {}
     parameters |= {name: order.parameters[name] for name in derived if name in order.parameters}
+    known = _scheme().calls.get(call.call)
     run = Run(
         mode="",
         processing="",
@@ -52,6 +53,7 @@ def _called(processor: Processor, call: CallOrder, order: Order, session: Mappin
         processing_station=session["SITE"],
         creation_date=order.parameters.get("CREATION_DATE", ""),
         version=call.version,
+        versions={} if known is None else {known.task: call.version},
     )
     inputs = {name: tuple(fill(text, values) for text in texts) for name, texts in call.inputs.items()}
     outputs = {name: fill(text, values) for name, text in call.outputs.items()}
