@@ -38,7 +38,8 @@ def remarks(account: Account) -> list[str]:
             found.setdefault(remark, []).append(f"{entry.level} {entry.unit}")
     told = [f"{', '.join(dict.fromkeys(products))}: {remark}" for remark, products in found.items()]
     repaired = [f"Refused, and came whole later: {each}" for each in account.repaired]
-    return told + [f"Refused: {each}" for each in account.refused] + repaired
+    refused = [f"Refused: {each}" for each in account.refused]
+    return told + [f"Not asked for: {each}" for each in account.not_owed] + refused + repaired
 
 
 def _in_order(account: Account) -> list[AccountEntry]:

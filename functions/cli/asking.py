@@ -88,6 +88,12 @@ def ask(place: Place, text: str, session: str = "") -> Cause:
     lost = _lost_cause(services, text, [of] if of else sorted(all_sessions(services))[-_ACCOUNTS:])
     if lost is not None:
         return lost
+    if of and "/" in text:
+        from functions.cli.why_unordered import why_unordered
+
+        unordered = why_unordered(services, of, text)
+        if unordered is not None:
+            return unordered
     known = [*all_sessions(services), *map(product_name, product_keys(services, text))]
     raise AbsentError(f"{text}: the ledger knows no session, product or work item of this name{closest(text, known)}")
 
