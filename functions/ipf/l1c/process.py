@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.common import xml
+from functions.ipf.common import olqc, xml
 from functions.ipf.common.identity import Production
 from functions.ipf.common.processor import Exit
 from functions.ipf.l1c import metadata
-from functions.ipf.l1c.angles import sensing_ns, tile_angles
+from functions.ipf.l1c.angles import REFERENCE_BAND, sensing_ns, tile_angles
+from functions.ipf.l1c.archive import Made, write_colours, write_datastrip, write_tile
 from functions.ipf.l1c.bands import CLASS_BANDS, COLOUR_BANDS, BandResult, BandTask, ColourTask, make_band, make_colours
 from functions.ipf.l1c.classes import classify
+from functions.ipf.l1c.datastrip import datastrip_document, read_level0
+from functions.ipf.l1c.inspections import TileFiles, tile_checks
+from functions.ipf.l1c.strip_inspections import datastrip_checks
 from functions.ipf.safe import elements
 from functions.ipf.safe.footprint import clip_to_tile, outline
 from functions.ipf.safe.jp2 import Extent, write_jp2
@@ -26,7 +30,7 @@ from functions.ipf.safe.parallel import threads_of, workers
 from functions.ipf.safe.working import WorkingFolder, loss_sentences
 from shared.errors import BadInputError
 from shared.msi.earth import utc_from_gps_ns
-from shared.msi.instrument import BANDS
+from shared.msi.instrument import BANDS, band_named
 from shared.msi.tiling import Tile, tile
 
 if TYPE_CHECKING:
@@ -70,21 +74,70 @@ def process(order: JobOrder, journal: IpfLog) -> int:
             shutil.rmtree(safe)
             journal.warning(f"tile {target.name}: no image packet of its ground came")
             return Exit.DEGRADED
-        content = _content(datastrip, results, _classes(safe, names, target, angles, Path(scratch)))
+        content = _content(datastrip, target, results, _classes(safe, names, target, angles, Path(scratch)))
         footprint = _footprint(Path(scratch), target) or clip_to_tile(datastrip.footprint, target)
     residual = max(result.residual for result in results.values())
     journal.info(f"images written; inverse location within {residual:.4f} px of the viewing model")
 
-    xml.write(safe / names.product_metadata, metadata.product(names, datastrip, footprint, content))
-    xml.write(safe / names.granule_folder / "MTD_TL.xml", metadata.tile_document(names, target, angles, content))
-    xml.write(safe / names.datastrip_folder / "MTD_DS.xml", metadata.datastrip_document(names, datastrip))
-    notes = (*datastrip.simplifications, *SIMPLIFICATIONS)
-    xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, datastrip.level0_datastrip))
-    xml.write(safe / FILE, manifest(safe, names, footprint))
+    made = Made(
+        safe, names, target, datastrip, working.level0_metadata(), angles, content, footprint, _inspector(names)
+    )
+    for sentence in _documents(order, made, results):
+        journal.warning(sentence)
     lost = loss_sentences(datastrip.degraded_percent, datastrip.degraded_ancillary_percent)
     for sentence in lost:
         journal.warning(sentence)
     return Exit.DEGRADED if lost else Exit.OK
+
+
+def _inspector(names: ProductNames) -> olqc.Inspector:
+    return olqc.Inspector(NAME, VERSION, names.production.creation)
+
+
+def _documents(order: JobOrder, made: Made, results: dict[str, BandResult]) -> list[str]:
+    """Metadata, quality reports, notes and manifest of the SAFE, and the archive's items that the order asks for.
+
+    Returns:
+        A sentence for each check that failed.
+    """
+    safe, names, datastrip = made.safe, made.names, made.datastrip
+    granule, strip = safe / names.granule_folder, safe / names.datastrip_folder
+    xml.write(granule / "MTD_TL.xml", metadata.tile_document(names, made.tile, made.angles, made.content))
+    xml.write(strip / "MTD_DS.xml", datastrip_document(names, datastrip, read_level0(made.level0)))
+    of_tile = tile_checks(_files(safe, names), made.tile, datastrip, results)
+    of_strip = datastrip_checks(strip / "MTD_DS.xml", datastrip, results)
+    for folder, reports, item in ((granule, of_tile, names.granule), (strip, of_strip, names.datastrip)):
+        for name, checks in reports.items():
+            olqc.write_report(folder / "QI_DATA" / f"{name}.xml", item, name, checks, made.inspector)
+    passed = {
+        name: all(check.passed for check in (*of_tile.get(name, ()), *of_strip.get(name, ())))
+        for name in sorted({*of_tile, *of_strip})
+    }
+    document = metadata.product(names, datastrip, made.footprint, made.content, passed)
+    xml.write(safe / names.product_metadata, document)
+    notes = (*datastrip.simplifications, *SIMPLIFICATIONS)
+    xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, datastrip.level0_datastrip))
+    xml.write(safe / FILE, manifest(safe, names, made.footprint))
+
+    asked = {out.file_type: Path(out.name) for task in order.tasks for out in task.outputs}
+    if "PDI_L1C_TL" in asked:
+        write_tile(asked["PDI_L1C_TL"], made, [band.name for band in BANDS], of_tile)
+    if "PDI_L1C_TC" in asked:
+        write_colours(asked["PDI_L1C_TC"], made)
+    if "PDI_L1C_DS" in asked:
+        write_datastrip(asked["PDI_L1C_DS"], made, of_strip)
+    return [*olqc.failed(of_tile), *olqc.failed(of_strip)]
+
+
+def _files(safe: Path, names: ProductNames) -> TileFiles:
+    bands = [band.name for band in BANDS]
+    kinds = [*(f"{kind}_{band}" for band in bands for kind in ("DETFOO", "QUALIT")), "CLASSI_B00"]
+    return TileFiles(
+        safe / names.granule_folder / "MTD_TL.xml",
+        {band: safe / names.image(band) for band in (*bands, "TCI")},
+        {kind: safe / names.mask(kind) for kind in kinds},
+        safe / names.preview,
+    )
 
 
 def _acquisition(datastrip: Datastrip, sensing_ns: int) -> Acquisition:
@@ -139,7 +192,7 @@ def _classes(
 
 
 def _content(
-    datastrip: Datastrip, results: dict[str, BandResult], classes: tuple[float, float, float]
+    datastrip: Datastrip, target: Tile, results: dict[str, BandResult], classes: tuple[float, float, float]
 ) -> metadata.Content:
     opaque, thin, snow = classes
     seen = sum(band.packets_per_scene for band in BANDS if results[band.name].seen)
@@ -150,7 +203,14 @@ def _content(
         for band in BANDS
         if results[band.name].seen
     )
-    return metadata.Content(100.0 * lost / max(seen, 1), datastrip.degraded_ancillary_percent, opaque + thin, snow)
+    whole = target.size(band_named(REFERENCE_BAND).resolution) ** 2
+    return metadata.Content(
+        degraded=100.0 * lost / max(seen, 1),
+        degraded_ancillary=datastrip.degraded_ancillary_percent,
+        cloudy=opaque + thin,
+        snow=snow,
+        nodata=100.0 * (1 - results[REFERENCE_BAND].valid / whole),
+    )
 
 
 def _footprint(scratch: Path, target: Tile) -> list[tuple[float, float]]:

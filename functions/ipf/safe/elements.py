@@ -14,11 +14,12 @@ from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from functions.ipf.safe.footprint import Point
     from functions.ipf.safe.names import ProductNames
+    from functions.ipf.safe.working import Datastrip
     from shared.msi.tiling import Tile
 
 PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD"
@@ -240,3 +241,46 @@ def technical_quality(image_percent: float, ancillary_percent: float) -> ET.Elem
 def no_control_checks() -> ET.Element:
     """``Quality_Control_Checks`` of a product that no quality control has inspected."""
     return node("Quality_Control_Checks", node("Quality_Inspections"), node("Failed_Inspections"))
+
+
+def control_checks(lists: Mapping[str, bool]) -> ET.Element:
+    """``Quality_Control_Checks``: each list of checks by name, and whether all its checks were passed."""
+    inspections = [
+        node("quality_check", "PASSED" if passed else "FAILED", checkType=name) for name, passed in lists.items()
+    ]
+    return node("Quality_Control_Checks", node("Quality_Inspections", *inspections), node("Failed_Inspections"))
+
+
+def auxiliary_files(datastrip: Datastrip) -> list[ET.Element]:
+    """From ``GIPP_List`` to ``GRI_List``: the files that were used, by name."""
+    files = (node("GIPP_FILENAME", name, type=name[9:19], version="0001") for name in datastrip.parameters)
+    return [
+        node("GIPP_List", *files),
+        node("PRODUCTION_DEM_TYPE", datastrip.elevation),
+        node("IERS_BULLETIN_FILENAME", datastrip.bulletin),
+        node("GRI_List"),
+    ]
+
+
+def spectral_information() -> list[ET.Element]:
+    """``Spectral_Information`` of every band; responses are boxes from limit to limit."""
+    return [
+        node(
+            "Spectral_Information",
+            node("RESOLUTION", str(band.resolution)),
+            node(
+                "Wavelength",
+                node("MIN", str(band.limits_nm[0]), unit="nm"),
+                node("MAX", str(band.limits_nm[1]), unit="nm"),
+                node("CENTRAL", str(band.wavelength_nm), unit="nm"),
+            ),
+            node(
+                "Spectral_Response",
+                node("STEP", "1", unit="nm"),
+                node("VALUES", " ".join(["1"] * (round(band.limits_nm[1] - band.limits_nm[0]) + 1))),
+            ),
+            bandId=str(band.index),
+            physicalBand=band.name.replace("B0", "B"),
+        )
+        for band in BANDS
+    ]

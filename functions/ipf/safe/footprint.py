@@ -82,8 +82,8 @@ def _cut(polygon: list[Point], axis: int, limit: float, sign: float) -> list[Poi
 def outline(seen: NDArray[np.bool_], tile: Tile) -> list[Point]:
     """The largest part of a tile where ``seen`` is true, as a closed ring of (longitude, latitude), clockwise.
 
-    Corners lie on the edges of pixels; a corner is left out where the ring stays within one pixel without it. Holes are
-    filled. Empty where nothing is seen.
+    Corners lie on the edges of pixels; a corner is left out where the ring stays within two pixels without it. Holes
+    are filled. Empty where nothing is seen.
 
     Args:
         seen: (n, n), the whole tile.
@@ -95,7 +95,7 @@ def outline(seen: NDArray[np.bool_], tile: Tile) -> list[Point]:
     if not rings:
         return []
     ring = max(rings, key=lambda corners: float(cv2.contourArea(corners)))
-    corners = cv2.approxPolyDP(ring[:-1, None, :], 1.0, closed=True)[:, 0, :].astype(np.float64)
+    corners = cv2.approxPolyDP(ring[:-1, None, :], 2.0, closed=True)[:, 0, :].astype(np.float64)
     if len(corners) < 3:
         corners = ring[:-1].astype(np.float64)
     step = TILE_SIZE_M / seen.shape[0]

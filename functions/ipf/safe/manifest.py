@@ -26,7 +26,7 @@ _NSSDC: Final = {"S2A": "2015-000A", "S2B": "2017-013A", "S2C": "2024-157A"}
 def manifest(root: Path, names: ProductNames, footprint: Sequence[Point]) -> ET.Element:
     """The manifest of all files below ``root``, itself left out; files in the order of their paths."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != FILE)
-    objects = [_data_object(root, path) for path in files]
+    objects = [_data_object(root, path, names.level) for path in files]
     units = [
         node("xfdu:contentUnit", node("dataObjectPointer", dataObjectID=entry.get("ID", "")), unitType=_unit(path))
         for entry, path in zip(objects, files, strict=True)
@@ -58,7 +58,21 @@ def _unit(path: Path) -> str:
     return "Measurement Data Unit" if path.suffix == ".jp2" else "Metadata Unit"
 
 
-def _data_object(root: Path, path: Path) -> ET.Element:
+def _identity(relative: str, level: str) -> str:
+    """A file's ID: that of ESA's products, by which readers find metadata and images; of other files their path."""
+    metadata = {"MTD_DS.xml": "Datastrip1", "MTD_TL.xml": "Tile1", f"MTD_MSI{level}.xml": "Product"}
+    folder, _, name = relative.rpartition("/")
+    if name in metadata:
+        return f"S2_Level-{level[1:]}_{metadata[name]}_Metadata"
+    if name.endswith("_QUALITY.xml") or name == "FORMAT_CORRECTNESS.xml":
+        place = "Datastrip1" if folder.startswith("DATASTRIP") else "Tile1"
+        return f"{name.partition('_')[0].capitalize()}_OLQC_Report_{place}_InformationData"
+    if "/IMG_DATA" in folder:
+        return f"IMG_DATA_Band_{name.split('_', 2)[-1].removesuffix('.jp2')}_Tile1_Data"
+    return re.sub(r"[^A-Za-z0-9]", "_", relative)
+
+
+def _data_object(root: Path, path: Path, level: str) -> ET.Element:
     relative = path.relative_to(root).as_posix()
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha3_256").hexdigest()
@@ -69,7 +83,7 @@ def _data_object(root: Path, path: Path) -> ET.Element:
         mimeType=_MIME.get(path.suffix, "application/octet-stream"),
         size=str(path.stat().st_size),
     )
-    return node("dataObject", stream, ID=re.sub(r"[^A-Za-z0-9]", "_", relative))
+    return node("dataObject", stream, ID=_identity(relative, level))
 
 
 def _metadata(names: ProductNames, footprint: Sequence[Point]) -> list[ET.Element]:

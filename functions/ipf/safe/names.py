@@ -102,6 +102,11 @@ class ProductNames:
     def preview(self) -> str:
         return f"{self.granule_folder}/QI_DATA/{self.prefix}_PVI.jp2"
 
+    @property
+    def preview_name(self) -> str:
+        """What tile metadata call the preview."""
+        return self.preview
+
     def mask(self, kind: str) -> str:
         """Path of a mask, ``kind`` as ``CLASSI_B00``."""
         return f"{self.granule_folder}/QI_DATA/MSK_{kind}.jp2"
