@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from shared.domain.events import Event
 
@@ -189,9 +189,17 @@ class Station(Protocol):
         ...
 
 
+# The step of Jobs that clear up; no step of a graph can have this name.
+CLEAN: Final = "clean_up"
+
+
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """One attempt at one work item, as a launcher needs it. ``name`` is a DNS label and the identity of the Job."""
+    """One attempt at one work item, as a launcher needs it. ``name`` is a DNS label and the identity of the Job.
+
+    ``shared``: the folder that it sees of its processor's shared volume, ``<session>/<datastrip>``. A Job that clears
+    up what a session left on such a volume has the step ``CLEAN``, the claim for its unit, and no work.
+    """
 
     name: str
     work: str
@@ -205,6 +213,7 @@ class JobSpec:
     deadline: datetime
     priority: int
     traceparent: str
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

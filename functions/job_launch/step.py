@@ -13,6 +13,7 @@ from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Attempt, AttemptEnded, Order
 from shared.ledger.standing import active_hold
 from shared.ports import JobSpec
+from shared.workflow.shared_folders import datastrip_folder
 
 OUT_OF_MEMORY = "OOMKilled"
 # What a Job has beyond its IPF's time limit. The runner stops an IPF itself, and saves its log; the platform's limit is
@@ -97,6 +98,7 @@ def _held(work: WorkRecords, services: Services) -> bool:
 def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services: Services) -> JobSpec:
     processor = services.workflow.processors[order.step]
     most = max(processor.memory_mb, services.settings.job_memory_limit_mb)
+    shared = datastrip_folder(services.workflow, order.step, place.session, place.unit) if processor.shared else ""
     escalations = sum(ended.reason.partition(":")[0] == OUT_OF_MEMORY for ended in attempts.ended.values())
     return JobSpec(
         name=place.job_name(number),
@@ -111,4 +113,5 @@ def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services
         deadline=order.deadline,
         priority=order.priority,
         traceparent=services.trace(place.session),
+        shared=shared,
     )

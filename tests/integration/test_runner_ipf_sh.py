@@ -19,7 +19,7 @@ import pytest
 
 from functions.ipf.runner import execute
 from functions.ipf.runner.job import Execution, Scratch
-from functions.ipf.runner.pod import lay
+from functions.ipf.runner.pod import Calls, lay, lay_calls, read_calls
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash-posix": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 ODD = ["a b", "", "it's", '"quoted"', "$HOME `id` $(id)", "two\nlines\n", "*", "\\n", "-n", "ü", "%s;&|<>"]
@@ -31,20 +31,39 @@ class Run:
 
     how: str
     scratch: Scratch
+    quiet_limit_s: int = 0
+    activity: tuple[str, ...] = ()
+    base: Path | None = None
+
+    def calls(self, *commands: tuple[str, ...]) -> Calls:
+        return Calls(commands, self.base or self.scratch.root, self.quiet_limit_s, self.activity)
 
     def command(self, *command: str, limit_s: float = 60) -> list[str]:
-        script = str(self.scratch.own / "ipf.sh")
-        return [*SHELLS[self.how], script, str(self.scratch.root), str(limit_s), *command]
+        lay_calls(self.scratch, self.calls(command))
+        return self.script(limit_s)
+
+    def script(self, limit_s: float = 60) -> list[str]:
+        return [*SHELLS[self.how], str(self.scratch.own / "ipf.sh"), str(self.scratch.root), str(limit_s)]
 
     def __call__(self, *command: str, limit_s: float = 60, env: dict[str, str] | None = None) -> Execution:
+        return self.all(command, limit_s=limit_s, env=env)
+
+    def all(self, *commands: tuple[str, ...], limit_s: float = 60, env: dict[str, str] | None = None) -> Execution:
+        lay_calls(self.scratch, self.calls(*commands))
         if self.how == "execute":
-            return execute.run(list(command), self.scratch.root, self.scratch.log, env or dict(os.environ), limit_s)
-        self.output(*command, limit_s=limit_s, env=env)
+            calls = read_calls(self.scratch)
+            assert calls == self.calls(*commands)
+            return execute.run(calls, self.scratch.root, self.scratch.log, env or dict(os.environ), limit_s)
+        self.told(limit_s, env)
         return Execution.model_validate_json(self.scratch.execution.read_bytes())
 
     def output(self, *command: str, limit_s: float = 60, env: dict[str, str] | None = None) -> bytes:
+        lay_calls(self.scratch, self.calls(command))
+        return self.told(limit_s, env)
+
+    def told(self, limit_s: float, env: dict[str, str] | None) -> bytes:
         done = subprocess.run(
-            self.command(*command, limit_s=limit_s),
+            self.script(limit_s),
             env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -77,6 +96,51 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 @pytest.fixture(params=list(SHELLS))
 def script(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     return _run(request.param, tmp_path)
+
+
+def told(name: str, code: int = 0) -> tuple[str, ...]:
+    return "sh", "-c", f"echo {name}; exit {code}"
+
+
+@pytest.mark.parametrize(
+    ("codes", "exits"),
+    [((0, 0, 0), (0, 0, 0)), ((1, 5, 2), (1, 5, 2)), ((127, 0, 0), (127, 0, 0)), ((3, 128, 0), (3, 128))],
+)
+def test_commands_run_one_after_the_other_until_one_has_failed(
+    run: Run, codes: tuple[int, ...], exits: tuple[int, ...]
+) -> None:
+    found = run.all(*(told(f"call{number}", code) for number, code in enumerate(codes)))
+    assert (found.exits, found.exit_code) == (exits, max(exits))
+    assert run.log.decode().split() == [f"call{number}" for number, _ in enumerate(exits)]
+
+
+def test_the_time_limit_is_that_of_all_commands_together(run: Run) -> None:
+    found = run.all(("sleep", "1"), ("sleep", "60"), told("never"), limit_s=2)
+    assert (found.timed_out, found.exits) == (True, (0, 143))
+    assert 2 <= found.seconds < 9
+    assert run.log == b""
+
+
+def test_what_the_first_command_leaves_behind_does_not_meet_the_second(run: Run) -> None:
+    wait = 'while read -r s <"/proc/$(cat log.txt)/stat"; do case "${s##*) }" in Z*) break;; esac; done 2>/dev/null'
+    assert run.all(("sh", "-c", "sleep 60 & echo $!"), ("sh", "-c", wait), limit_s=30).timed_out is False
+
+
+def test_a_run_that_does_nothing_any_more_is_stopped(run: Run) -> None:
+    run.quiet_limit_s = 2
+    found = run("sh", "-c", "echo begun; sleep 60")
+    assert (found.hung, found.timed_out, found.exit_code) == (True, False, 143)
+    assert 2 <= found.seconds < 20
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_what_changes_files_that_the_processor_names_does_not_hang(run: Run, tmp_path: Path, *, active: bool) -> None:
+    run.quiet_limit_s, run.base = 2, tmp_path / "odd base *"
+    run.activity = ("none/*", "out put/*/*.log") if active else ("none/*",)
+    (run.base / "out put/a b").mkdir(parents=True)
+    body = 'for n in 1 2 3 4 5 6 7 8; do sleep 0.5; echo "$n" >"$1/out put/a b/x.log"; done'
+    found = run("sh", "-c", body, "sh", str(run.base))
+    assert (found.hung, found.exit_code == 0) == (not active, active)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +274,7 @@ def test_an_image_without_any_program(bare: Run, tmp_path: Path) -> None:
     assert b"said\n" in said
 
 
-@pytest.mark.parametrize("wrong", [[], ["{root}"], ["{root}", "60"], ["{root}", "soon", "true"]])
+@pytest.mark.parametrize("wrong", [[], ["{root}"], ["{root}", "60"], ["{root}", "soon"], ["{root}", "60", "true"]])
 def test_wrong_calls_are_refused(script: Run, wrong: list[str]) -> None:
     arguments = [part.format(root=script.scratch.root) for part in wrong]
     command = [*SHELLS[script.how], str(script.scratch.own / "ipf.sh"), *arguments]

@@ -22,6 +22,7 @@ from typing import Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from functions.ipf.runner.arranging import GoneError
 from functions.ipf.runner.execute import execute
 from functions.ipf.runner.job import Execution, Job, Scratch, Staged, work_place
 from functions.ipf.runner.patience import patiently
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", required=True, help="ledger prefix of the work item")
     parser.add_argument("--attempt", required=True, type=int, help="number of the attempt, from 1")
     parser.add_argument("--scratch", type=Path, help="the folder that the stages share (run: default, a new one)")
+    parser.add_argument("--shared", type=Path, help="where a pod has the datastrip's folder of the shared volume")
     given = parser.parse_args(argv)
     if given.stage != "run" and given.scratch is None:
         parser.error(f"{given.stage} needs --scratch")
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     configure("ipf-runner")
     signal.signal(signal.SIGTERM, _stop)
     try:
-        return perform(given.stage, given.work, given.attempt, given.scratch, services())
+        return perform(given.stage, given.work, given.attempt, given.scratch, services(), given.shared)
     except Stopped:
         return 143
     except S2psError as error:
@@ -70,7 +72,9 @@ def _stop(_signal: int, _frame: object) -> NoReturn:
     raise Stopped
 
 
-def perform(stage: str, work: str, attempt: int, scratch: Path | None, services: Services) -> int:
+def perform(
+    stage: str, work: str, attempt: int, scratch: Path | None, services: Services, shared: Path | None = None
+) -> int:
     """Do one stage, or all of them, of an attempt; returns the exit code."""
     folder = scratch or services.settings.scratch_dir / f"{work.split('/')[-2][:16]}-{attempt}-{secrets.token_hex(4)}"
     if stage != "run":
@@ -80,7 +84,7 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
     # What an IPF computed waits for the store from the first call on; before a run there is nothing to lose.
     wait = _at_once if stage == "run" else patiently
     try:
-        job = wait(partial(Job.open, services, work, attempt, folder))
+        job = wait(partial(Job.open, services, work, attempt, folder, shared))
     except ConfigurationError as error:
         # The set of processors was changed since the order: no further attempt would fare better, an operator must act.
         _log.error("%s: attempt %d: %s", work, attempt, error)
@@ -108,6 +112,13 @@ def perform(stage: str, work: str, attempt: int, scratch: Path | None, services:
             for name in STAGES if stage == "run" else (stage,):
                 with span(name, attributes=attributes) as here:
                     patiently(partial(_DO[name], job, here.traceparent))
+    except (ConfigurationError, GoneError) as error:
+        # No further attempt would fare better: an operator must act.
+        _log.error("%s: attempt %d: %s: %s", job.place.prefix, attempt, stage, error)
+        kind = "" if isinstance(error, GoneError) else "ConfigurationError: "
+        end_attempt(services, job.place, attempt, "failed", f"{kind}{error}", traceparent=job.order.traceparent)
+        if stage == "stage-in":
+            lay_skip(job.scratch)
     except Exception as error:  # noqa: BLE001 - a bug as well: else the platform repeats the pod, hours of an IPF included
         _log.exception("%s: attempt %d: %s", job.place.prefix, attempt, stage)
         give_up(job, "infrastructure", f"{type(error).__name__}: {error}")

@@ -6,9 +6,9 @@ In a pod, ``ipf.sh`` does the same in the IPF's own container; what both write h
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,37 +19,33 @@ from typing import Final
 
 import functions
 from functions.ipf.runner.job import Execution, Job
+from functions.ipf.runner.pod import Calls, read_calls
+from functions.ipf.runner.watch import Watch
+from shared.tasktable.status import FAILED_FROM
 
 _GRACE_S: Final = 10.0
 _NO_ROOM: Final = 1 << 20
 _NOT_THERE: Final = 127  # as shells say it
 _NOT_EXECUTABLE: Final = 126
+_LATE: Final = "late"
+_HUNG: Final = "hung"
 _CGROUP_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
 _KEPT: Final = frozenset({"S2PS_TRACE_DIR"})
 _CREDENTIALS: Final = ("S2PS_", "AWS_")
 
 
 def execute(job: Job, traceparent: str) -> Execution:
-    """Run the IPF to its end.
+    """Run the IPF to its end, as stage-in laid it out.
 
     The time limit is the attempt's: first SIGTERM, then SIGKILL, to the IPF and all that it started.
     """
-    here = {"{joborder}": str(job.scratch.job_order), "{scratch}": str(job.scratch.root)}
-    command = [_filled(part, here) for part in job.processor.calls[0]]
-    if command[0] == "python":
-        command[0] = sys.executable
+    calls = read_calls(job.scratch)
     env = environment(os.environ, traceparent) | job.processor.env
-    result = run(command, job.scratch.root, job.scratch.log, env, job.time_limit_s)
+    result = run(calls, job.scratch.root, job.scratch.log, env, job.time_limit_s)
     draft = job.scratch.execution.with_suffix(".part")
     draft.write_text(result.model_dump_json())
     draft.replace(job.scratch.execution)
     return result
-
-
-def _filled(part: str, values: Mapping[str, str]) -> str:
-    for placeholder, value in values.items():
-        part = part.replace(placeholder, value)
-    return part
 
 
 def environment(mine: Mapping[str, str], traceparent: str) -> dict[str, str]:
@@ -60,24 +56,42 @@ def environment(mine: Mapping[str, str], traceparent: str) -> dict[str, str]:
     return {**passed, "TRACEPARENT": traceparent, "PYTHONPATH": search}
 
 
-def run(command: list[str], folder: Path, log: Path, env: Mapping[str, str], limit_s: float) -> Execution:
-    """Run ``command`` in ``folder``, output to ``log``. Figures: the process and the children that it waited for."""
+def run(calls: Calls, folder: Path, log: Path, env: Mapping[str, str], limit_s: float) -> Execution:
+    """Run the commands in ``folder``, output to ``log``, each where none before ended with 128 or more.
+
+    Figures: of the processes and the children that they waited for.
+    """
+    started, kills, used = time.monotonic(), _oom_kills(), _children_cpu()
+    exits: list[int] = []
+    stopped = ""
+    for command in calls.commands:
+        watch = Watch(calls, log)
+        code, stopped = _run(list(command), folder, log, env, started + limit_s, watch)
+        exits.append(code)
+        if stopped or code >= FAILED_FROM:
+            break
+    return Execution(
+        exit_code=max(exits),
+        exits=tuple(exits),
+        timed_out=stopped == _LATE,
+        hung=stopped == _HUNG,
+        out_of_memory=_oom_kills() > kills,
+        disk_full=not all(map(_has_room, {folder, calls.base})),
+        seconds=round(time.monotonic() - started, 3),
+        cpu_seconds=round(_children_cpu() - used, 3),
+        peak_rss_mb=round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
+    )
+
+
+def _run(
+    command: list[str], folder: Path, log: Path, env: Mapping[str, str], deadline: float, watch: Watch
+) -> tuple[int, str]:
+    """Run one command; returns its exit code, and why it was stopped: ``_LATE``, ``_HUNG`` or nothing."""
     # Where the runner leads a session (as the main process of a Job does) it shares its group with the IPF, so that
     # whoever kills the group kills both; otherwise the IPF gets a group of its own.
     own = os.getsid(0) != os.getpid()
-    started, kills, used = time.monotonic(), _oom_kills(), _children_cpu()
-
-    def result(code: int, *, timed_out: bool = False) -> Execution:
-        return Execution(
-            exit_code=code,
-            timed_out=timed_out,
-            out_of_memory=_oom_kills() > kills,
-            disk_full=shutil.disk_usage(folder).free < _NO_ROOM,
-            seconds=round(time.monotonic() - started, 3),
-            cpu_seconds=round(_children_cpu() - used, 3),
-            peak_rss_mb=round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
-        )
-
+    if command[0] == "python":
+        command[0] = sys.executable
     with log.open("ab") as output:
         try:
             process = subprocess.Popen(
@@ -91,21 +105,47 @@ def run(command: list[str], folder: Path, log: Path, env: Mapping[str, str], lim
             )
         except OSError as error:
             output.write(f"{command[0]}: {error.strerror}\n".encode())
-            return result(_NOT_THERE if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
-    timed_out = False
+            return (_NOT_THERE if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE), ""
+    stopped = ""
     try:
-        process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        _signal(process, signal.SIGTERM, own=own)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
+        stopped = _wait(process, deadline, watch)
+        if stopped:
+            _signal(process, signal.SIGTERM, own=own)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_S)
     finally:
         # Whatever is left of it: after its end, after its time, or because this runner is being stopped.
         _signal(process, signal.SIGKILL, own=own)
         process.wait()
     code = process.returncode
-    return result(code if code >= 0 else 128 - code, timed_out=timed_out)
+    return (code if code >= 0 else 128 - code), stopped
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watch) -> str:
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            process.wait(max(0.0, min(left, watch.every_s)))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                return _LATE
+            if watch.quiet():
+                return _HUNG
+        else:
+            return ""
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether 1 MiB can be written, which a quota may forbid where the disk has room. What cannot be tried has."""
+    path = folder / f".room-{os.getpid()}"
+    try:
+        path.write_bytes(bytes(_NO_ROOM))
+    except OSError as error:
+        return error.errno not in {errno.ENOSPC, errno.EDQUOT}
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return True
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals, *, own: bool) -> None:

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Runs an IPF in a container that knows nothing of the service: <any POSIX shell> ipf.sh SCRATCH LIMIT_S COMMAND [ARGUMENT...]
+# Runs an IPF in a container that knows nothing of the service: <any POSIX shell> ipf.sh SCRATCH LIMIT_S
 #
+# What is run stands in SCRATCH/.s2ps/calls, as stage-in filled it in: commands, one after the other, each where none before
+# ended with 128 or more. They are stopped when they are over LIMIT_S together, or when neither their output nor the files
+# that the processor names change any more.
 # Output goes to SCRATCH/log.txt and to this script's own; how it ended to SCRATCH/execution.json, which stage-out judges.
 # Exit code: 0 whatever the IPF's was, 143 after SIGTERM (the pod is going: nobody judges), 64 where it is called wrongly.
 # Only builtins are needed. sleep, cat, mv and chmod are taken from the image or from SCRATCH/.s2ps/busybox: without sleep
-# the time limit is the pod's alone and output comes at the end; without cat it comes line by line; without mv
+# the time limit is the pod's alone, nobody sees a run that hangs, and output comes at the end; without cat it comes line by line; without mv
 # execution.json is written in place. All names begin with _s2ps_: the IPF gets the environment as the container has it.
 
 set +abCefmuvx  # what an image's SHELLOPTS may have set
@@ -93,6 +96,50 @@ _s2ps_end() {
   _s2ps_signal KILL
 }
 
+# From now on, what changes is newer than these. Each file system has its own, since its clock may be another.
+_s2ps_mark() { { printf . >"$_s2ps_home/mark"; printf . >"$_s2ps_base/.s2ps-mark"; } 2>/dev/null; }
+
+# Whether anything has changed since: the log, or what the processor names below its base.
+_s2ps_active() {
+  [ -e "$_s2ps_home/mark" ] && [ -e "$_s2ps_base/.s2ps-mark" ] || return 0
+  if [ log.txt -nt "$_s2ps_home/mark" ]; then return 0; fi
+  (
+    cd "$_s2ps_base" || exit 0
+    IFS='
+'
+    for _s2ps_path in $_s2ps_activity; do
+      if [ "$_s2ps_path" -nt .s2ps-mark ]; then exit 0; fi
+    done
+    exit 1
+  )
+}
+
+# Wait until the time is over or nothing has changed for too long, then end it and note which of the two it was.
+_s2ps_watch() {
+  _s2ps_left=$((_s2ps_limit - (_s2ps_now - _s2ps_began) / 100)) _s2ps_still=0 _s2ps_step=10
+  [ $((_s2ps_quiet / 4)) -ge 10 ] || _s2ps_step=$((_s2ps_quiet / 4))
+  [ "$_s2ps_step" -ge 1 ] || _s2ps_step=1
+  while [ "$_s2ps_left" -gt 0 ]; do
+    [ "$_s2ps_quiet" -gt 0 ] && [ "$_s2ps_left" -gt "$_s2ps_step" ] || _s2ps_step=$_s2ps_left
+    _s2ps_nap "$_s2ps_step"
+    _s2ps_left=$((_s2ps_left - _s2ps_step))
+    _s2ps_clock
+    [ "$_s2ps_began" -eq 0 ] || _s2ps_left=$((_s2ps_limit - (_s2ps_now - _s2ps_began) / 100))
+    [ "$_s2ps_quiet" -gt 0 ] || continue
+    _s2ps_still=$((_s2ps_still + _s2ps_step))
+    if _s2ps_active; then
+      _s2ps_still=0
+      _s2ps_mark
+    elif [ "$_s2ps_still" -ge "$_s2ps_quiet" ]; then
+      { printf 1 >"$_s2ps_home/hung"; } 2>/dev/null
+      _s2ps_end
+      return
+    fi
+  done
+  { printf 1 >"$_s2ps_home/late"; } 2>/dev/null
+  _s2ps_end
+}
+
 # What came into the log since the last call. The place in it is that of descriptor 3, which all processes share.
 _s2ps_tell() {
   if _s2ps_has cat; then _s2ps_tool cat <&3; return; fi
@@ -118,19 +165,21 @@ _s2ps_stopped() {
   exit 143
 }
 
-[ $# -ge 3 ] || { echo 'ipf.sh: expected SCRATCH LIMIT_S COMMAND [ARGUMENT...]' >&2; exit 64; }
+[ $# -eq 2 ] || { echo 'ipf.sh: expected SCRATCH LIMIT_S' >&2; exit 64; }
 _s2ps_root=$1 _s2ps_limit=$2
-shift 2
 _s2ps_home=$_s2ps_root/.s2ps
 [ ! -e "$_s2ps_home/skip" ] || { echo 'ipf.sh: stage-in left nothing to do'; exit 0; }
 _s2ps_limit=${_s2ps_limit%.*}
 case $_s2ps_limit in '' | *[!0-9]*) echo "ipf.sh: LIMIT_S: expected seconds" >&2; exit 64 ;; esac
 cd "$_s2ps_root" || exit 64
+[ -r "$_s2ps_home/calls" ] || { echo "ipf.sh: expected $_s2ps_home/calls, which stage-in writes" >&2; exit 64; }
+. "$_s2ps_home/calls"
 umask 0002  # stage-out comes as another user of the same group
 
 _s2ps_ipf='' _s2ps_limiter='' _s2ps_teller=''
 : >>log.txt
 : >"$_s2ps_home/late"
+: >"$_s2ps_home/hung"
 : >"$_s2ps_home/ended"
 exec 3<log.txt
 trap _s2ps_stopped TERM
@@ -141,34 +190,42 @@ _s2ps_cpu_before=$_s2ps_used
 _s2ps_clock
 _s2ps_began=$_s2ps_now
 
-# exec, so that no function or builtin stands in for the program. What cannot be started ends with 126 or 127.
-(
-  trap - TERM
-  exec "$@"
-) </dev/null >>log.txt 2>&1 3<&- &
-_s2ps_ipf=$!
-
+_s2ps_mark
 if _s2ps_has sleep; then
   (
     trap 'kill "$_s2ps_sleeper" 2>/dev/null' TERM
     while [ -e "$_s2ps_home/ended" ] && [ ! -s "$_s2ps_home/ended" ] && _s2ps_nap 1; do _s2ps_tell; done
   ) </dev/null 2>/dev/null &
   _s2ps_teller=$!
-  (
-    _s2ps_nap "$_s2ps_limit"
-    { printf 1 >"$_s2ps_home/late"; } 2>/dev/null
-    _s2ps_end
-  ) </dev/null 3<&- &
-  _s2ps_limiter=$!
 else
   echo 'ipf.sh: no sleep in this image: its time limit is the pod'\''s' >&2
 fi
 
-wait "$_s2ps_ipf" 2>/dev/null  # a shell may tell of a signal
-_s2ps_code=$?
-_s2ps_clock
-_s2ps_no_limit
-_s2ps_signal KILL  # whatever it left behind, and the limit's sleep
+_s2ps_call=0 _s2ps_code=0 _s2ps_exits=''
+while [ "$_s2ps_call" -lt "$_s2ps_calls" ]; do
+  _s2ps_call=$((_s2ps_call + 1))
+  eval "_s2ps_words=\$_s2ps_call_$_s2ps_call"
+  # exec, so that no function or builtin stands in for the program. What cannot be started ends with 126 or 127.
+  (
+    trap - TERM
+    eval "set -- $_s2ps_words"
+    exec "$@"
+  ) </dev/null >>log.txt 2>&1 3<&- &
+  _s2ps_ipf=$!
+  if _s2ps_has sleep; then
+    _s2ps_watch </dev/null 3<&- &
+    _s2ps_limiter=$!
+  fi
+  wait "$_s2ps_ipf" 2>/dev/null  # a shell may tell of a signal
+  _s2ps_exit=$?
+  _s2ps_clock
+  _s2ps_no_limit
+  _s2ps_limiter=''
+  _s2ps_signal KILL  # whatever it left behind, and the limit's sleep
+  _s2ps_exits="$_s2ps_exits${_s2ps_exits:+, }$_s2ps_exit"
+  [ "$_s2ps_exit" -le "$_s2ps_code" ] || _s2ps_code=$_s2ps_exit
+  if [ "$_s2ps_exit" -ge 128 ] || [ -s "$_s2ps_home/late" ] || [ -s "$_s2ps_home/hung" ]; then break; fi
+done
 _s2ps_tell_all
 
 _s2ps_cpu
@@ -176,18 +233,23 @@ _s2ps_used=$((_s2ps_used - _s2ps_cpu_before)) _s2ps_now=$((_s2ps_now - _s2ps_beg
 _s2ps_find '' /sys/fs/cgroup/memory.peak
 _s2ps_peak=$((_s2ps_number * 10 / 1048576))
 _s2ps_find oom_kill /sys/fs/cgroup/memory.events
-_s2ps_memory=false _s2ps_full=false _s2ps_late=false
+_s2ps_memory=false _s2ps_full=false _s2ps_late=false _s2ps_hung=false
 [ "$_s2ps_number" -le "$_s2ps_kills" ] || _s2ps_memory=true
 # An IPF may clear its folder, and ours with it.
 if [ -d "$_s2ps_home" ]; then { printf '%1048576s' '' >"$_s2ps_home/room"; } 2>/dev/null || _s2ps_full=true; fi
+if [ "$_s2ps_base" != "$_s2ps_root" ] && [ -d "$_s2ps_base" ]; then
+  { printf '%1048576s' '' >"$_s2ps_base/.s2ps-room"; } 2>/dev/null || _s2ps_full=true
+  { printf '' >"$_s2ps_base/.s2ps-room"; } 2>/dev/null
+fi
 # Room for the last word: what stage-in kept free.
 { printf '' >"$_s2ps_home/room"; printf '' >"$_s2ps_home/reserve"; } 2>/dev/null
 [ ! -s "$_s2ps_home/late" ] || _s2ps_late=true
-if _s2ps_has chmod; then _s2ps_tool chmod -R g+rwX . 2>/dev/null; fi
+[ ! -s "$_s2ps_home/hung" ] || _s2ps_hung=true
+if _s2ps_has chmod; then _s2ps_tool chmod -R g+rwX . "$_s2ps_base" 2>/dev/null; fi
 _s2ps_note=execution.json
 if [ -d "$_s2ps_home" ] && _s2ps_has mv; then _s2ps_note=.s2ps/execution.json; fi
-printf '{"exit_code": %d, "timed_out": %s, "out_of_memory": %s, "disk_full": %s, "seconds": %d.%02d, "cpu_seconds": %d.%02d, "peak_rss_mb": %d.%d}\n' \
-  "$_s2ps_code" "$_s2ps_late" "$_s2ps_memory" "$_s2ps_full" \
+printf '{"exit_code": %d, "exits": [%s], "timed_out": %s, "hung": %s, "out_of_memory": %s, "disk_full": %s, "seconds": %d.%02d, "cpu_seconds": %d.%02d, "peak_rss_mb": %d.%d}\n' \
+  "$_s2ps_code" "$_s2ps_exits" "$_s2ps_late" "$_s2ps_hung" "$_s2ps_memory" "$_s2ps_full" \
   $((_s2ps_now / 100)) $((_s2ps_now % 100)) $((_s2ps_used / 100)) $((_s2ps_used % 100)) \
   $((_s2ps_peak / 10)) $((_s2ps_peak % 10)) >"$_s2ps_note"
 if [ "$_s2ps_note" != execution.json ]; then _s2ps_tool mv -f "$_s2ps_note" execution.json; fi

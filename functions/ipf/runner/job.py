@@ -15,6 +15,7 @@ from shared.ledger.attempts import over
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Attempt, Order
 from shared.workflow.graph import Processor
+from shared.workflow.shared_folders import datastrip_folder
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,6 @@ class Scratch:
         return self.root / "joborder.xml"
 
     @property
-    def inputs(self) -> Path:
-        return self.root / "inputs"
-
-    @property
     def outputs(self) -> Path:
         return self.root / "outputs"
 
@@ -43,6 +40,11 @@ class Scratch:
     def own(self) -> Path:
         """What stage-in lays for the IPF's container: ``ipf.sh`` and what it keeps beside it."""
         return self.root / ".s2ps"
+
+    @property
+    def calls(self) -> Path:
+        """What is to be run."""
+        return self.own / "calls"
 
     @property
     def skip(self) -> Path:
@@ -61,27 +63,31 @@ class Scratch:
 
 
 class Staged(BaseModel):
-    """What stage-in did."""
+    """What stage-in did. ``base`` is the attempt's folder on the shared volume, empty where it has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     started: AwareDatetime
     seconds: float
     files: int
     size: int
+    base: str = ""
 
 
 class Execution(BaseModel):
     """How the IPF ended; written by ``execute`` in the local runtime, by ``ipf.sh`` in a pod.
 
-    ``exit_code`` is 128 + n where signal n ended it, 127 and 126 where its command is not there or cannot be executed.
-    ``timed_out``: it was stopped at its time limit. ``disk_full``: at its end there was no room left in the scratch
-    folder (less than 1 MiB). ``peak_rss_mb``: of its largest process; in a pod of the container, with its share of the
-    file cache, 0 where the node does not say.
+    ``exits`` are the exit codes of its commands, as far as they were run, ``exit_code`` is the highest of them: 128 + n
+    where signal n ended it, 127 and 126 where a command is not there or cannot be executed. ``timed_out``: it was
+    stopped at its time limit. ``hung``: because nothing had changed for too long. ``disk_full``: at its end there was
+    no room left where it works (less than 1 MiB). ``peak_rss_mb``: of its largest process; in a pod of the container,
+    with its share of the file cache, 0 where the node does not say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     exit_code: int
+    exits: tuple[int, ...] = ()
     timed_out: bool = False
+    hung: bool = False
     out_of_memory: bool = False
     disk_full: bool = False
     seconds: float
@@ -99,7 +105,10 @@ def work_place(work: str) -> WorkKey:
 
 @dataclass(frozen=True)
 class Job:
-    """What the runner works on."""
+    """What the runner works on.
+
+    ``shared`` is the folder of the datastrip on the shared volume, None where the processor has no such volume.
+    """
 
     services: Services
     place: WorkKey
@@ -107,10 +116,14 @@ class Job:
     order: Order
     processor: Processor
     scratch: Scratch
+    shared: Path | None = None
 
     @classmethod
-    def open(cls, services: Services, work: str, number: int, scratch: Path) -> Self:
-        """Read the order at ledger prefix ``work``. ConfigurationError where its processor is not of this set."""
+    def open(cls, services: Services, work: str, number: int, scratch: Path, mounted: Path | None = None) -> Self:
+        """Read the order at ledger prefix ``work``. ConfigurationError where its processor is not of this set.
+
+        ``mounted`` is where a pod has the datastrip's folder of the shared volume.
+        """
         place = work_place(work)
         order = services.ledger.read(place.order, Order)
         processor = services.workflow.processors.get(order.step)
@@ -119,7 +132,11 @@ class Job:
                 f"{place.order}: expected processor {order.processor} {order.version} for step {order.step}, "
                 f"found {processor and (processor.name, processor.version)} in set {services.workflow.set_name}"
             )
-        return cls(services, place, number, order, processor, Scratch(scratch.absolute()))
+        shared = None
+        if processor.shared is not None:
+            strip = datastrip_folder(services.workflow, order.step, order.session, order.unit)
+            shared = mounted or services.settings.shared_dir.absolute() / strip
+        return cls(services, place, number, order, processor, Scratch(scratch.absolute()), shared)
 
     @property
     def over(self) -> bool:
@@ -133,3 +150,17 @@ class Job:
 
     def now(self) -> datetime:
         return self.services.clock.now()
+
+    def values(self, base: Path) -> dict[str, str]:
+        """What the placeholders of commands, paths and job orders stand for, ``{input:...}`` apart."""
+        workflow, auxiliary = self.services.workflow, self.processor.auxiliary
+        return {
+            **self.order.parameters,
+            **{f"root:{name}": path for name, path in workflow.roots.items()},
+            "joborder": str(self.scratch.job_order),
+            "scratch": str(self.scratch.root),
+            "base": str(base),
+            "aux": str(base / (auxiliary.to if auxiliary is not None else "aux")),
+            "cpus": str(max(1, round(self.processor.cpus))),
+            "SITE": workflow.site,
+        }

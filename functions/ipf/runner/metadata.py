@@ -16,11 +16,15 @@ import defusedxml
 import defusedxml.ElementTree as SafeET
 
 from shared.errors import BadInputError
+from shared.workflow.processor import Fact
 
 MAX_XML: Final = 64 << 20
 _TILE: Final = re.compile(r"\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]", re.ASCII)
 _NUMBERS: Final = re.compile(r"[-+0-9.eE\s,]{1,20000}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?", re.ASCII)
+
+_DATATAKE: Final = re.compile(r"G[A-Z0-9_]{1,60}(?:\.[0-9]{2})?", re.ASCII)
+_FACT: Final = re.compile(r"[A-Za-z0-9 ._:+-]{0,120}", re.ASCII)
 
 # Attribute, form of its value, elements that hold it.
 _WANTED: Final = (
@@ -47,7 +51,7 @@ def parse(path: Path) -> Element:
 
 
 def attributes(root: Element) -> dict[str, str]:
-    """Footprint and times of one metadata file; the first element of each name counts."""
+    """Footprint, times and datatake of one metadata file; the first element of each name counts."""
     first: dict[str, str] = {}
     for name, text in _texts(root):
         first.setdefault(name, text)
@@ -58,7 +62,20 @@ def attributes(root: Element) -> dict[str, str]:
             if value and form.fullmatch(value):
                 found[attribute] = value
                 break
+    datatake = next((info.get("datatakeIdentifier", "") for info in root.iter("Datatake_Info")), "")
+    if _DATATAKE.fullmatch(datatake):
+        found["datatake"] = datatake
     return found
+
+
+def fact(root: Element, wanted: Fact) -> str | None:
+    """What a file tells of a fact; None where it has no such element. BadInputError where its text is not plain."""
+    if wanted.count:
+        return str(sum(1 for name, _ in _texts(root) if name.startswith(wanted.count)))
+    text = next((text for name, text in _texts(root) if name == wanted.element), None)
+    if text is not None and not _FACT.fullmatch(text):
+        raise BadInputError(f"fact {wanted.name}, {wanted.element}", "letters, digits and ._:- in a line", text)
+    return None if text is None else text.removeprefix(wanted.strip)
 
 
 def tiles(root: Element, file: str) -> tuple[str, ...]:

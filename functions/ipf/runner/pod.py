@@ -6,8 +6,10 @@ of the same group (the pod's fsGroup), so folders are the group's, and stay so b
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,49 @@ _FOLDER: Final = 0o2775
 _PROGRAM: Final = 0o755
 _RESERVE: Final = 64 << 10
 _PT_INTERP: Final = 3
+_LINES: Final = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What is to be run: ``commands`` one after the other.
+
+    They are stopped when nothing that matches ``activity`` below ``base``, nor the log, changes for ``quiet_limit_s``
+    (0: never).
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    base: Path
+    quiet_limit_s: int = 0
+    activity: tuple[str, ...] = ()
+
+
+def lay_calls(scratch: Scratch, calls: Calls) -> None:
+    """Write what ``ipf.sh`` reads: assignments of the shell's. A command is kept as shell words within one word."""
+    scratch.own.mkdir(exist_ok=True)
+    words = {
+        "calls": str(len(calls.commands)),
+        "base": str(calls.base),
+        "quiet": str(calls.quiet_limit_s),
+        "activity": _LINES.join(calls.activity),
+        **{f"call_{number}": shlex.join(command) for number, command in enumerate(calls.commands, 1)},
+    }
+    text = _LINES.join(f"_s2ps_{name}={shlex.quote(value)}" for name, value in words.items())
+    scratch.calls.write_bytes(f"{text}\n".encode(errors="surrogateescape"))
+    scratch.calls.chmod(0o664)
+
+
+def read_calls(scratch: Scratch) -> Calls:
+    """What ``lay_calls`` wrote, for the local runtime."""
+    text = scratch.calls.read_bytes().decode(errors="surrogateescape")
+    words = dict(word.partition("=")[::2] for word in shlex.split(text))
+    numbers = range(1, int(words["_s2ps_calls"]) + 1)
+    return Calls(
+        commands=tuple(tuple(shlex.split(words[f"_s2ps_call_{number}"])) for number in numbers),
+        base=Path(words["_s2ps_base"]),
+        quiet_limit_s=int(words["_s2ps_quiet"]),
+        activity=tuple(filter(None, words["_s2ps_activity"].split(_LINES))),
+    )
 
 
 def lay(scratch: Scratch, busybox: Path = BUSYBOX) -> None:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from xml.sax.saxutils import escape
 
+from functions.ipf.runner import auxiliary
+from functions.ipf.runner.arranging import FORM, Taken, input_values, lay_links, make_base, take
+from functions.ipf.runner.filling import fill, fill_known
 from functions.ipf.runner.job import Job, Staged
 from functions.ipf.runner.paths import below
-from shared.errors import IntegrityError
+from functions.ipf.runner.pod import Calls, lay_calls
+from shared.errors import BadInputError, IntegrityError
 from shared.joborder import parse_job_order
-from shared.ledger.records import ArtifactRef, Complete, Outcome
+from shared.ledger.records import Complete
 from shared.ports import ObjectStore
 from shared.workflow.plan import tree_digest
+from shared.workflow.shared_folders import PLACE
 from shared.workflow.sources import read_source
 
-PLACEHOLDER: Final = "{scratch}"
-FORM: Final = "form"
 _THREADS: Final = 4
 
 
@@ -37,26 +40,59 @@ class Fetch:
 
 
 def stage_in(job: Job) -> Staged:
-    """Bring all inputs and write ``joborder.xml``.
+    """Bring all inputs, lay the links, and write what is to be run: ``joborder.xml`` and the commands.
 
-    IntegrityError where bytes are not those of the order's digests, ObjectAbsentError where an input has gone.
+    IntegrityError where bytes are not those of the order's digests, ObjectAbsentError where an input has gone,
+    ConfigurationError where a placeholder stands for nothing.
     """
+    base = make_base(job)
+    try:
+        return _fill_base(job, base)
+    except BaseException:
+        if job.shared is not None:  # it is begun anew, in a folder of its own
+            shutil.rmtree(base, ignore_errors=True)
+        raise
+
+
+def _fill_base(job: Job, base: Path) -> Staged:
     started, clock = job.now(), time.monotonic()
-    wanted = list(_fetches(job))
+    sources = {ref.outcome: read_source(job.services.ledger, ref.outcome).record for ref in job.order.inputs}
+    taken = take(job, base, sources)
+    wanted = [fetch for each in taken for fetch in _fetches(job, each)]
     for folder in sorted({fetch.to.parent for fetch in wanted}):
         folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_THREADS) as pool:
         # The largest first: they decide when the last one is here.
         list(pool.map(lambda f: fetch_file(job.services.store, f), sorted(wanted, key=lambda f: -f.size)))
-    _write_job_order(job)
+    laid = auxiliary.lay(job, base)
+    lay_links(job, base, taken)
+    values = job.values(base) | input_values(taken)
+    for output in job.processor.outputs:
+        if not output.path:
+            (base / fill(output.folder, values, "output")).mkdir(parents=True, exist_ok=True)
+    if job.processor.job_order != "none":
+        _write_job_order(job, base, values)
+    lay_calls(job.scratch, _calls(job, base, values))
     staged = Staged(
         started=started,
         seconds=round(time.monotonic() - clock, 3),
-        files=len(wanted),
-        size=sum(fetch.size for fetch in wanted),
+        files=len(wanted) + laid.files,
+        size=sum(fetch.size for fetch in wanted) + laid.size,
+        base="" if job.shared is None else str(base),
     )
     job.scratch.staged.write_text(staged.model_dump_json())
     return staged
+
+
+def _calls(job: Job, base: Path, values: dict[str, str]) -> Calls:
+    processor = job.processor
+    where = f"processor {processor.name} {processor.version}, command"
+    return Calls(
+        commands=tuple(tuple(fill(part, values, where) for part in call) for call in processor.calls),
+        base=base,
+        quiet_limit_s=processor.quiet_limit_s or 0,
+        activity=tuple(fill(pattern, values, f"{where}: activity") for pattern in processor.activity),
+    )
 
 
 def fetch_file(store: ObjectStore, fetch: Fetch) -> None:
@@ -74,41 +110,34 @@ def fetch_file(store: ObjectStore, fetch: Fetch) -> None:
         )
 
 
-def _fetches(job: Job) -> Iterator[Fetch]:
-    sources = {ref.outcome: read_source(job.services.ledger, ref.outcome).record for ref in job.order.inputs}
-    for ref in job.order.inputs:
-        folder, record = job.scratch.inputs / ref.file_type, sources[ref.outcome]
-        if isinstance(record, Complete):
-            yield from _raw_files(record, ref, folder, job.services.settings.bucket_sessions)
-        else:
-            yield from _artifact(record, ref, folder)
+def _fetches(job: Job, taken: Taken) -> Iterator[Fetch]:
+    """What is to be brought of one input; nothing of one that lies on the shared volume."""
+    artifact, ref = taken.artifact, taken.ref
+    if isinstance(taken.record, Complete):
+        if tree_digest([(f.key, f.size, f.sha256) for f in taken.record.files]) != ref.digest:
+            raise IntegrityError(f"{ref.outcome}: its files are not those that the order was made for")
+        for raw in taken.record.files:
+            at = below(taken.at, f"ch_{raw.channel}/{raw.name}")
+            yield Fetch(job.services.settings.bucket_sessions, raw.key, at, raw.size, raw.sha256)
+    elif artifact is not None and PLACE not in artifact.attributes:
+        root = taken.at.parent if artifact.attributes.get(FORM) == "file" else taken.at
+        for file in artifact.files:
+            yield Fetch(artifact.bucket, artifact.prefix + file.path, below(root, file.path), file.size, file.sha256)
 
 
-def _raw_files(record: Complete, ref: ArtifactRef, folder: Path, bucket: str) -> Iterator[Fetch]:
-    if tree_digest([(f.key, f.size, f.sha256) for f in record.files]) != ref.digest:
-        raise IntegrityError(f"{ref.outcome}: its files are not those that the order was made for")
-    for file in record.files:
-        yield Fetch(bucket, file.key, below(folder, f"ch_{file.channel}/{file.name}"), file.size, file.sha256)
-
-
-def _artifact(record: Outcome, ref: ArtifactRef, folder: Path) -> Iterator[Fetch]:
-    for artifact in record.outputs:
-        if (artifact.name, artifact.digest) == (ref.name, ref.digest):
-            root = folder if artifact.attributes.get(FORM) == "file" else below(folder, artifact.name)
-            for file in artifact.files:
-                yield Fetch(
-                    artifact.bucket, artifact.prefix + file.path, below(root, file.path), file.size, file.sha256
-                )
-            return
-    raise IntegrityError(f"{ref.outcome}: expected an output {ref.name} with digest {ref.digest}")
-
-
-def _write_job_order(job: Job) -> None:
-    """The ledger's job order with the scratch folder in its place; folders of the outputs are made."""
+def _write_job_order(job: Job, base: Path, values: dict[str, str]) -> None:
+    """The ledger's job order with its placeholders filled in; folders of the outputs are made."""
     body, _ = job.services.store.get(job.services.ledger.bucket, job.place.job_order)
-    document = body.replace(PLACEHOLDER.encode(), escape(str(job.scratch.root)).encode())
+    document = fill_known(body.decode(), values).encode()
     for task in parse_job_order(document).tasks:
         for output in task.outputs:
-            path = below(job.scratch.root, str(Path(output.name).relative_to(job.scratch.root)))
+            path = _inside(Path(output.name), (job.scratch.root, base))
             (path if output.file_name_type == "Directory" else path.parent).mkdir(parents=True, exist_ok=True)
     job.scratch.job_order.write_bytes(document)
+
+
+def _inside(path: Path, roots: tuple[Path, ...]) -> Path:
+    for root in roots:
+        if path.is_relative_to(root):
+            return below(root, path.relative_to(root).as_posix())
+    raise BadInputError("joborder.xml, output", f"a path below {roots[-1]}", str(path))

@@ -10,21 +10,25 @@ import contextlib
 import hashlib
 import logging
 import secrets
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
-from functions.ipf.runner.harvest import Found, Harvested, harvest
+from functions.ipf.runner.arranging import FORM
+from functions.ipf.runner.harvest import Found, Harvested
 from functions.ipf.runner.job import Execution, Job, Staged
 from functions.ipf.runner.plain import open_plain, storable, tail
-from functions.ipf.runner.verdict import Verdict, judge
+from functions.ipf.runner.review import assess
 from shared.bootstrap import Services
-from shared.errors import BadInputError, IntegrityError, S2psError
+from shared.errors import IntegrityError, S2psError
 from shared.ledger.attempts import conclude, pause, read_work
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
 from shared.telemetry import current_traceparent
 from shared.workflow.plan import tree_digest
+from shared.workflow.shared_folders import PLACE, base_of, is_of, place_digest
 
 PART: Final = 16 << 20
 LOG_NAME: Final = "log.txt"
@@ -35,18 +39,13 @@ _log: Final = logging.getLogger(__name__)
 def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
     """Write the attempt's outputs, log and end; returns its status class. Losing the race to the outcome is success."""
     began = time.monotonic()
+    base = _base(job, staged)
     log = tail(job.scratch.log)
     prefix = f"{job.place.session}/{job.place.step}/{job.place.unit}/{job.place.digest}/"
     prefix += f"{job.number}-{secrets.token_hex(4)}/"
-    found = Harvested((), {}, ())
-    try:
-        if job.scratch.outputs.is_symlink():
-            raise BadInputError("outputs", "a folder, not a link")
-        found = harvest(job.scratch.outputs, job.processor.outputs)
-        verdict = judge(job.processor, execution, found.made, log)
-    except BadInputError as error:
-        verdict = Verdict("failed", f"its outputs are not valid: {error}")
-    for problem in found.problems:
+    review = assess(job, base, execution, log)
+    found, verdict = review.found, review.verdict
+    for problem in review.problems:
         _log.warning("%s: %s", job.place.prefix, problem)
     if log:
         text = "\n".join(log).encode()
@@ -55,6 +54,7 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
         )
     if verdict.status in {"retry", "infrastructure"}:
         give_up(job, verdict.status, verdict.reason, execution.exit_code)
+        _leave(job, base)
         return verdict.status
     finished = verdict.status in FINISHED
     outputs = _upload_all(job, found, prefix) if finished else ()
@@ -72,7 +72,8 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
         finished=now,
         outputs=outputs,
         units=found.units if finished else {},
-        warnings=(*job.order.warnings, *verdict.warnings, *found.problems[:20]),
+        facts=job.order.facts | review.facts if finished else {},
+        warnings=(*verdict.warnings, *review.problems[:20]),
         figures={
             "stage_in_s": staged.seconds,
             "execute_s": execution.seconds,
@@ -85,7 +86,31 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
     )
     if not conclude(job.services.ledger, job.place, outcome):
         _log.info("%s: another attempt wrote its outcome first", job.place.prefix)
+        _leave(job, base)
     return verdict.status
+
+
+def _base(job: Job, staged: Staged) -> Path:
+    """The folder below which the IPF worked. IntegrityError where the note of it names none of this attempt."""
+    if job.shared is None:
+        return job.scratch.root
+    base = Path(staged.base)
+    if base.parent != job.shared or not is_of(base.name, job.place, job.number) or not base.is_dir():
+        raise IntegrityError(f"{job.scratch.staged.name}, base: expected a folder of this attempt in {job.shared}")
+    return base
+
+
+def _leave(job: Job, base: Path) -> None:
+    """Nobody will ask for what this run left on the shared volume: it goes. The scratch folder goes in any case.
+
+    It stays where the outcome names it: one that this very run wrote, without having heard so.
+    """
+    if job.shared is None:
+        return
+    outcome = job.services.ledger.find(job.place.outcome, Outcome)
+    named = {base_of(artifact.attributes.get(PLACE, "")) for artifact in outcome.outputs} if outcome else set()
+    if base.name not in named:
+        shutil.rmtree(base, ignore_errors=True)
 
 
 def give_up(job: Job, status: StatusClass, reason: str, exit_code: int | None = None) -> None:
@@ -131,22 +156,26 @@ def _upload_all(job: Job, found: Harvested, prefix: str) -> tuple[Artifact, ...]
 
 
 def _below(item: Found) -> str:
-    return "" if item.attributes.get("form") == "file" else f"{item.name}/"
+    return "" if item.attributes.get(FORM) == "file" else f"{item.name}/"
 
 
 def _artifact(job: Job, item: Found, prefix: str, files: list[FileEntry]) -> Artifact:
     names = {path for path, _ in item.files}
     mine = sorted((entry for entry in files if entry.path in names), key=lambda entry: entry.path)
+    digest, attributes = tree_digest([(entry.path, entry.size, entry.sha256) for entry in mine]), item.attributes
+    if item.output.harvest.rule == "place" and job.shared is not None:
+        place = item.root.relative_to(job.shared).as_posix()
+        digest, attributes = place_digest(job.place.digest, place), {**attributes, FORM: PLACE, PLACE: place}
     return Artifact(
         file_type=item.output.artifact,
         name=item.name,
         bucket=job.services.settings.bucket_work,
         prefix=prefix,
-        digest=tree_digest([(entry.path, entry.size, entry.sha256) for entry in mine]),
+        digest=digest,
         size=sum(entry.size for entry in mine),
         unit=item.unit,
         files=tuple(mine),
-        attributes=item.attributes,
+        attributes=attributes,
     )
 
 

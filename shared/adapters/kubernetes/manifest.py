@@ -152,35 +152,36 @@ def _pod(job: JobSpec, processor: Processor, settings: Settings, priority: str) 
             }
             for state in ("not-ready", "unreachable")
         ],
-        "initContainers": [_stage(STAGE_IN, job, settings, stage_env), _ipf(job, processor, settings, ipf_env)],
-        "containers": [_stage(STAGE_OUT, job, settings, stage_env)],
+        "initContainers": [
+            _stage(STAGE_IN, job, processor, settings, stage_env),
+            _ipf(job, processor, settings, ipf_env),
+        ],
+        "containers": [_stage(STAGE_OUT, job, processor, settings, stage_env)],
         "volumes": pod_volumes(processor, settings),
     }
     return {**pod, "priorityClassName": priority} if priority else pod
 
 
-def _stage(name: str, job: JobSpec, settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
-    scratch = str(settings.job_scratch / "job")
+def _stage(name: str, job: JobSpec, processor: Processor, settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
     command = ["python", "-m", "functions.ipf.runner", name, "--work", job.work, "--attempt", str(job.attempt)]
-    return _container(name, image(settings.runner_image, settings), [*command, "--scratch", scratch], env, settings) | {
+    command += ["--scratch", str(settings.job_scratch / "job")]
+    if processor.shared is not None:
+        command += ["--shared", processor.shared.path]
+    return _container(name, image(settings.runner_image, settings), command, env, settings) | {
         "envFrom": [
             {"configMapRef": {"name": settings.job_config_map}},
             {"secretRef": {"name": settings.job_secret}},
         ],
         "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": _security(read_only=True),
-        "volumeMounts": stage_mounts(settings),
+        "volumeMounts": stage_mounts(job, processor, settings),
     }
 
 
 def _ipf(job: JobSpec, processor: Processor, settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
+    # What ipf.sh is to run stands in a file of stage-in's, which alone knows what stands for each placeholder.
     folder = settings.job_scratch / "job"
-    here = {"{joborder}": str(folder / "joborder.xml"), "{scratch}": str(folder)}
     command = [*processor.shell, str(folder / ".s2ps" / "ipf.sh"), str(folder), str(processor.time_limit_s)]
-    for part in processor.calls[0]:
-        for placeholder, value in here.items():
-            part = part.replace(placeholder, value)  # noqa: PLW2901 - filled in step by step
-        command.append(part)
     disk = storage(processor, settings)
     memory = f"{job.memory_mb}Mi"
     security = _security(read_only=processor.read_only_root)
@@ -197,7 +198,7 @@ def _ipf(job: JobSpec, processor: Processor, settings: Settings, env: Mapping[st
             "limits": {"memory": memory, "ephemeral-storage": disk.limit},
         },
         "securityContext": security,
-        "volumeMounts": ipf_mounts(processor, settings),
+        "volumeMounts": ipf_mounts(job, processor, settings),
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.errors import ConfigurationError
+from shared.ports import JobSpec
 from shared.settings import Settings
 from shared.workflow.graph import Processor
 
@@ -39,6 +41,8 @@ def storage(processor: Processor, settings: Settings) -> Storage:
 def pod_volumes(processor: Processor, settings: Settings) -> list[dict[str, Any]]:
     """All volumes. ``/tmp`` of the stages and of the IPF are two: the stages hold credentials, the IPF is foreign."""
     writable = {volume.claim for volume in processor.volumes if not volume.read_only}
+    if processor.shared is not None:
+        writable.add(processor.shared.claim)
     volumes = [
         {"name": SCRATCH, **_scratch(processor, settings)},
         {"name": _STAGE_TMP, "emptyDir": {"sizeLimit": _STAGE_TMP_SIZE}},
@@ -54,23 +58,25 @@ def pod_volumes(processor: Processor, settings: Settings) -> list[dict[str, Any]
     return volumes
 
 
-def stage_mounts(settings: Settings) -> list[dict[str, Any]]:
+def stage_mounts(job: JobSpec, processor: Processor, settings: Settings) -> list[dict[str, Any]]:
     """What stage-in and stage-out see."""
     mounts: list[dict[str, Any]] = [
         {"name": SCRATCH, "mountPath": str(settings.job_scratch)},
         {"name": _STAGE_TMP, "mountPath": _TMP},
+        *_shared_mounts(job, processor),
     ]
     if settings.job_processors_map:
         mounts.append({"name": _PROCESSORS, "mountPath": PROCESSORS_DIR, "readOnly": True})
     return mounts
 
 
-def ipf_mounts(processor: Processor, settings: Settings) -> list[dict[str, Any]]:
+def ipf_mounts(job: JobSpec, processor: Processor, settings: Settings) -> list[dict[str, Any]]:
     """What the IPF sees."""
     claims = _claims(processor)
     mounts: list[dict[str, Any]] = [
         {"name": SCRATCH, "mountPath": str(settings.job_scratch)},
         {"name": _IPF_TMP, "mountPath": _TMP},
+        *_shared_mounts(job, processor),
     ]
     for volume in processor.volumes:
         mount = {"name": claims[volume.claim], "mountPath": volume.path, "readOnly": volume.read_only}
@@ -78,9 +84,21 @@ def ipf_mounts(processor: Processor, settings: Settings) -> list[dict[str, Any]]
     return mounts
 
 
+def _shared_mounts(job: JobSpec, processor: Processor) -> list[dict[str, Any]]:
+    """The folder of the datastrip alone, which the kubelet makes with the first Job that sees it."""
+    if processor.shared is None:
+        return []
+    if not job.shared:
+        raise ConfigurationError(f"processor {processor.name}, shared: expected a Job that names its folder there")
+    name = _claims(processor)[processor.shared.claim]
+    return [{"name": name, "mountPath": processor.shared.path, "subPath": job.shared}]
+
+
 def _claims(processor: Processor) -> dict[str, str]:
     """Claim to the volume's name in the pod: a claim may be mounted twice, but is one volume."""
     claims = dict.fromkeys(volume.claim for volume in processor.volumes)
+    if processor.shared is not None:
+        claims[processor.shared.claim] = None
     return {claim: f"data-{number}" for number, claim in enumerate(claims)}
 
 

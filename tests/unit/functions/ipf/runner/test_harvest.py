@@ -23,7 +23,7 @@ MTD = """<n1:Level-1C_User_Product xmlns:n1="https://psd-14/x"><General_Info>
 
 
 def put(root: Path, path: str, text: str = "x") -> Path:
-    file = root / path
+    file = root / "outputs" / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
@@ -72,7 +72,7 @@ def test_what_is_no_tile_is_refused(tmp_path: Path, tile: str) -> None:
 
 def test_nothing_made_is_nothing_found(tmp_path: Path) -> None:
     for folder in ("DS_GR_FOLDER", "L1B_WORKING", "TILE_LIST_FILE"):
-        (tmp_path / folder).mkdir()
+        (tmp_path / "outputs" / folder).mkdir(parents=True)
     assert harvest(tmp_path, [DATASTRIPS, WHOLE, TILES]).found == ()
     assert harvest(tmp_path / "absent", [DATASTRIPS, WHOLE, TILES]).found == ()
 
@@ -92,8 +92,8 @@ def test_unreadable_metadata_makes_no_product(tmp_path: Path, text: str) -> None
 def test_links_sockets_and_empty_folders_are_left_out(tmp_path: Path) -> None:
     put(tmp_path, "secret", "secret")
     put(tmp_path, "DS_GR_FOLDER/DT01/a.bin")
-    root = tmp_path / "DS_GR_FOLDER"
-    (root / "DT01/file").symlink_to(tmp_path / "secret")
+    root = tmp_path / "outputs/DS_GR_FOLDER"
+    (root / "DT01/file").symlink_to(tmp_path / "outputs/secret")
     (root / "DT01/folder").symlink_to(tmp_path)
     (root / "DT02").symlink_to(root / "DT01")
     os.mkfifo(root / "DT01/pipe")

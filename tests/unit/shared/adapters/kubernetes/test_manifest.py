@@ -141,7 +141,6 @@ def test_the_three_containers_run_what_the_runner_and_the_image_expect() -> None
         assert parts[name]["image"] == "s2ps-functions"
     assert parts["ipf"]["command"] == [
         *("/bin/sh", "/scratch/job/.s2ps/ipf.sh", "/scratch/job", "3600"),
-        *("python", "-m", "functions.ipf.l1b", "/scratch/job/joborder.xml"),
     ]
 
 
