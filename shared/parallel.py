@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
 
-FEW = 2
+FEW: Final = 2
 """So many requests are as fast one after the other as in threads that have to be started."""
+
+
+_one_after_the_other: Final[ContextVar[bool]] = ContextVar("one_after_the_other", default=False)
+
+
+@contextmanager
+def one_after_the_other() -> Iterator[None]:
+    """No threads in this context: a rehearsal must play the same for the same seed."""
+    token = _one_after_the_other.set(True)
+    try:
+        yield
+    finally:
+        _one_after_the_other.reset(token)
 
 
 class Inline(Executor):
@@ -24,4 +39,4 @@ class Inline(Executor):
 
 def pool_of(threads: int, tasks: int) -> Executor:
     """An executor for so many tasks, with at most so many threads."""
-    return Inline() if tasks <= FEW else ThreadPoolExecutor(min(threads, tasks))
+    return Inline() if tasks <= FEW or _one_after_the_other.get() else ThreadPoolExecutor(min(threads, tasks))

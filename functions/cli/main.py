@@ -39,6 +39,10 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "replay": ("functions.cli.steering:replay", "Let an event happen again."),
         "submit": ("functions.cli.steering:submit", "Process a product on that was made elsewhere."),
     },
+    "Tune": {
+        "strategy": ("functions.cli.strategy:strategy", "The rules by which sessions are processed."),
+        "rehearse": ("functions.rehearse.command:rehearse", "Rehearse a day of passes, and faults."),
+    },
     "Set up": {
         "store": ("functions.cli.store:store", "Buckets, lifecycle and notifications of a store."),
         "version": ("functions.cli.version:version", "The version, and where it looks."),

@@ -44,6 +44,7 @@ class VirtualCluster:
             Job's final state. None for one that never ends by itself.
         end: told of each Job's end.
         pause_s: between admission and start.
+        asked: told of each Job that is new.
     """
 
     clock: Callable[[], datetime]
@@ -54,6 +55,7 @@ class VirtualCluster:
     cpus: float = 32.0
     memory_mb: int = 131072
     pause_s: float = 6.0
+    asked: Callable[[JobSpec], None] = lambda _job: None
     states: dict[str, JobState] = field(default_factory=dict)
     used: Used = field(default_factory=Used)
     waits: list[tuple[str, float]] = field(default_factory=list)
@@ -72,6 +74,7 @@ class VirtualCluster:
     def launch(self, job: JobSpec) -> None:
         if job.name in self.states:
             return
+        self.asked(job)
         self.states[job.name] = JobState("waiting")
         heapq.heappush(self._waiting, ((-job.priority, job.deadline, job.name), job, self.clock()))
         self._start()

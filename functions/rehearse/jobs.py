@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -12,6 +12,7 @@ from functions.ipf.runner.stage_out import end_attempt
 from functions.rehearse.broken import Crash
 from functions.rehearse.durations import ELSE, Duration
 from functions.rehearse.outputs import Maker, datastrip_of
+from functions.rehearse.sizing import Ran
 from functions.rehearse.world import World
 from functions.sweep.step import job_ended
 from shared.domain.mission_plan import Pass
@@ -44,23 +45,23 @@ class VirtualJobs:
         durations: by step.
         passes: by session.
         maker: makes outputs.
-        started: told of each Job that starts.
+        ran: the Jobs that ended well, by name; ``launched``: when each was asked for.
     """
 
     world: World
     durations: Mapping[str, Duration]
     passes: Mapping[str, Pass]
     maker: Maker
-    started: Callable[[JobSpec], None] = lambda _job: None
-    seconds: dict[str, list[float]] = field(default_factory=dict)
+    ran: dict[str, Ran] = field(default_factory=dict)
+    launched: dict[str, datetime] = field(default_factory=dict)
+    _took: dict[str, float] = field(default_factory=dict)
 
     def begin(self, job: JobSpec) -> tuple[float | None, Callable[[], JobState]]:
         """After how many seconds the Job ends (None: never), and what is done then."""
-        self.started(job)
         dice, what = self.world.dice, f"{job.step} of {job.unit} in {job.session}, attempt {job.attempt}"
         duration = self.durations.get(job.step, ELSE)
         took = duration.draw(self._scenes(job), dice.of(f"duration {job.step}"))
-        self.seconds.setdefault(job.step, []).append(took)
+        self._took[job.name] = STAGING_S + took
         early = took * dice.of("early").random()
         if dice.strikes_now("hung", what):
             return None, lambda: JobState("failed", None, "DeadlineExceeded")
@@ -78,6 +79,8 @@ class VirtualJobs:
 
     def ended(self, job: JobSpec, state: JobState) -> None:
         """The cluster tells of the end of a Job; the event may be lost as any other."""
+        if state.phase == "succeeded" and job.name in self._took:
+            self.ran[job.name] = Ran(job, self.launched[job.name], self._took.pop(job.name), self.world.clock.now())
         if job.name in vars(self.world.services)["launcher"].states:
             event = job_ended(place_of(job), job.attempt, state, "")
             if not self.world.dice.strikes_now("lost", f"end of {job.name}"):

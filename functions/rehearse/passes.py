@@ -79,7 +79,10 @@ def _datastrips(dice: random.Random) -> list[int]:
     count = 1 + sum(dice.random() < (DATASTRIPS_A_PASS - 1) / 4 for _ in range(4))
     scenes = [max(2, round(MEDIAN_SCENES * math.exp(SPREAD * dice.gauss()))) for _ in range(count)]
     over = sum(scenes) / MOST_SCENES
-    return [max(2, int(each / over)) for each in scenes] if over > 1 else scenes
+    if over > 1:
+        scenes = [max(2, int(each / over)) for each in scenes]
+        scenes[scenes.index(max(scenes))] -= max(0, sum(scenes) - MOST_SCENES)
+    return scenes
 
 
 def largest(satellite: str, start: datetime) -> Pass:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 from eventing.manifests import Trigger, load_manifests
@@ -17,6 +19,7 @@ from functions.rehearse.faults import PROFILES, Dice, Profile, Strike
 from functions.rehearse.jobs import VirtualJobs
 from functions.rehearse.outputs import Maker
 from functions.rehearse.passes import chunks, session_name
+from functions.rehearse.sizing import Ran
 from functions.rehearse.station import VirtualStation
 from functions.rehearse.steps import steps
 from functions.rehearse.world import World
@@ -24,6 +27,7 @@ from shared.domain.mission_plan import Pass
 from shared.dsib import Dsib, make_dsib
 from shared.ledger import keys
 from shared.ledger.records import Account, AccountEntry
+from shared.parallel import one_after_the_other
 from shared.settings import Settings
 
 START: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -78,7 +82,8 @@ class Result:
     waits: list[tuple[str, float]]
     load: list[tuple[datetime, float]]
     busy_core_s: float
-    seconds: dict[str, list[float]]
+    seconds: dict[str, float]
+    ran: list[Ran]
     finished: datetime
 
 
@@ -113,6 +118,7 @@ class Rehearsal:
             nodes=scenario.nodes,
             cpus=scenario.node_cpus,
             memory_mb=scenario.node_memory_mb,
+            asked=lambda job: self.jobs.launched.update({job.name: self.world.clock.now()}),
         )
         self.world.settle_in(dict(self.stations), self.cluster)
 
@@ -147,7 +153,8 @@ class Rehearsal:
             waits=self.cluster.waits,
             load=self.cluster.used.steps,
             busy_core_s=self.cluster.used.busy,
-            seconds=self.jobs.seconds,
+            seconds=_seconds(self.jobs.ran.values()),
+            ran=list(self.jobs.ran.values()),
             finished=world.clock.now(),
         )
 
@@ -214,9 +221,18 @@ class Rehearsal:
         self.world.forget_products(account)
 
 
+def _seconds(ran: Iterable[Ran]) -> dict[str, float]:
+    """The mean of each step."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for each in ran:
+        found[each.job.step].append(each.seconds)
+    return {step: fmean(seconds) for step, seconds in found.items()}
+
+
 def rehearse(scenario: Scenario) -> Result:
-    """Run a scenario."""
-    return Rehearsal(scenario).run()
+    """Run a scenario: the same ends the same."""
+    with one_after_the_other():
+        return Rehearsal(scenario).run()
 
 
 def story(scenario: Scenario, numbers: Collection[int]) -> Scenario:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from shared.parallel import FEW, pool_of
+from shared.parallel import FEW, one_after_the_other, pool_of
 
 
 @pytest.mark.parametrize("tasks", [0, 1, FEW, FEW + 1, 50])
@@ -28,3 +28,10 @@ def test_an_error_is_the_callers(tasks: int) -> None:
         future = pool.submit(int, "x")
         with pytest.raises(ValueError, match="invalid literal"):
             future.result()
+
+
+def test_threads_can_be_done_without() -> None:
+    with one_after_the_other(), pool_of(4, 9) as pool:
+        assert pool.submit(threading.current_thread).result() is threading.current_thread()
+    with pool_of(4, 9) as pool:
+        assert pool.submit(threading.current_thread).result() is not threading.current_thread()

@@ -1,0 +1,143 @@
+"""How many nodes a load needs: the Jobs of a rehearsal again, in a cluster of any size, without the service around.
+
+What is kept of the rehearsal: when each session was complete, how long each Job took, which had to end before it, and
+how long the service took in between. A rehearsal in a cluster of the size that was found then shows whether it holds.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from functions.rehearse.cluster import VirtualCluster
+from shared.ports import JobSpec, JobState
+from shared.workflow.graph import Workflow
+from shared.workflow.plan import unit_above
+
+MOST_NODES: Final = 4096
+_PUBLISH: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A Job as a rehearsal saw it: when it was launched, and how long it took."""
+
+    job: JobSpec
+    launched: datetime
+    seconds: float
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A Job to run again: ``lag_s`` after the last of ``after`` (indices), or at ``at``."""
+
+    job: JobSpec
+    seconds: float
+    after: tuple[int, ...]
+    lag_s: float
+    at: datetime | None
+    publishes: bool
+
+
+def tasks_of(ran: Sequence[Ran], workflow: Workflow) -> list[Task]:
+    """The Jobs with what each waits for; of several attempts the last."""
+    last = {(each.job.session, each.job.step, each.job.unit): each for each in ran}
+    index = {key: number for number, key in enumerate(last)}
+    found = []
+    for (session, step, unit), each in last.items():
+        above = []
+        for before in workflow.step(step).after:
+            key = (session, before, unit_above(unit, workflow.unit(before), session))
+            if before != "session" and key in index:
+                above.append(key)
+        ready = max((last[key].ended for key in above), default=None)
+        lag = max(0.0, (each.launched - ready).total_seconds()) if ready is not None else 0.0
+        found.append(
+            Task(
+                job=each.job,
+                seconds=each.seconds,
+                after=tuple(index[key] for key in above),
+                lag_s=lag,
+                at=each.launched if ready is None else None,
+                publishes=bool(workflow.publishes(step)),
+            )
+        )
+    return found
+
+
+@dataclass
+class _Again:
+    """One run of all tasks."""
+
+    tasks: Sequence[Task]
+    nodes: int
+    cpus: float
+    memory_mb: int
+    now: datetime
+    heap: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
+    ends: dict[str, datetime] = field(default_factory=dict)
+
+    def run(self) -> Mapping[str, datetime]:
+        """When each Job ended."""
+        count = itertools.count()
+        waits = [len(task.after) for task in self.tasks]
+        follow: defaultdict[int, list[int]] = defaultdict(list)
+        number = {task.job.name: n for n, task in enumerate(self.tasks)}
+
+        def at(when: datetime, do: Callable[[], None]) -> None:
+            heapq.heappush(self.heap, (max(when, self.now), next(count), do))
+
+        def ended(job: JobSpec, _state: JobState) -> None:
+            self.ends[job.name] = self.now
+            for child in follow[number[job.name]]:
+                waits[child] -= 1
+                if not waits[child]:
+                    at(
+                        self.now + timedelta(seconds=self.tasks[child].lag_s),
+                        partial(cluster.launch, self.tasks[child].job),
+                    )
+
+        def begin(job: JobSpec) -> tuple[float, Callable[[], JobState]]:
+            return self.tasks[number[job.name]].seconds, lambda: JobState("succeeded", 0)
+
+        cluster = VirtualCluster(lambda: self.now, at, begin, ended, self.nodes, self.cpus, self.memory_mb)
+        for n, task in enumerate(self.tasks):
+            for above in task.after:
+                follow[above].append(n)
+            if task.at is not None:
+                at(task.at, partial(cluster.launch, task.job))
+        while self.heap:
+            self.now, _, do = heapq.heappop(self.heap)
+            do()
+        return self.ends
+
+
+def within(tasks: Sequence[Task], nodes: int, cpus: float, memory_mb: int) -> float:
+    """The share of Jobs with products that end, and are published, by their deadlines, on so many nodes."""
+    starts = [task.at for task in tasks if task.at is not None]
+    ends = _Again(tasks, nodes, cpus, memory_mb, min(starts)).run() if starts else {}
+    due = [(ends[task.job.name] + _PUBLISH, task.job.deadline) for task in tasks if task.publishes]
+    return sum(end <= deadline for end, deadline in due) / len(due) if due else 1.0
+
+
+def needed(tasks: Sequence[Task], share: float, cpus: float, memory_mb: int) -> int | None:
+    """The fewest nodes with which ``share`` of the products are in time; None where no number is enough."""
+    low, high = 0, 1
+    while within(tasks, high, cpus, memory_mb) < share:
+        low, high = high, high * 2
+        if high > MOST_NODES:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if within(tasks, middle, cpus, memory_mb) < share:
+            low = middle
+        else:
+            high = middle
+    return high
