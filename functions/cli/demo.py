@@ -20,6 +20,7 @@ from rich.console import Console
 from eventing.local import control
 from eventing.local.config import RunConfig, RunDir, settings_from
 from functions.cli.accounts import print_account
+from functions.cli.ground import Elevations
 from functions.cli.items import read_story
 from functions.cli.options import assigned, local_output_option, settings_option, stations_json
 from functions.cli.output import echo_json
@@ -44,7 +45,7 @@ _POLL_S: Final = 0.5
 _OURS: Final = frozenset(
     {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "traces", "products"}
     | {"recording", "recording.truth.json", "truth.json", "truth.part", "station", "station.incoming"}
-    | {"delivered", "quicklook.png"}
+    | {"delivered", "quicklook.png", "recording.dem", "processors.yaml"}
 )
 # A demonstration is in a hurry, and its functions sleep only when all is done; the service's own defaults are in
 # shared/settings.py.
@@ -59,7 +60,7 @@ class Demo:
     run: RunDir
     scenes: int
     detectors: tuple[int, ...]
-    image: Path | None
+    ground: Elevations
     seed: int
     chunk_mib: int
     rate: float
@@ -95,6 +96,18 @@ class Demo:
 )
 @click.option("--detectors", default="6,7", show_default=True, help="Detectors that take images, 1 to 12.")
 @click.option("--scene", "image", type=click.Path(path_type=Path, exists=True), help="L1C or L2A SAFE, or GeoTIFF.")
+@click.option(
+    "--dem", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Elevation tiles of the image's ground; without them it is taken to lie on the ellipsoid.",
+)  # fmt: skip
+@click.option(
+    "--geoid", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Heights of the geoid, from which these elevations count.",
+)  # fmt: skip
+@click.option(
+    "--relief", "relief_m", type=click.FloatRange(0, 8000), default=600.0, show_default=True,
+    help="Height of the bundled landscape's mountains, metres; 0 for a plain.",
+)  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Of the bundled landscape.")
 @click.option(
     "--chunk-mib", type=click.IntRange(min=1), default=16, show_default=True, help="Size of the session's files."
@@ -121,6 +134,9 @@ def run(
     scenes: int,
     detectors: str,
     image: Path | None,
+    dem: Path | None,
+    geoid: Path | None,
+    relief_m: float,
     seed: int,
     chunk_mib: int,
     rate: float,
@@ -149,7 +165,8 @@ def run(
         signal.signal(number, _end)
     plan = FaultPlan(tuple(parse_fault(text) for text in faults), seed)
     environment = assigned(assignments)
-    demo = Demo(RunDir.at(run_dir), scenes, chosen, image, seed, chunk_mib, rate, timeout_s, plan, environment)
+    ground = Elevations(image, relief_m, dem, geoid)
+    demo = Demo(RunDir.at(run_dir), scenes, chosen, ground, seed, chunk_mib, rate, timeout_s, plan, environment)
     if resume and demo.truth.exists():
         if faults:
             raise click.UsageError("--fault: the session that this folder holds has its faults already")
@@ -227,7 +244,12 @@ def _config(demo: Demo, station: WebDavServer) -> RunConfig:
     pickup = StationSettings(
         name=_STATION, url=station.url, user=station.user, password=SecretStr(station.password), timeout_s=20.0
     )
-    environment = {**_HURRIED, **demo.environment, "S2PS_STATIONS": stations_json([pickup])}
+    environment = {
+        **_HURRIED,
+        **demo.ground.environment(demo.run.path),
+        **demo.environment,
+        "S2PS_STATIONS": stations_json([pickup]),
+    }
     return RunConfig(idle_s=_IDLE_S, environment=environment)
 
 
@@ -245,12 +267,11 @@ def _recording(demo: Demo, console: Console) -> tuple[str, Pass]:
 
 def _record(demo: Demo, console: Console) -> None:
     from shared.rehearsal.plan import DEMO_POSITION
-    from shared.rehearsal.scenes import scene_for
     from shared.rehearsal.simulator import simulate_session
 
     began = time.monotonic()
     shutil.rmtree(demo.recording, ignore_errors=True)
-    scene = scene_for(demo.image, DEMO_POSITION, seed=demo.seed)
+    scene = demo.ground.scene(DEMO_POSITION, demo.seed)
     plan = planned(demo, scene.centre())
     draft = demo.truth.with_suffix(".part")
     made = simulate_session(plan, demo.recording, scene=scene, faults=demo.faults, truth_file=draft)

@@ -24,25 +24,40 @@ if TYPE_CHECKING:
 
 ELEVATION: Final = ("DEM_SRTM", "DEM_GLOBE", "DEM_GLOBEF", "AUX_DEM")
 GEOID: Final = ("DEM_GEOID", "DEM_GEOIDF")
+ELEVATION_PARAMETER: Final = "DEM_PATH"
+GEOID_PARAMETER: Final = "GEOID_PATH"
 _TIME_AT: Final = USER_DATA_AT - CUC_OCTETS - 1
 
 
 def terrain_of(order: JobOrder) -> tuple[Terrain | None, str]:
     """The ground by the order's elevation tiles and geoid, and what it is called: the name of the folder or first file.
 
-    ``None`` where the order names none: the ellipsoid at height 0.
+    They are inputs of the order, or stand on a volume that its parameters DEM_PATH and GEOID_PATH tell. ``None``
+    where it names none: the ellipsoid at height 0.
 
     Without a geoid, elevations count from the ellipsoid. BadInputError where elevations are named and there are none,
     or more than one geoid.
     """
-    named = optional_files(order, *ELEVATION)
+    named = optional_files(order, *ELEVATION) or _below(order, ELEVATION_PARAMETER)
     if not named:
         return None, "None"
     tiles = [path for path in named if path.suffix.lower() in ELEVATION_SUFFIXES]
     if not tiles:
         raise BadInputError("job order, DEM", f"elevation files ({', '.join(sorted(ELEVATION_SUFFIXES))})", len(named))
-    first = next(Path(name) for t in order.tasks for i in t.inputs if i.file_type in ELEVATION for name in i.names)
-    return Terrain.from_files(tiles, _geoid(optional_files(order, *GEOID))), first.name
+    inputs = [Path(name) for t in order.tasks for i in t.inputs if i.file_type in ELEVATION for name in i.names]
+    title = inputs[0].name if inputs else Path(order.parameters[ELEVATION_PARAMETER]).name
+    geoid = optional_files(order, *GEOID) or _below(order, GEOID_PARAMETER)
+    return Terrain.from_files(tiles, _geoid(geoid)), title
+
+
+def _below(order: JobOrder, parameter: str) -> list[Path]:
+    """The file that a parameter names, or those in the folder that it names; none where it is not given."""
+    if not (value := order.parameters.get(parameter, "")):
+        return []
+    path = Path(value)
+    if not path.exists():
+        raise BadInputError(f"job order, {parameter}", "a file or folder that is there", value)
+    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
 
 
 def _geoid(named: Sequence[Path]) -> Path | None:
