@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 NAME: Final = "S2PS-L1C"
 VERSION: Final = "0.1.0"
 SIMPLIFICATIONS: Final = (
-    "L1C: no terrain model: pixels lie on the WGS 84 ellipsoid.",
+    "L1C: heights are those that L1B was given, bilinear between their nodes; what mountains hide is not masked.",
     "L1C: bicubic resampling with positions to 1/32 pixel; kernel a = -0.75.",
     "L1C: clouds, cirrus and snow by fixed thresholds of this service's own; Rayleigh path of single scattering.",
     "L1C: MSK_QUALIT without degraded ancillary data, defective and partially corrected pixels, which no step knows.",
