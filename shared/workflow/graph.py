@@ -153,13 +153,16 @@ class Workflow(Model):
         return tuple(output for output in self.processors[step].outputs if output.publish)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> dict[str, Any]:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"workflow file {path}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"workflow file {path}: no YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"workflow file {path}: expected a mapping, found {type(document).__name__}")
+    return document
 
 
 @cache

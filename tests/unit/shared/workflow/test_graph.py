@@ -53,6 +53,49 @@ def test_an_input_that_nobody_makes_is_refused(tmp_path: Path) -> None:
         load_workflow(written(tmp_path, processors=processors))
 
 
+def test_a_set_may_say_itself_what_a_datatake_asks_for(tmp_path: Path) -> None:
+    path = written(tmp_path, datatakes={"types": {"DASC": ["L1C"]}, "unknown": ["L1C"]})
+    datatakes = load_workflow(path).datatakes
+    assert [datatakes.levels(kind) for kind in ("DASC", "", "NOBS")] == [("L1C",), ("L1C",), ()]
+    assert datatakes.asks_for("NOBS", ())
+    assert not datatakes.asks_for("NOBS", ("L1C",))
+
+
+@pytest.mark.parametrize(
+    ("datatakes", "named"),
+    [
+        ({"types": {"DASC": ["L7"]}}, "datatakes.types.DASC: .*found L7"),
+        ({"tpyes": {}}, r"datatakes\.tpyes"),
+        ({"unknown": "L1C"}, r"datatakes\.unknown"),
+    ],
+)
+def test_wrong_datatakes_are_refused_with_the_field_named(
+    tmp_path: Path, datatakes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_workflow(written(tmp_path, datatakes=datatakes))
+
+
+def test_what_stays_on_a_shared_volume_cannot_be_published(tmp_path: Path) -> None:
+    processors = yaml.safe_load(OPEN.read_text())["processors"]
+    processors["l1b"]["outputs"][0] |= {"harvest": {"rule": "place"}, "publish": "L1B"}
+    with pytest.raises(ConfigurationError, match="L1B_WORKING: what stays in its place cannot be published"):
+        load_workflow(written(tmp_path, processors=processors))
+
+
+def test_a_set_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("- l0u\n")
+    with pytest.raises(ConfigurationError, match="expected a mapping, found list"):
+        load_workflow(str(tmp_path / "mine.yaml"))
+
+
+def test_the_licensed_set_binds_the_whole_graph_with_its_joins() -> None:
+    workflow = load_workflow("esa")
+    assert workflow.step("l2a").after == ("l1c", "l1c-ds", "l2a-ds")
+    assert [step.name for step in workflow.after("l1c-ds")] == ["l2a-ds", "l2a"]
+    assert {workflow.unit(step.name) for step in workflow.steps} == {"session", "datastrip", "tile"}
+
+
 def test_a_set_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigurationError, match="nowhere"):
         load_workflow("nowhere")
