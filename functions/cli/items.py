@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeVar
 
@@ -14,6 +14,7 @@ from shared.domain.deadlines import deadline, slack
 from shared.errors import ConfigurationError, PermanentError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords
+from shared.ledger.provision import Waiting
 from shared.ledger.records import FINISHED, AttemptEnded, Complete, Hold, Order, Outcome, Record
 from shared.workflow.graph import Workflow, load_workflow
 
@@ -49,6 +50,7 @@ class Read:
     outcomes: Mapping[str, Outcome]
     ends: Mapping[str, AttemptEnded]
     holds: Mapping[str, Hold]
+    waits: Mapping[str, Waiting] = field(default_factory=dict)
 
 
 def open_sessions(services: Services) -> list[str]:
@@ -147,6 +149,7 @@ def read_deciding(
         read_found(services, done, Outcome),
         read_found(services, ended, AttemptEnded),
         {key: hold for key, hold in read_found(services, holds, Hold).items() if hold.released is None},
+        read_found(services, [work.place.waiting for work in items if work.asks], Waiting),
     )
 
 
@@ -184,7 +187,7 @@ def work_row(work: WorkRecords, read: Read, due: datetime | None, now: datetime)
         retry_at=ended.retry_at if ended is not None and stands == "retry" else None,
         deadline=due,
         slack_s=None if due is None else slack(due, at).total_seconds(),
-        reason=hold.reason if hold is not None and stands == "held" else _reason(work, outcome, ended),
+        reason=hold.reason if hold is not None and stands == "held" else _reason(work, outcome, ended, read),
     )
 
 
@@ -206,13 +209,16 @@ def how_it_stands(work: WorkRecords, outcome: Outcome | None, hold: Hold | None)
 def _since(work: WorkRecords) -> datetime | None:
     """When it came to stand as it does."""
     newest = work.newest
-    found = work.outcome or work.ended.get(newest) or work.attempts.get(newest) or work.order
+    found = work.outcome or work.ended.get(newest) or work.attempts.get(newest) or work.order or work.waiting
     return None if found is None else found.modified
 
 
-def _reason(work: WorkRecords, outcome: Outcome | None, ended: AttemptEnded | None) -> str:
+def _reason(work: WorkRecords, outcome: Outcome | None, ended: AttemptEnded | None, read: Read) -> str:
     if work.outcome is not None:
         return "its outcome.json cannot be read" if outcome is None else outcome.reason
+    waiting = read.waits.get(work.place.waiting)
+    if waiting is not None:
+        return "; ".join(f"auxiliary file {each}" for each in waiting.awaited)
     return "" if ended is None else ended.reason
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from functions.cli.asking import work_cause
+from functions.cli.items import work_rows
 from functions.cli.places import Place
 from shared.domain.events import Event, object_created
 from shared.ledger import keys
@@ -236,6 +237,9 @@ def test_why_says_what_is_waited_for_until_when_and_what_then() -> None:
     assert cause.stands == "waiting"
     for told in ("GIP_ATMIMA", "LatestValCover", "until 2026-11-22T10:1", "then it is parked"):
         assert told in cause.sentence
+    (row,) = [each for each in work_rows(made.services, [SESSION]) if each.step == "l0u"]
+    assert (row.stands, row.attempts) == ("waiting", 0)
+    assert row.reason.startswith("auxiliary file GIP_ATMIMA (LatestValCover) until")
     made.run()
     parked = work_cause(Place("store", "memory", made.services), work(made, "l0u")[0].place)
     assert parked.stands == "failed"

@@ -175,6 +175,27 @@ def test_a_missing_file_is_awaited_to_its_own_deadline() -> None:
     assert decision.reason == "AUX_ECMWFD is awaited"
 
 
+def test_what_is_awaited_says_until_when_and_what_then() -> None:
+    decision = ask(0, without("AUX_ECMWFD", "AUX_CAMSFO", "GIP_DATATI"))
+    told = {each.wanted.type: str(each) for each in decision.awaited}
+    assert told == {
+        "AUX_CAMSFO": "AUX_CAMSFO (LatestValCover) until 2022-04-15T00:05:00Z, then it goes on without",
+        "AUX_ECMWFD": "AUX_ECMWFD (LatestValCover) until 2022-04-15T00:15:00Z, then it takes what LatestValidity "
+        "chooses, or is parked",
+        "GIP_DATATI": "GIP_DATATI (LatestValCover) until 2022-04-15T00:10:00Z, then it is parked",
+    }
+    assert [each.wanted.type for each in ask(600, without("AUX_ECMWFD", "AUX_CAMSFO")).awaited] == ["AUX_ECMWFD"]
+
+
+def test_a_warning_is_what_was_done_for_a_mandatory_file_or_one_with_a_rule_of_its_own() -> None:
+    assert ask(300, without("AUX_CAMSFO")).warnings == (
+        "AUX_CAMSFO: none by LatestValCover within 300 s, gone on without",
+    )
+    optional = without("GIP_L2ACAC", job="l2")
+    assert ask(0, optional, job="l2").warnings == ()
+    assert len(ask(60, optional, "l2", WaitRules(types={"GIP_L2ACAC": WaitRule(wait_s=60)})).warnings) == 1
+
+
 def test_past_its_deadline_the_older_file_is_taken_and_it_is_said() -> None:
     older = named("AUX_ECMWFD", start=-3, stop=-1)
     decision = ask(900, [*without("AUX_ECMWFD"), older])
