@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from functions.aux_poll.step import AuxPoll
 from functions.cli.asking import work_cause
 from functions.cli.items import work_rows
 from functions.cli.places import Place
@@ -15,10 +16,12 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.provision import ARRIVALS, Provision, Waiting
 from shared.ledger.records import Account, Order
+from shared.places import AuxipSettings
 from shared.settings import Settings
 from shared.steering import retry
-from tests.support.auxiliary import AWAITING, for_l0u, for_l2, named, take_in
+from tests.support.auxiliary import AWAITING, delivered, for_l0u, for_l2, named, take_in
 from tests.support.house import START, Delivery, House
+from tests.support.odata_server import ODataServer
 from tests.support.standin import SESSION, StandInStation
 
 EXPECTED = 1 + 2 + 2 + 2  # L0 datastrip, L0 granules, L1C tiles, L2A tiles
@@ -30,7 +33,7 @@ SETTINGS = Settings(
 def house(**changes: object) -> House:
     station = StandInStation()
     station.fill(START - timedelta(minutes=2))
-    return House(station=station, settings=SETTINGS, **changes)  # type: ignore[arg-type]  # keyword arguments
+    return House(station=station, **{"settings": SETTINGS, **changes})  # type: ignore[arg-type]  # keyword arguments
 
 
 def work(made: House, step: str) -> list[WorkRecords]:
@@ -227,6 +230,25 @@ def test_a_tile_waits_for_its_files_and_keeps_no_other_step_waiting() -> None:
     assert all(each.outcome for each in work(made, "l1c"))
     for_l2(made.services)
     assert produced(made.run()) == (EXPECTED, 0, 0)
+
+
+def test_a_file_that_is_published_reaches_the_waiting_work_within_two_minutes() -> None:
+    name = named("GIP_ATMIMA", 0, 3650, band="00")
+    with ODataServer().serving() as server:
+        auxip = (AuxipSettings(name="adgs", url=server.url, timeout_s=5),)
+        made = house(settings=SETTINGS.model_copy(update={"auxip": auxip}))
+        poll = AuxPoll(made.services)
+        for_l0u(made.services, "GIP_DATATI", "GIP_ATMSAD", "AUX_UT1UTC")
+        ticked(made)
+        assert [item.asks for item in work(made, "l0u")] == [True]
+        server.now = published = made.clock.now()
+        server.publish(f"{name}.TGZ", delivered(name))
+        while not orders(made, "l0u"):
+            made.clock.advance(60)
+            server.now = made.clock.now()
+            poll.run()
+            made.deliver()
+            assert made.clock.now() - published <= timedelta(minutes=2)
 
 
 def test_why_says_what_is_waited_for_until_when_and_what_then() -> None:
