@@ -13,6 +13,7 @@ from typing import Final
 
 from eventing.manifests import Trigger, load_manifests
 from functions.rehearse import invariants
+from functions.rehearse.auxiliary import Archive
 from functions.rehearse.cluster import VirtualCluster
 from functions.rehearse.durations import NOMINAL, Duration
 from functions.rehearse.faults import PROFILES, Dice, Profile, Strike
@@ -130,6 +131,9 @@ class Rehearsal:
         world.outage("store_outages", self._store_away, scenario.hours)
         world.outage("station_outages", self._stations_away, scenario.hours)
         world.memory.watchers.append(self._watch)
+        if any(processor.auxiliary is not None for processor in world.services.workflow.processors.values()):
+            satellites = sorted({one.satellite for one in scenario.passes})
+            Archive(world).fill(satellites, world.clock.now(), scenario.hours)
         world.tick("station-poll", _POLL_S)
         world.tick("sweep", scenario.sweep_s)
         last = max((one.stop for one in scenario.passes), default=world.clock.now())
