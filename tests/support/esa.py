@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from shared.domain.auxiliary.names import BANDS, AuxiliaryName
 from shared.domain.auxiliary.types import AuxiliaryType
 from shared.joborder import format_job_order
 from shared.tasktable import Run, call_order, load_scheme
+from shared.tasktable.status import Row, parse_result
 from tests.support.auxiliary import delivered, grib, named, tarred, zipped
 from tests.support.standin import dsib
 
@@ -141,6 +143,33 @@ class Chain:
         """The command line of a mode, as the set ``esa`` has it."""
         return [
             f"{self.roots['launcher']}/scripts/LaunchIPF.sh", "-m", mode, "-a", str(base / "aux"), "-s", "/dem",
-            "-g", "/grid", "-i", str(base / "input"), "-w", str(base / "working"), "-o", str(base / "output"), "-p", str(parallel),
-            "--exeversionfile", self.roots["versions"], "-k", "7200", *more,
+            "-g", "/grid", "-i", str(base / "input"), "-w", str(base / "working"), "-o", str(base / "output"),
+            "-p", str(parallel), "--exeversionfile", self.roots["versions"], "-k", "7200", *more,
         ]  # fmt: skip
+
+    def lay_l0c(self, name: str = "DT1") -> Path:
+        """The folder of a Level-0 job, from what ingestion made of a datatake."""
+        base = self.root / f"l0c-{name}"
+        shutil.copytree(self.root / "l0u" / "L0U_DUMP" / name, base / "input")
+        lay_auxiliary(base / "aux")
+        return base
+
+    def lay_l1(self, l0c: Path) -> Path:
+        """The folder of Level-1 jobs, from the products of a Level-0 job."""
+        base = l0c.with_name(l0c.name.replace("l0c", "l1"))
+        shutil.copytree(l0c / "working" / "INV_L0C_DS", base / "input" / "DS")
+        shutil.copytree(l0c / "working" / "INV_L0C_GR", base / "input" / "GR")
+        lay_auxiliary(base / "aux")
+        return base
+
+    def level2(self, which: str, *products: Path, base: Path, aux: Path) -> list[str]:
+        """The command line of a Level-2 script, ``DS`` or ``TL``, as the set ``esa`` has it."""
+        where = aux / "S2IPF-GIPP" if which == "DS" else aux
+        folders = [str(where), "/dem", str(base / "working"), str(base / "output")]
+        return [f"{self.roots['l2']}/Launch_L2_{which}.sh", *map(str, products), *folders, "S2PS", "S2PS"]
+
+
+def rows(base: Path, mode: str) -> tuple[Row, ...]:
+    """The status table that the last run of a mode left."""
+    (path, *_) = sorted((base / "working").glob(f"ipf_output_{mode}_*/result_*.txt"), reverse=True)
+    return parse_result(path.read_bytes(), path.name)[-1].rows

@@ -118,7 +118,7 @@ class _Mode:
         for process in calls.followers(self.scheme, self.run_of, mode.before, Facts(), self.history, 0):
             self._outside(process)
         self._pools()
-        facts = facts_of(self.scheme, self.setting, place.mode)
+        facts = facts_of(self.scheme, self.setting, place.mode) if mode.then else Facts()
         then = calls.followers(self.scheme, self.run_of, mode.then, facts, self.history, len(self.table.pools) + 1)
         for process in then:
             self._outside(process)
