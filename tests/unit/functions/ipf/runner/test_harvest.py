@@ -109,3 +109,63 @@ def test_names_that_cannot_stand_in_a_key_are_refused(tmp_path: Path, name: str)
     put(tmp_path, f"DS_GR_FOLDER/DT01/{name}")
     with pytest.raises(BadInputError, match="path"):
         harvest(tmp_path, [DATASTRIPS])
+
+
+UNCONSOLIDATED = """<s><General_Info><Datatake_Info datatakeIdentifier="GS2B_20220413T114629_026647_N00.00"/>
+<DATASTRIP_SENSING_START>2022-04-13T11:47:41.009Z</DATASTRIP_SENSING_START>
+<DATASTRIP_SENSING_STOP>2022-04-13T11:50:08.928Z</DATASTRIP_SENSING_STOP></General_Info></s>"""
+
+
+def test_a_folder_of_products_is_described_by_the_metadata_that_stand_least_deep(tmp_path: Path) -> None:
+    put(tmp_path, "DS_GR_FOLDER/DT35/GR/DB1/S2B_GR/S2B_GR.xml", MTD)
+    put(tmp_path, "DS_GR_FOLDER/DT35/DS/S2B_DS/S2B_MTD.xml", UNCONSOLIDATED)
+    (item,) = harvest(tmp_path, [DATASTRIPS]).found
+    assert item.attributes == {
+        "sensing_start": "2022-04-13T11:47:41.009Z",
+        "sensing_stop": "2022-04-13T11:50:08.928Z",
+        "datatake": "GS2B_20220413T114629_026647_N00.00",
+    }
+
+
+def test_metadata_deep_in_a_product_must_be_readable_and_in_a_working_folder_need_not(tmp_path: Path) -> None:
+    put(tmp_path, "DS_GR_FOLDER/DT35/DS/S2B_DS/S2B_MTD.xml", "<broken")
+    put(tmp_path, "L1B_WORKING/a/b/notes.xml", "<broken")
+    found = harvest(tmp_path, [DATASTRIPS, WHOLE])
+    assert [item.name for item in found.found] == ["L1B_WORKING"]
+    assert ["DT35" in problem for problem in found.problems] == [True]
+
+
+def test_outputs_lie_where_the_processor_says(tmp_path: Path) -> None:
+    base = tmp_path / "outputs"
+    put(tmp_path, "working/INV/S2A_MSI_L1C_TL_1/x.bin")
+    put(tmp_path, "working/INV/S2A_MSI_L1C_TC_1.jp2")
+    put(tmp_path, "working/INV/S2A_MSI_L1C_TC_2.jp2")
+    put(tmp_path, "output/L1BNoGRI/tile_list_file.xml", "<a><Tile_Id>32TQM</Tile_Id></a>")
+    outputs = (
+        Output(file_type="TL", path="working/INV", harvest=Harvest(rule="folders", pattern="S2*_TL_*")),
+        Output(file_type="TC", path="working/INV", harvest=Harvest(rule="files", pattern="S2*_TC_*.jp2")),
+        Output(file_type="LIST", path="output/{MODE}", file_name="tile_list_file.xml", harvest=TILES.harvest),
+    )
+    found = harvest(base, outputs, {"MODE": "L1BNoGRI"})
+    names = [item.name for item in found.found]
+    assert names == ["S2A_MSI_L1C_TL_1", "S2A_MSI_L1C_TC_1.jp2", "S2A_MSI_L1C_TC_2.jp2", "tile_list_file.xml"]
+    assert found.units == {"tile": ("32TQM",)}
+
+
+def test_what_stays_in_its_place_is_not_looked_through(tmp_path: Path) -> None:
+    base = tmp_path / "outputs"
+    place = Output(file_type="L1A_PLACE", path="output/L1A", harvest=Harvest(rule="place"))
+    assert harvest(base, [place]).found == ()
+    (base / "output/L1A").mkdir(parents=True)
+    empty = harvest(base, [place])
+    assert (empty.found, empty.problems) == ((), ("L1A_PLACE: the folder is empty",))
+    put(tmp_path, "output/L1A/idp_infos.xml", "<broken")
+    (item,) = harvest(base, [place]).found
+    assert (item.name, item.files, item.root) == ("L1A_PLACE", (), base / "output/L1A")
+
+
+def test_a_link_on_the_way_to_an_output_fails_the_run(tmp_path: Path) -> None:
+    put(tmp_path, "elsewhere/L1A/x")
+    (tmp_path / "outputs/output").symlink_to(tmp_path / "outputs/elsewhere")
+    with pytest.raises(BadInputError, match="not a link"):
+        harvest(tmp_path / "outputs", [Output(file_type="A", path="output/L1A")])

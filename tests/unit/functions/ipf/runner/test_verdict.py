@@ -43,6 +43,7 @@ def ended(code: int = 0, **more: object) -> Execution:
         (ended(255), NONE, "failed", "exit code 255"),
         (ended(130), ALL, "retry", "exit code 130"),
         (ended(143, timed_out=True), ALL, "retry", "DeadlineExceeded"),
+        (ended(143, hung=True), ALL, "retry", "Hung: no output for"),
         (ended(137), ALL, "infrastructure", "signal 9"),
         (ended(137, out_of_memory=True), NONE, "infrastructure", "OOMKilled"),
         (ended(1, out_of_memory=True), ALL, "infrastructure", "OOMKilled"),
