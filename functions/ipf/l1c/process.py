@@ -21,7 +21,7 @@ from functions.ipf.l1c.classes import classify
 from functions.ipf.l1c.datastrip import datastrip_document, read_level0
 from functions.ipf.l1c.inspections import TileFiles, tile_checks
 from functions.ipf.l1c.strip_inspections import datastrip_checks
-from functions.ipf.safe import elements
+from functions.ipf.safe import elements, inspire
 from functions.ipf.safe.footprint import clip_to_tile, outline
 from functions.ipf.safe.jp2 import Extent, write_jp2
 from functions.ipf.safe.manifest import FILE, manifest
@@ -117,6 +117,8 @@ def _documents(order: JobOrder, made: Made, results: dict[str, BandResult]) -> l
     xml.write(safe / names.product_metadata, document)
     notes = (*datastrip.simplifications, *SIMPLIFICATIONS)
     xml.write(safe / names.notes, elements.notes(NAME, VERSION, notes, datastrip.level0_datastrip))
+    lineage = f"{NAME} {VERSION} from {datastrip.level0_datastrip}; {names.notes} says what is simplified."
+    xml.write(safe / inspire.FILE, inspire.inspire(names, made.footprint, lineage))
     xml.write(safe / FILE, manifest(safe, names, made.footprint))
 
     asked = {out.file_type: Path(out.name) for task in order.tasks for out in task.outputs}

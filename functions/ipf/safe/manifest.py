@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from functions.ipf.common.xml import node
+from functions.ipf.safe import inspire
 from functions.ipf.safe.elements import utc
 from functions.ipf.safe.footprint import position_list
 
@@ -60,6 +61,8 @@ def _unit(path: Path) -> str:
 
 def _identity(relative: str, level: str) -> str:
     """A file's ID: that of ESA's products, by which readers find metadata and images; of other files their path."""
+    if relative == inspire.FILE:
+        return "INSPIRE_Metadata"
     metadata = {"MTD_DS.xml": "Datastrip1", "MTD_TL.xml": "Tile1", f"MTD_MSI{level}.xml": "Product"}
     folder, _, name = relative.rpartition("/")
     if name in metadata:
