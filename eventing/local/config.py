@@ -60,6 +60,11 @@ class RunDir:
         return self.path / "scratch"
 
     @property
+    def shared(self) -> Path:
+        """What stands for the volumes that the steps of a datastrip share."""
+        return self.path / "shared"
+
+    @property
     def traces(self) -> Path:
         return self.path / "traces"
 

@@ -116,6 +116,7 @@ class Runtime:
             "S2PS_LAUNCHER": "local",
             "S2PS_JOBS_DIR": str(run.jobs),
             "S2PS_SCRATCH_DIR": str(run.scratch),
+            "S2PS_SHARED_DIR": str(run.shared),
             "S2PS_TRACE_DIR": str(run.traces),
             "S2PS_NOTIFICATION_TOKEN": self._token,
             MARK: str(run.path),
