@@ -6,7 +6,6 @@ What waits for auxiliary files is claimed when they come (``functions.job_prepar
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from functions.job_preparation.auxiliary import claim_with_files, woken
@@ -14,6 +13,7 @@ from shared.bootstrap import Services
 from shared.domain.events import Event
 from shared.ledger import keys
 from shared.ledger.records import Complete
+from shared.parallel import pool_of
 from shared.workflow.plan import Ready, Skipped, make_order
 from shared.workflow.sources import LedgerRecords, Memory, read_source
 from shared.workflow.walk import next_work
@@ -46,7 +46,7 @@ def prepare(event: Event, services: Services, memory: Memory | None = None) -> i
     if len(ready) < _MANY:
         return sum(_order(item, complete, services) for item in ready)
     # A datastrip has hundreds of tiles, and each claim is a few requests: a function's time is seconds.
-    with ThreadPoolExecutor(_MANY) as pool:
+    with pool_of(_MANY, len(ready)) as pool:
         return sum(pool.map(lambda item: _order(item, complete, services), ready))
 
 

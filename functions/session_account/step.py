@@ -12,12 +12,15 @@ from shared.domain.events import Event
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
-from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Published, Refusal
+from shared.ledger.records import FINISHED, Account, Complete, OpenMarker, Outcome, Published, Refusal
 from shared.ledger.standing import active_hold, held_by, in_force, reopenings, write_account
 from shared.telemetry import emit_session_root
 from shared.workflow.accounting import make_account
+from shared.workflow.clearing import arm
+from shared.workflow.products import product_key, product_name, published_artifacts
 from shared.workflow.unfolding import Holds, Pending, Unfolding
 
+_AT_ONCE: Final = 256
 REMEMBERED: Final = timedelta(seconds=60)
 """What was lacking is believed to be lacking for so long, while it is not there."""
 
@@ -77,6 +80,7 @@ def _account(session: str, services: Services) -> Account | None:
         ledger.delete(keys.open_marker(session))
         return None
     record = _make(session, services)
+    arm(ledger, services.workflow, record, services.settings.shared_keep_s)
     if write_account(ledger, record):
         _close_trace(session, record, services)
     if record.reopened >= reopenings(ledger, session):
@@ -117,14 +121,12 @@ def _make(session: str, services: Services) -> Account:
         raise _lacking(open_work)
     outcome_keys = [work.place.outcome for work in found.values() if work.outcome is not None]
     outcomes = dict(zip(outcome_keys, ledger.read_many(outcome_keys, Outcome), strict=True))
-    unfolding = Unfolding(
-        services.workflow, session, complete.t0, outcomes, lambda key: ledger.find(key, Published), _reasons(holds)
-    )
+    shelf = _shelf(outcomes.values(), services)
+    unfolding = Unfolding(services.workflow, session, complete.t0, outcomes, shelf.get, _reasons(holds))
     try:
         entries = unfolding.of(complete)
     except Pending as pending:
-        key = str(pending)
-        raise Lacking(key if key.startswith("sessions/") else "") from None
+        raise Lacking(str(pending)) from None
     refused = [info.key for info in ledger.list(f"{keys.session(session)}refused/")]
     return make_account(
         complete,
@@ -137,6 +139,27 @@ def _make(session: str, services: Services) -> Account:
         reopened=reopened,
         held=bool(holds),
     )
+
+
+def _shelf(outcomes: Iterable[Outcome], services: Services) -> dict[str, Published]:
+    """The product records of these outcomes, by their keys. Lacking where one is not there.
+
+    The youngest outcome's first: what is not published yet is most likely its.
+    """
+    found: dict[str, Published] = {}
+    wanted = [
+        product_key(str(output.publish), product_name(artifact), outcome.finished)
+        for outcome in sorted(outcomes, key=lambda each: each.finished, reverse=True)
+        if outcome.status in FINISHED
+        for output, artifact in published_artifacts(services.workflow, outcome)
+    ]
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        for key, record in zip(some, services.ledger.find_many(some, Published), strict=True):
+            if record is None:
+                raise Lacking(key)
+            found[key] = record
+    return found
 
 
 def _work(session: str, services: Services) -> dict[str, WorkRecords]:

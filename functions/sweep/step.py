@@ -251,7 +251,7 @@ class Sweep:
                     return False
         if isinstance(source.record, Complete):
             return True
-        return all(services.ledger.exists(key) for key in _shelf_keys(services, source.record))
+        return services.ledger.all_exist(_shelf_keys(services, source.record))
 
 
 def _shelf_keys(services: Services, outcome: Outcome) -> Iterator[str]:

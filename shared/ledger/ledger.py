@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from shared.parallel import pool_of
 from shared.ports import Clock, ObjectInfo, ObjectStore
 
 R = TypeVar("R", bound=Record)
+_FEW: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,25 @@ class Ledger:
         with pool_of(8, len(wanted)) as pool:
             return list(pool.map(lambda key: self.read(key, model), wanted))
 
+    def find_many(self, record_keys: Iterable[str], model: type[R]) -> list[R | None]:
+        """The records at these keys, in their order, several at a time; None for each that is not there."""
+        wanted = list(record_keys)
+        with pool_of(16, len(wanted)) as pool:
+            return list(pool.map(lambda key: self.find(key, model), wanted))
+
     def exists(self, key: str) -> bool:
         return self.store.head(self.bucket, key) is not None
+
+    def all_exist(self, record_keys: Iterable[str]) -> bool:
+        """Whether there is a record at each of these keys; many are asked for several at a time."""
+        wanted = list(record_keys)
+        if len(wanted) < _FEW:
+            return all(map(self.exists, wanted))
+        # The last first: what is written one after the other lacks its end.
+        if not self.exists(wanted[-1]):
+            return False
+        with pool_of(16, len(wanted)) as pool:
+            return all(pool.map(self.exists, wanted))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Records below ``prefix``, in the order of their keys."""

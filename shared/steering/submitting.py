@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,6 +20,7 @@ from shared.domain.names import CompactName
 from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.ledger import keys
 from shared.ledger.records import Artifact, Complete, FileEntry, Given, OpenMarker, Outcome
+from shared.parallel import pool_of
 from shared.steering.done import Deed, Done
 from shared.workflow.graph import Output, Step, Workflow
 from shared.workflow.plan import tree_digest
@@ -130,7 +130,7 @@ def _in_store(services: Services, bucket: str, prefix: str) -> Iterator[FileEntr
             size += len(chunk)
         return FileEntry(path=path, size=size, sha256=digest.hexdigest())
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with pool_of(_THREADS, len(listed)) as pool:
         yield from pool.map(lambda each: entry(each[0], each[1].key), listed)
 
 
@@ -164,7 +164,7 @@ def _bring(services: Services, found: _Found, folder: Path) -> None:
     def bring(path: str) -> None:
         services.store.upload(found.bucket, found.prefix + path, folder / path)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with pool_of(_THREADS, len(found.files)) as pool:
         list(pool.map(bring, [file.path for file in found.files if file.path != MANIFEST]))
     bring(MANIFEST)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Final
 
@@ -12,6 +11,7 @@ from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import FINISHED, Complete, Outcome
+from shared.parallel import pool_of
 from shared.workflow.plan import Source
 
 
@@ -91,7 +91,7 @@ class LedgerRecords:
         unknown = [key for key in dict.fromkeys(wanted) if key not in self._known and self._listed(key)]
         if len(unknown) < _READERS:
             return
-        with ThreadPoolExecutor(_READERS) as pool:
+        with pool_of(_READERS, len(unknown)) as pool:
             self._known.update(zip(unknown, pool.map(self._read, unknown), strict=True))
 
     def _read(self, key: str) -> Complete | Outcome | None:

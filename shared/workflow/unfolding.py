@@ -21,7 +21,7 @@ Holds = Callable[[str], str]
 
 
 class Pending(Exception):
-    """Something of the session is still under way."""
+    """Something of the session is still under way: the record of this key is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +191,10 @@ class Unfolding:
     def _produced(self, outcome: Outcome, warnings: tuple[str, ...]) -> Iterator[AccountEntry]:
         for output, artifact in published_artifacts(self.workflow, outcome):
             level, name = str(output.publish), product_name(artifact)
-            published = self.shelf(product_key(level, name, outcome.finished))
+            key = product_key(level, name, outcome.finished)
+            published = self.shelf(key)
             if published is None:
-                raise Pending(name)
+                raise Pending(key)
             due = deadline(self.t0, level) if self.t0 else None
             yield AccountEntry(
                 level=level,
