@@ -75,7 +75,7 @@ def test_every_packet_of_a_session_is_accounted_for(tmp_path: Path, faults: Faul
 
     l0c = _run("l0c", tmp_path / "l0c", {"PDI_L0U": tmp_path / "l0u/DS_GR_FOLDER/DT01"}, ("PDI_DS", "PDI_DS_GR_LIST"))
     assert l0c.returncode == code, l0c.stdout + l0c.stderr
-    account = json.loads(next((tmp_path / "l0c").glob("PDI_DS/*/QI_DATA/account.json")).read_text())
+    account = json.loads(next((tmp_path / "l0c").glob("PDI_DS/*/QI_DATA/*_REP_L0__DS_*.json")).read_text())
     assert sum(account["packets_missing"].values()) == sum(
         count["lost"] for apid, count in report["packets"].items() if int(apid) > 500
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from functions.ipf.common.xml import node
 from shared.ccsds.cuc import GPS_EPOCH, gps_ns_to_utc
-from shared.msi.instrument import BANDS, LINE_PERIOD_NS, LINES_PER_PACKET, LINES_PER_SCENE_10M
+from shared.msi.instrument import BANDS, LINE_PERIOD_NS, LINES_PER_PACKET, LINES_PER_SCENE_10M, Band
 from shared.msi.packets import DatatakeDescriptor
 
 if TYPE_CHECKING:
@@ -52,14 +52,15 @@ def datatake_identifier(descriptor: DatatakeDescriptor, baseline: str) -> str:
     return f"G{descriptor.satellite}_{start}_{descriptor.absolute_orbit:06d}_N{baseline}"
 
 
-def datatake_info(descriptor: DatatakeDescriptor, baseline: str, **attributes: str) -> ET.Element:
-    """``Datatake_Info`` as far as the descriptor tells it."""
+def datatake_info(descriptor: DatatakeDescriptor, baseline: str, direction: str = "", **attributes: str) -> ET.Element:
+    """``Datatake_Info`` as far as the descriptor tells it; ``direction`` is ASCENDING or DESCENDING where known."""
     return node(
         "Datatake_Info",
         node("SPACECRAFT_NAME", _SPACECRAFT[descriptor.satellite]),
         node("DATATAKE_TYPE", descriptor.datatake_type),
         node("DATATAKE_SENSING_START", utc(gps_ns_to_utc(descriptor.datatake_start_ns))),
         node("SENSING_ORBIT_NUMBER", descriptor.relative_orbit),
+        *([node("SENSING_ORBIT_DIRECTION", direction)] if direction else []),
         datatakeIdentifier=datatake_identifier(descriptor, baseline),
         **attributes,
     )
@@ -104,8 +105,23 @@ def granules_information(names: Mapping[tuple[int, int], str]) -> ET.Element:
     return node("Granules_Information", node("Detector_List", *detectors), metadataLevel="Standard")
 
 
-def sensor_configuration(strip: StripAccount, octets: Mapping[int, int]) -> ET.Element:
-    """``Sensor_Configuration``; ``octets`` are those of compressed samples received, by band."""
+def sensor_configuration(
+    strip: StripAccount,
+    octets: Mapping[int, int],
+    degraded: int = 0,
+    first_line_ns: Mapping[tuple[str, int], int] | None = None,
+    *,
+    synchronised: bool = True,
+) -> ET.Element:
+    """``Sensor_Configuration``.
+
+    Args:
+        strip: what came and what is missing.
+        octets: of compressed samples received, by band.
+        degraded: packets that came, too damaged to be kept.
+        first_line_ns: when line 0 of (band name, detector) begins; nominal where it is not given.
+        synchronised: whether the instrument's time was that of GPS.
+    """
     descriptor = strip.descriptor
     acquisition = node(
         "Acquisition_Configuration",
@@ -126,7 +142,8 @@ def sensor_configuration(strip: StripAccount, octets: Mapping[int, int]) -> ET.E
             "Spectral_Band_Info", *(_band_information(strip, band, octets.get(band, 0)) for band in range(len(BANDS)))
         ),
     )
-    return node("Sensor_Configuration", acquisition, _source_packets(strip), _time_stamp(strip))
+    stamps = _time_stamp(strip, first_line_ns or {}, synchronised=synchronised)
+    return node("Sensor_Configuration", acquisition, _source_packets(strip, degraded), stamps)
 
 
 def _band_information(strip: StripAccount, band: int, octets: int) -> ET.Element:
@@ -141,7 +158,7 @@ def _band_information(strip: StripAccount, band: int, octets: int) -> ET.Element
     )
 
 
-def _source_packets(strip: StripAccount) -> ET.Element:
+def _source_packets(strip: StripAccount, degraded: int) -> ET.Element:
     scenes = range(1, strip.descriptor.scenes + 1)
     detectors = [
         node(
@@ -170,16 +187,19 @@ def _source_packets(strip: StripAccount) -> ET.Element:
         node("Source_Packet_Counters_List", node("Detector_List", *detectors)),
         node(
             "Degradation_Summary",
-            node("NUMBER_OF_LOST_PACKETS", lost),
-            node("NUMBER_OF_TOO_DEGRADED_PACKETS", 0),
+            node("NUMBER_OF_LOST_PACKETS", lost - degraded),
+            node("NUMBER_OF_TOO_DEGRADED_PACKETS", degraded),
             node("NUMBER_OF_KEPT_DEGRADED_PACKETS", 0),
             degradationPercentage=f"{share:.6f}",
         ),
     )
 
 
-def _time_stamp(strip: StripAccount) -> ET.Element:
-    origin = strip.descriptor.first_line_ns
+def _time_stamp(strip: StripAccount, first_line_ns: Mapping[tuple[str, int], int], *, synchronised: bool) -> ET.Element:
+    def begins(band: Band, detector: int) -> int:
+        nominal = strip.descriptor.first_line_ns - round(band.dating_lines(detector) * band.line_period_ns)
+        return first_line_ns.get((band.name, detector), nominal)
+
     bands = [
         node(
             "Band_Time_Stamp",
@@ -187,7 +207,7 @@ def _time_stamp(strip: StripAccount) -> ET.Element:
                 node(
                     "Detector",
                     node("REFERENCE_LINE", 1),
-                    node("GPS_TIME", gps_time(origin - round(band.dating_lines(detector) * band.line_period_ns))),
+                    node("GPS_TIME", gps_time(begins(band, detector))),
                     detectorId=f"{detector:02d}",
                 )
                 for detector in strip.descriptor.detectors
@@ -197,7 +217,14 @@ def _time_stamp(strip: StripAccount) -> ET.Element:
         for band in BANDS
     ]
     period = node("LINE_PERIOD", LINE_PERIOD_NS * 1e-6, unit="ms")
-    return node("Time_Stamp", period, *bands, node("GPS_SYNC", "true"), usedModel="INITIAL", metadataLevel="Standard")
+    return node(
+        "Time_Stamp",
+        period,
+        *bands,
+        node("GPS_SYNC", str(synchronised).lower()),
+        usedModel="INITIAL",
+        metadataLevel="Standard",
+    )
 
 
 def source_packet_description(strip: StripAccount, detector: int, scene: int) -> ET.Element:
@@ -220,7 +247,7 @@ def source_packet_description(strip: StripAccount, detector: int, scene: int) ->
                 "SCENE_DATE",
                 gps_time(strip.descriptor.first_line_ns + round((scene - 1) * LINES_PER_SCENE_10M * LINE_PERIOD_NS)),
             ),
-            node("FIRST_SP_ERROR", first + 1),
+            node("FIRST_SP_ERROR", first),
             node("NUMBER_OF_SP_ERROR", count),
             bandId=str(band.index),
             detectorId=f"{detector:02d}",

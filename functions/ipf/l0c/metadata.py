@@ -1,7 +1,6 @@
-"""Level-0 metadata of granules and datastrips; element names and order of the PSD 14 schemas.
+"""Level-0 metadata of granules and datastrips, valid against the PSD 14 schemas; element names and order are theirs.
 
-The granule's is valid against ``S2_PDI_Level-0_Granule_Metadata.xsd``. The datastrip's has that schema's elements as
-far as the telemetry fills them; what it lacks is said in ``SIMPLIFICATIONS``, which every product carries.
+What no packet tells is left out where the schema allows, and said in ``SIMPLIFICATIONS``, which every product carries.
 """
 
 from __future__ import annotations
@@ -11,33 +10,45 @@ from typing import TYPE_CHECKING, Final
 
 from functions.ipf.common import l0_metadata as md
 from functions.ipf.common.xml import node
-from functions.ipf.l0c.geometry import REFERENCE_BAND
+from functions.ipf.l0c.ancillary import ancillary_info
+from functions.ipf.l0c.geometry import (
+    REFERENCE_BAND,
+    GranuleGeometry,
+    Header,
+    Point,
+    granule_geometry,
+    headers,
+    quicklook_footprint,
+)
 from shared.ccsds.cuc import GPS_MINUS_UTC_S
 from shared.msi.instrument import LINES_PER_SCENE_10M
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from functions.ipf.common.identity import Production
-    from functions.ipf.common.strip import StripAccount
-    from functions.ipf.l0c.geometry import GranuleGeometry
-    from functions.ipf.l0c.unconsolidated import Telemetry
+    from functions.ipf.l0c.facts import Facts, Granule, Indicators
 
 SIMPLIFICATIONS: Final = (
-    "Image packets use a layout and codec (CCSDS 121) of this service: the instrument's own are not public.",
+    "Packets have a layout of this service's own, image packets the codec CCSDS 121: the instrument's are not public.",
     "Footprints and centres lie on the ellipsoid, at height 0.",
-    "Clouds are not assessed: their percentage is written as 0.",
-    "Errors of position, star tracker, gyroscope, thermal and time correlation data are absent.",
-    "No quicklook is made, and no GIPP, DEM or IERS bulletin is used.",
+    "Raw data of star trackers and gyroscopes are absent.",
+    "Clouds are judged coarsely, by thresholds of this service on the quicklook.",
+    "The GIPP NOMINL, the DEM ELLIPS and the IERS bulletin of site S2PS are no files: they stand for what is built in.",
 )
 
 _PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD/"
+_BUILT_IN: Final = "S2PS_20200101T000000"
+_VALID: Final = "V20150101T000000_21000101T000000"
+_NO_DEM: Final = f"S2__TEST_DEM_ELLIPS_{_BUILT_IN}_S20150101T000000"
+_NO_BULLETIN: Final = f"S2__TEST_AUX_UT1UTC_{_BUILT_IN}_{_VALID}"
+_GPS_MINUS_TAI_S: Final = -19
 
 
-def _root(kind: str, tag: str, *sections: ET.Element, **attributes: str) -> ET.Element:
+def _root(kind: str, tag: str, *sections: ET.Element) -> ET.Element:
     for section in sections:
         section.tag = f"n1:{section.tag}"
-    root = node(f"n1:{tag}", *sections, **attributes)
+    root = node(f"n1:{tag}", *sections)
     root.set("xmlns:n1", f"{_PSD}S2_PDI_Level-0_{kind}_Metadata.xsd")
     return root
 
@@ -55,41 +66,35 @@ def _archiving(production: Production) -> ET.Element:
     )
 
 
-def granule_metadata(
-    account: StripAccount,
-    granule: tuple[int, int],
-    name: str,
-    datastrip: str,
-    production: Production,
-    geometry: GranuleGeometry,
-) -> ET.Element:
-    """``Level-0_Granule_ID`` of ``granule``, its (detector, scene)."""
+def granule_metadata(facts: Facts, granule: Granule) -> ET.Element:
+    """``Level-0_Granule_ID``."""
     detector, scene = granule
     general = node(
         "General_Info",
-        node("GRANULE_ID", name, metadataLevel="Brief"),
+        node("GRANULE_ID", facts.granule_name(granule), metadataLevel="Brief"),
         node("DETECTOR_ID", f"{detector:02d}", metadataLevel="Brief"),
-        node("DATASTRIP_ID", datastrip, metadataLevel="Brief"),
+        node("DATASTRIP_ID", facts.name, metadataLevel="Brief"),
         node("DOWNLINK_PRIORITY", "NOMINAL", metadataLevel="Standard"),
-        node("SENSING_TIME", md.utc(account.scene_start(scene)), metadataLevel="Standard"),
-        _archiving(production),
+        node("SENSING_TIME", md.utc(facts.scene(scene)[0]), metadataLevel="Standard"),
+        _archiving(facts.production),
         node("Processing_Specific_Parameters", _parameters(), metadataLevel="Expertise"),
     )
-    lost = account.lost_share((detector,), range(scene, scene + 1))
+    lost = facts.account.lost_share((detector,), range(scene, scene + 1))
     quality = node(
         "Quality_Indicators_Info",
         node(
             "Image_Content_QI",
             node(
                 "Common_IMG_QI",
-                node("CLOUDY_PIXEL_PERCENTAGE", 0),
+                node("CLOUDY_PIXEL_PERCENTAGE", f"{facts.clouds.get(granule, 0.0):.6f}"),
                 node("DEGRADED_MSI_DATA_PERCENTAGE", f"{lost:.6f}"),
             ),
-            md.source_packet_description(account, detector, scene),
+            md.source_packet_description(facts.account, detector, scene),
             metadataLevel="Standard",
         ),
     )
-    return _root("Granule", "Level-0_Granule_ID", general, _geometric_info(scene, geometry), quality)
+    geometry = _geometric_info(scene, granule_geometry(facts.geometry, detector, scene))
+    return _root("Granule", "Level-0_Granule_ID", general, geometry, quality)
 
 
 def _geometric_info(scene: int, geometry: GranuleGeometry) -> ET.Element:
@@ -105,19 +110,26 @@ def _geometric_info(scene: int, geometry: GranuleGeometry) -> ET.Element:
     header = node(
         "Geometric_Header",
         node("GROUND_CENTER", f"{lat:.9f} {lon:.9f} 0"),
-        _angles("Incidence_Angles", geometry.view_zenith, geometry.view_azimuth),
-        _angles("Solar_Angles", geometry.sun_zenith, geometry.sun_azimuth),
+        node("QL_CENTER", _pairs([geometry.quicklook_centre])),
+        _angles("Incidence_Angles", (geometry.view_zenith, geometry.view_azimuth)),
+        _angles("Solar_Angles", (geometry.sun_zenith, geometry.sun_azimuth)),
     )
     position = node(
         "Granule_Position",
         node("POSITION", (scene - 1) * LINES_PER_SCENE_10M + 1),
         header,
+        node("QL_FOOTPRINT", _pairs(geometry.quicklook)),
         metadataLevel="Standard",
     )
     return node("Geometric_Info", footprint, position)
 
 
-def _angles(tag: str, zenith: float, azimuth: float) -> ET.Element:
+def _pairs(points: Sequence[Point]) -> str:
+    return " ".join(f"{a:.3f} {b:.3f}" for a, b in points)
+
+
+def _angles(tag: str, zenith_azimuth: Point) -> ET.Element:
+    zenith, azimuth = zenith_azimuth
     return node(
         tag,
         node("ZENITH_ANGLE", f"{zenith:.9f}", unit="deg"),
@@ -125,19 +137,12 @@ def _angles(tag: str, zenith: float, azimuth: float) -> ET.Element:
     )
 
 
-def datastrip_metadata(
-    account: StripAccount,
-    name: str,
-    granules: Mapping[tuple[int, int], str],
-    telemetry: Telemetry,
-    production: Production,
-    downlink: md.Downlink,
-    octets: Mapping[int, int],
-) -> ET.Element:
-    """``Level-0_DataStrip_ID``; ``granules`` are those made, ``octets`` of compressed samples by band."""
+def datastrip_metadata(facts: Facts, indicators: Indicators) -> ET.Element:
+    """``Level-0_DataStrip_ID``."""
+    production, account = facts.production, facts.account
     general = node(
         "General_Info",
-        md.datatake_info(account.descriptor, production.baseline, metadataLevel="Brief"),
+        md.datatake_info(account.descriptor, production.baseline, facts.direction, metadataLevel="Brief"),
         md.datastrip_time_info(account, metadataLevel="Brief"),
         node(
             "Processing_Info",
@@ -146,47 +151,140 @@ def datastrip_metadata(
             node("UTC_DATE_TIME", md.utc(production.creation)),
             metadataLevel="Expertise",
         ),
-        md.downlink_info(downlink, metadataLevel="Standard"),
+        md.downlink_info(facts.downlink, metadataLevel="Standard"),
         _archiving(production),
         node("PROCESSING_SPECIFIC_PARAMETERS", _parameters(), metadataLevel="Expertise"),
     )
-    image = node("Image_Data_Info", md.granules_information(granules), md.sensor_configuration(account, octets))
-    ancillary = node(
-        "Satellite_Ancillary_Data_Info",
-        _ephemeris(telemetry),
-        _attitudes(telemetry),
-        node("ANC_DATA_REF", ".//ANC_DATA/", metadataLevel="Standard"),
+    configuration = md.sensor_configuration(
+        account,
+        facts.octets,
+        sum(facts.damaged.values()),
+        facts.datation.first_line_ns,
+        synchronised=facts.synchronised,
     )
-    auxiliary = node(
+    seen = [_header(header) for header in headers(facts.geometry)]
+    image = node(
+        "Image_Data_Info",
+        md.granules_information(facts.granules),
+        configuration,
+        node("Geometric_Header_List", *seen, metadataLevel="Expertise"),
+    )
+    return _root(
+        "Datastrip",
+        "Level-0_DataStrip_ID",
+        general,
+        image,
+        ancillary_info(facts.telemetry, account.expected()),
+        _quality(facts, indicators),
+        _auxiliary(facts),
+    )
+
+
+def _header(header: Header) -> ET.Element:
+    places = [
+        node(
+            "Located_Geometric_Header",
+            node("ORIENTATION", f"{place.orientation:.9f}", unit="deg"),
+            _angles("Incidence_Angles", place.view),
+            _angles("Solar_Angles", place.sun),
+            node(
+                "Pixel_Size",
+                node("ALONG_TRACK", f"{place.along:.6f}", unit="m"),
+                node("ACROSS_TRACK", f"{place.across:.6f}", unit="m"),
+            ),
+            pos=place.position,
+        )
+        for place in header.places
+    ]
+    roll, pitch, yaw = (f"{angle:.9f}" for angle in (header.roll, header.pitch, header.yaw))
+    pointing = node(
+        "Pointing_Angles",
+        node(
+            "Satellite_Reference",
+            node("ROLL", roll, unit="deg"),
+            node("PITCH", pitch, unit="deg"),
+            node("YAW", yaw, unit="deg"),
+        ),
+        node("Image_Reference", node("PSI_X", roll, unit="deg"), node("PSI_Y", pitch, unit="deg")),
+    )
+    return node(
+        "Geometric_Header",
+        node("GPS_TIME", md.gps_time(header.gps_ns)),
+        node("LINE_INDEX", header.line),
+        pointing,
+        *places,
+        geometry="QL",
+    )
+
+
+def _quality(facts: Facts, indicators: Indicators) -> ET.Element:
+    when = md.gps_time(facts.account.descriptor.first_line_ns)
+    location = [node("VALUE", f"{indicators.location_m:.3f}", unit="m"), node("MEASUREMENT_DATE", when)]
+    stability = [node("VALUE", f"{indicators.stability_m:.3f}"), node("MEASUREMENT_DATE", when)]
+    geometric = node(
+        "Geometric_Info",
+        node("Absolute_Location", *location),
+        node("Planimetric_Stability", *stability),
+        node("EPHEMERIS_QUALITY", f"{indicators.ephemeris_m:.3f}"),
+        node("ANCILLARY_QUALITY", indicators.trackers),
+    )
+    return node("Quality_Indicators_Info", geometric, _quicklook(facts), metadataLevel="Brief")
+
+
+def _quicklook(facts: Facts) -> ET.Element:
+    geometry, display = facts.geometry, facts.geometry.quicklook
+    across, along = (" ".join(f"{value:.12g}" for value in row) for row in display.tan_psi)
+    model = node(
+        "Display_Geometric_Model",
+        node(
+            "Datation_Model",
+            node("L0", 0),
+            node("T0", md.gps_time(display.first_line_ns)),
+            node("TE", f"{display.line_period_ns * 1e-6:.10g}", unit="ms"),
+        ),
+        node(
+            "Viewing_Directions",
+            node("NB_OF_PIXELS", geometry.columns),
+            node("TAN_PSI_X_LIST", across),
+            node("TAN_PSI_Y_LIST", along),
+        ),
+        node(
+            "Connect_Col_List",
+            *(node("CONNECT_COL", column, detectorId=f"{d:02d}") for d, column in enumerate(geometry.connect, 1)),
+        ),
+        geometry.mounting,
+    )
+    ring = " ".join(f"{lat:.9f} {lon:.9f}" for lon, lat in quicklook_footprint(geometry))
+    return node(
+        "Quicklook_Info",
+        node("Image_Size", node("NCOLS", geometry.columns), node("NROWS", display.lines)),
+        node("Footprint", node("EXT_POS_LIST", ring)),
+        model,
+        node("REF_QL_IMAGE", f"{facts.file('QLK_L0__DS')}.jp2"),
+    )
+
+
+def input_names(facts: Facts) -> list[tuple[str, str]]:
+    """(type, name) of the parameters that the product was made with; ``SIMPLIFICATIONS`` says which are no files."""
+    nominal = ("GIP_NOMINL", f"{facts.satellite}_TEST_GIP_NOMINL_{_BUILT_IN}_{_VALID}_B00")
+    return [*(facts.parameters or [nominal])]
+
+
+def _auxiliary(facts: Facts) -> ET.Element:
+    orientation = facts.orientation
+    return node(
         "Auxiliary_Data_Info",
-        node("IERS_Bulletin", node("GPS_TIME_UTC", GPS_MINUS_UTC_S, unit="s"), node("GPS_TIME_TAI", -19, unit="s")),
+        node(
+            "IERS_Bulletin",
+            node("UT1_UTC", f"{orientation.ut1_minus_utc:.7f}", unit="s"),
+            node("GPS_TIME_UTC", GPS_MINUS_UTC_S, unit="s"),
+            node("GPS_TIME_TAI", _GPS_MINUS_TAI_S, unit="s"),
+            node("POLE_U_ANGLE", f"{orientation.pole_x:.6f}", unit="arcsec"),
+            node("POLE_V_ANGLE", f"{orientation.pole_y:.6f}", unit="arcsec"),
+        ),
+        node("GIPP_List", *(node("GIPP_FILENAME", name, type=kind, version="") for kind, name in input_names(facts))),
+        node("PRODUCTION_DEM_TYPE", _NO_DEM, version=""),
+        node("IERS_BULLETIN_FILENAME", facts.bulletin or _NO_BULLETIN),
         node("REFERENCE_BAND", REFERENCE_BAND.index),
         metadataLevel="Standard",
     )
-    return _root("Datastrip", "Level-0_DataStrip_ID", general, image, ancillary, auxiliary, datastripIdentifier=name)
-
-
-def _ephemeris(telemetry: Telemetry) -> ET.Element:
-    points = [
-        node(
-            "GPS_Point",
-            node("POSITION_VALUES", " ".join(str(round(1000 * value)) for value in point.position), unit="mm"),
-            node("VELOCITY_VALUES", " ".join(str(round(1000 * value)) for value in point.velocity), unit="mm/s"),
-            node("GPS_TIME", md.gps_time(point.gps_ns)),
-        )
-        for point in telemetry.gps
-    ]
-    return node("Ephemeris", node("GPS_Points_List", *points), metadataLevel="Standard")
-
-
-def _attitudes(telemetry: Telemetry) -> ET.Element:
-    values = [
-        node(
-            "Values",
-            node("QUATERNION_VALUES", " ".join(repr(value) for value in point.quaternion)),
-            node("QUATERNION_VALIDITY", "true"),
-            node("GPS_TIME", md.gps_time(point.gps_ns)),
-        )
-        for point in telemetry.attitudes
-    ]
-    return node("Attitudes", node("Corrected_Attitudes", *values, metadataLevel="Standard"))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import defusedxml
 import defusedxml.ElementTree as SafeET
 
 from functions.ipf.common.annotated import read_annotated
 from functions.ipf.common.l0_metadata import Downlink
+from shared.ccsds.crc import crc16
+from shared.ccsds.cuc import CUC_OCTETS, decode_cuc
 from shared.ccsds.spacepackets import CRC_OCTETS, IDLE_APID, USER_DATA_AT, SpacePacket
 from shared.domain.names import PdiName
 from shared.errors import BadInputError
-from shared.msi.instrument import BANDS, Band
+from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS, Band
 from shared.msi.packets import (
     ATTITUDE_APID,
     DATATAKE_APID,
@@ -25,23 +27,65 @@ from shared.msi.packets import (
     GpsPoint,
     image_place,
 )
+from shared.msi.platform import (
+    PLATFORM_APIDS,
+    ControlState,
+    NavigationSolution,
+    Temperatures,
+    TimeCorrelation,
+    decode_platform,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _METADATA_LIMIT: Final = 16 << 20
+_TIME_AT: Final = USER_DATA_AT - CUC_OCTETS - 1
+_POINTS: Final[dict[int, Callable[[bytes], GpsPoint | AttitudePoint]]] = {
+    GPS_APID: GpsPoint.decode,
+    ATTITUDE_APID: AttitudePoint.decode,
+}
+_Point = TypeVar("_Point")
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     """Ancillary data of a datastrip: the packets' files by name, and what the packets say, in the order of their
-    times.
+    times; ``received`` counts distinct packets by APID.
     """
 
     files: dict[str, bytes]
     descriptor: DatatakeDescriptor
     gps: tuple[GpsPoint, ...]
     attitudes: tuple[AttitudePoint, ...]
+    navigation: tuple[NavigationSolution, ...] = ()
+    control: tuple[ControlState, ...] = ()
+    correlations: tuple[TimeCorrelation, ...] = ()
+    temperatures: tuple[Temperatures, ...] = ()
+    descriptors: int = 0
+
+    @property
+    def received(self) -> dict[int, int]:
+        """Distinct packets by APID; of repeated descriptors, how many there are."""
+        kinds = (self.gps, self.attitudes, (), self.navigation, self.control, self.correlations, self.temperatures)
+        apids = (GPS_APID, ATTITUDE_APID, DATATAKE_APID, *PLATFORM_APIDS)
+        return {apid: len(kind) for apid, kind in zip(apids, kinds, strict=True)} | {DATATAKE_APID: self.descriptors}
+
+
+@dataclass(slots=True)
+class BandPackets:
+    """Packets of one band of one granule folder.
+
+    Attributes:
+        whole: annotated packets by (scene, block); one that came twice is taken once.
+        damaged: how many were left out: their CRC fails, or their annotation says so.
+        starts_ns: when line 0 of the datastrip begins in this detector and band, as each packet's time implies.
+    """
+
+    whole: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    damaged: int = 0
+    starts_ns: list[int] = field(default_factory=list)
 
 
 def only_folder(place: Path, what: str) -> Path:
@@ -58,27 +102,36 @@ def read_telemetry(datastrip: Path) -> Telemetry:
     """
     files: dict[str, bytes] = {}
     descriptors: Counter[DatatakeDescriptor] = Counter()
-    gps: dict[int, GpsPoint] = {}
-    attitudes: dict[int, AttitudePoint] = {}
+    found: defaultdict[type, dict[int, object]] = defaultdict(dict)
     for path in sorted((datastrip / "ANC_DATA").glob("*.bin")):
         files[path.name] = path.read_bytes()
         for _, octets in read_annotated(path):
             packet = SpacePacket.decode(octets)
             if packet.apid == DATATAKE_APID:
                 descriptors[DatatakeDescriptor.decode(packet.user_data)] += 1
-            elif packet.apid == GPS_APID:
-                point = GpsPoint.decode(packet.user_data)
-                gps[point.gps_ns] = point
-            elif packet.apid == ATTITUDE_APID:
-                attitude = AttitudePoint.decode(packet.user_data)
-                attitudes[attitude.gps_ns] = attitude
+            elif packet.apid in _POINTS:
+                point = _POINTS[packet.apid](packet.user_data)
+                found[type(point)][point.gps_ns] = point
+            elif packet.apid in PLATFORM_APIDS:
+                state = decode_platform(packet.apid, packet.user_data)
+                found[type(state)][state.gps_ns] = state
     if not descriptors:
         raise BadInputError(f"{datastrip.name}, ANC_DATA", "a datatake descriptor packet (APID 152)")
+
+    def series(kind: type[_Point]) -> tuple[_Point, ...]:
+        return tuple(point for _, point in sorted(found[kind].items()) if isinstance(point, kind))
+
+    ((descriptor, count),) = descriptors.most_common(1)
     return Telemetry(
         files,
-        descriptors.most_common(1)[0][0],
-        tuple(point for _, point in sorted(gps.items())),
-        tuple(point for _, point in sorted(attitudes.items())),
+        descriptor,
+        series(GpsPoint),
+        series(AttitudePoint),
+        series(NavigationSolution),
+        series(ControlState),
+        series(TimeCorrelation),
+        series(Temperatures),
+        count,
     )
 
 
@@ -115,17 +168,19 @@ def find_granules(datatake: Path) -> dict[int, list[Path]]:
     return found
 
 
-def read_band(granule: Path, detector: int, band: Band) -> dict[tuple[int, int], bytes]:
-    """Annotated packets of one band by (scene, block); a packet that came twice is taken once.
-
-    BadInputError where a packet is of another detector or band.
-    """
-    packets: dict[tuple[int, int], bytes] = {}
+def read_band(granule: Path, detector: int, band: Band) -> BandPackets:
+    """Packets of one band; BadInputError where one is of another detector or band."""
+    packets = BandPackets()
     for path in sorted((granule / "IMG_DATA").glob(f"*_{band.name}.bin")):
         for annotation, octets in read_annotated(path):
+            if annotation.ignore or annotation.incomplete or annotation.invalid or crc16(octets):
+                packets.damaged += 1
+                continue
             place = image_place(octets[USER_DATA_AT:-CRC_OCTETS])
             apid = int.from_bytes(octets[:2], "big") & IDLE_APID
             if (place.detector, BANDS[place.band]) != (detector, band) or place.block >= band.packets_per_scene:
                 raise BadInputError(f"{path.name}, APID {apid}", f"packets of detector {detector}, {band.name}", place)
-            packets.setdefault((place.scene, place.block), annotation.encode() + octets)
+            elapsed = (place.scene - 1) * SCENE_NS + place.block * LINES_PER_PACKET * band.line_period_ns
+            packets.starts_ns.append(decode_cuc(octets[_TIME_AT:]) - round(elapsed))
+            packets.whole.setdefault((place.scene, place.block), annotation.encode() + octets)
     return packets

@@ -1,4 +1,4 @@
-"""Small sessions as the Level-0 processors get them: true orbits, all packets of all bands, tiny payloads."""
+"""Small sessions as the Level-0 processors get them: true orbits, all packets of all bands, lines of one value each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from shared.ccsds.encoder import ChannelEncoder
 from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.ccsds.spacepackets import SpacePacket
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
+from shared.msi.codec import compress
 from shared.msi.instrument import BANDS, LINES_PER_PACKET, SCENE_NS
-from shared.msi.packets import COMPRESSION_RAW, ImageBlock, image_apid
+from shared.msi.packets import COMPRESSION_CCSDS121, ImageBlock, image_apid
 from shared.rehearsal.flight import fly
 from shared.rehearsal.plan import Datatake
 
 SESSION = "S2A_20260621104500057405"
 CADU = SENTINEL2.cadu_octets
+_VARIANTS = 4
 
 
 @dataclass
@@ -60,6 +62,10 @@ class Session:
 
 def make_session(*datatakes: Datatake, profile: LinkProfile = SENTINEL2) -> Session:
     rng = np.random.default_rng(5)
+    payloads = {
+        width: [compress(np.full((16, width), value, np.uint16)) for value in range(400, 400 + _VARIANTS)]
+        for width in {band.width for band in BANDS}
+    }
     encoders = {channel: ChannelEncoder(0xDA, profile) for channel in (1, 2)}
     sequences: dict[int, int] = {}
     sent: defaultdict[int, list[bytes]] = defaultdict(list)
@@ -75,8 +81,10 @@ def make_session(*datatakes: Datatake, profile: LinkProfile = SENTINEL2) -> Sess
                     for block in range(band.packets_per_scene):
                         lines = block * LINES_PER_PACKET - band.dating_lines(detector)
                         elapsed = (scene - 1) * SCENE_NS + lines * band.line_period_ns
-                        payload = rng.bytes(int(rng.integers(20, 90)))
-                        data = ImageBlock(detector, band.index, scene, block, 16, 9, COMPRESSION_RAW, payload).encode()
+                        payload = payloads[band.width][int(rng.integers(_VARIANTS))]
+                        data = ImageBlock(
+                            detector, band.index, scene, block, 16, band.width, COMPRESSION_CCSDS121, payload
+                        ).encode()
                         count = sequences.get(apid, 0)
                         sequences[apid] = count + 1
                         time = flight.descriptor.first_line_ns + round(elapsed)
@@ -144,6 +152,12 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """For runs that the tests of a module only look at."""
+    return Bench(tmp_path_factory.mktemp("bench"))
 
 
 START = datetime(2026, 6, 21, 10, 20, tzinfo=UTC)

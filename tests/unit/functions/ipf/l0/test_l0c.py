@@ -38,7 +38,7 @@ def _chain(bench: Any, session: Any) -> tuple[Any, Any]:
 
 
 def _account(run: Any) -> Any:
-    return json.loads(next(run.root.glob("PDI_DS/*/QI_DATA/account.json")).read_text())
+    return json.loads(next(run.root.glob("PDI_DS/*/QI_DATA/*_REP_L0__DS_*.json")).read_text())
 
 
 def test_every_packet_of_l0u_is_in_level_0(bench: Any, two_by_two: Any, packets_under: Packets) -> None:
@@ -82,10 +82,10 @@ def test_missing_granules_and_packets_are_named(bench: Any, two_by_two: Any) -> 
     assert run.code == Exit.DEGRADED
     assert account["granules_missing"] == ["D06 scene 2", "D07 scene 2"]
     assert "D07 scene 2: no image packet came" in run.log
-    granules = [path.read_text() for path in run.root.glob("PDI_DS_GR_LIST/*/*.xml")]
+    granules = [path.read_text() for path in run.root.glob("PDI_DS_GR_LIST/*/*MTD*.xml")]
     lost = sum(int(n) for text in granules for n in re.findall(r"<NUMBER_OF_SP_ERROR>(\d+)<", text))
     assert lost == sum(account["packets_missing"].values()) > 0
-    strip = next(run.root.glob("PDI_DS/*/*.xml")).read_text()
+    strip = next(run.root.glob("PDI_DS/*/*MTD*.xml")).read_text()
     total = json.loads((first.root / "REP_PASS").read_text())["packets"]
     images = sum(count["lost"] for apid, count in total.items() if int(apid) > 500)
     assert f"<NUMBER_OF_LOST_PACKETS>{images}<" in strip
@@ -98,7 +98,7 @@ def test_granule_metadata_is_valid_by_the_schema(bench: Any, two_by_two: Any) ->
     damaged = replace(two_by_two, streams={**two_by_two.streams, 2: two_by_two.streams[2][: 60 * CADU]})
     _, run = _chain(bench, damaged)
     judge = etree.XMLSchema(etree.parse(schema))
-    documents = list(run.root.glob("PDI_DS_GR_LIST/*/*.xml"))
+    documents = list(run.root.glob("PDI_DS_GR_LIST/*/*MTD*.xml"))
     assert len(documents) == 4
     for path in documents:
         judge.assertValid(etree.parse(path))
@@ -133,7 +133,7 @@ def test_simplifications_are_named_in_every_product(bench: Any, one_granule: Any
 
 def test_the_footprint_lies_where_the_datatake_was_aimed(bench: Any, one_granule: Any) -> None:
     _, run = _chain(bench, one_granule)
-    text = next(run.root.glob("PDI_DS_GR_LIST/*/*.xml")).read_text()
+    text = next(run.root.glob("PDI_DS_GR_LIST/*/*MTD*.xml")).read_text()
     values = [float(v) for v in re.search(r"<EXT_POS_LIST>([^<]*)<", text)[1].split()]  # type: ignore[index]
     latitudes, longitudes, heights = values[0::3], values[1::3], values[2::3]
     assert min(latitudes) < 44.62 < max(latitudes)
