@@ -3,27 +3,29 @@
 The model is that of 6S over a Lambertian, horizontally uniform ground (Vermote et al., 1997, doi 10.1109/36.581987)::
 
     rho_toa = path + transmittance * rho_s / (1 - albedo * rho_s)
+    path = (atmosphere - Rayleigh) * gas(water / 2) + Rayleigh * gas(no water)
+    transmittance = gas(water) * downward scattering * upward scattering
 
 ``toa_from_surface`` and ``surface_from_toa`` are exact inverses of each other for equal arguments. The table
-(``tables/atmosphere_s2a.json``, made by ``tables/make_atmosphere_table.py``) holds the three coefficients for
-Sentinel-2A's bands over sun zenith, aerosol optical thickness at 550 nm and water vapour, at one view direction.
-Arguments beyond the table are taken at its edge.
+(``tables/atmosphere.npz``, made by ``tables/make_atmosphere_table.py``) covers Sun zenith 0 to 81 degrees, view zenith
+0 to 12 degrees at any azimuth, aerosol optical thickness 0.01 to 1, altitude 0 to 4.5 km, water vapour 0.01 to 6.5 cm;
+arguments beyond are taken at its edge. Between nodes it is interpolated by polynomials through the four nearest, over
+quantities that are nearly straight: transmittances as their exponents, the atmosphere's reflectance freed of its
+1 / (mu_s + mu_v), altitude as pressure.
 
-Against 6S runs between the nodes (104 at random, sun zenith up to 72 degrees) the interpolated coefficients reproduce
-``rho_toa`` within 0.0025, in B09 within 0.004. ``SIMPLIFICATIONS`` says what the table itself leaves out.
+What it is off against direct runs between the nodes is in ``docs/processors.md``; a test compares with such runs.
+``SIMPLIFICATIONS`` says what the table itself leaves out.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from shared.errors import BadInputError
+from shared.msi.atmosphere_table import NAMES, Table, pressure, table_of, view_factors, weights
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 SIMPLIFICATIONS: Final = (
-    "Atmosphere: 6SV table at one view direction (zenith 5 deg, relative azimuth 90 deg), sea level, ozone 330 DU.",
-    "Atmosphere: continental aerosol everywhere; Sentinel-2A spectral responses for every satellite.",
-    "Atmosphere: Lambertian ground, no adjacency effect, no terrain correction.",
+    "Atmosphere: 6SV table of continental aerosol; other aerosol models are not distinguished.",
+    "Atmosphere: spectral responses of Sentinel-2A and 2B; Sentinel-2C and 2D are taken as 2A.",
+    "Atmosphere: Lambertian ground, no adjacency effect.",
 )
 """What the table leaves out; processors that use it add these to the product's notes."""
+
+OZONE_CM_ATM: Final = 0.33
+"""Ozone where nothing is known of it: 330 Dobson units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,73 +55,126 @@ class Coefficients:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    airmass: Floats  # of the sun, ascending
-    aot: Floats
-    root_water: Floats
-    base: dict[str, Floats]  # (sun, aot, 3): log path, log transmittance, albedo
-    water: dict[str, Floats]  # (sun, water, 2): logarithms of the ratios of path and transmittance
-
-
-def _airmass(sun_zenith_deg: ArrayLike) -> Floats:
-    return 1.0 / np.cos(np.radians(np.clip(np.asarray(sun_zenith_deg, dtype=np.float64), 0.0, 85.0)))
-
-
-@cache
-def _table() -> _Table:
-    document = json.loads(files("shared.msi").joinpath("tables/atmosphere_s2a.json").read_text("utf-8"))
-    base: dict[str, Floats] = {}
-    for band, rows in document["coefficients"].items():
-        values = np.array(rows, dtype=np.float64)
-        values[..., :2] = np.log(np.maximum(values[..., :2], 1e-6))
-        base[band] = values
-    water = {b: np.log(np.maximum(np.array(rows), 1e-6)) for b, rows in document["water_ratios"].items()}
-    return _Table(
-        airmass=_airmass(document["sun_zenith_deg"]),
-        aot=np.array(document["aot550"]),
-        root_water=np.sqrt(document["water_vapour_cm"]),
-        base=base,
-        water=water,
-    )
-
-
-def _position(axis: Floats, value: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Lower node and fraction of each value on an ascending axis, held at its ends."""
-    held = np.clip(value, axis[0], axis[-1])
-    node = np.clip(np.searchsorted(axis, held, side="right") - 1, 0, len(axis) - 2)
-    return node, (held - axis[node]) / (axis[node + 1] - axis[node])
-
-
-def _bilinear(grid: Floats, row: tuple[NDArray[np.intp], Floats], column: tuple[NDArray[np.intp], Floats]) -> Floats:
-    (i, f), (j, g) = row, column
-    f, g = f[..., None], g[..., None]
-    upper = grid[i, j] * (1 - g) + grid[i, j + 1] * g
-    lower = grid[i + 1, j] * (1 - g) + grid[i + 1, j + 1] * g
-    found: Floats = upper * (1 - f) + lower * f
-    return found
-
-
-def coefficients(band: str, sun_zenith_deg: ArrayLike, aot550: ArrayLike, water_vapour_cm: ArrayLike) -> Coefficients:
-    """The three coefficients of ``band`` ("B01".."B12", "B8A"), interpolated.
-
-    Args:
-        band: name of the band; BadInputError for any other.
-        sun_zenith_deg: degrees, 0 to 77 in the table.
-        aot550: aerosol optical thickness at 550 nm, 0.01 to 0.6 in the table.
-        water_vapour_cm: precipitable water in cm (= g/cm2), 0.1 to 6 in the table.
-
-    The three may be numbers or arrays that broadcast together; the result has their common shape.
+class Beams:
+    """What comes straight: ``sun`` the part of the Sun's light that is not scattered on its way down, ``down`` and
+    ``up`` the direct part of the downward and upward scattering transmittance, ``aerosol`` the aerosol's part of the
+    optical thickness.
     """
-    table = _table()
-    if band not in table.base:
-        raise BadInputError("band", f"one of {', '.join(table.base)}", band)
-    sun, aot, water = np.broadcast_arrays(
-        _airmass(sun_zenith_deg), np.asarray(aot550, np.float64), np.asarray(water_vapour_cm, np.float64)
+
+    sun: float
+    down: float
+    up: float
+    aerosol: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Where the Sun stands and whence the satellite looks; degrees, arrays that broadcast together.
+
+    ``relative_azimuth`` is that of the Sun less that of the satellite, both as seen from the ground.
+    """
+
+    sun_zenith: ArrayLike
+    view_zenith: ArrayLike = 5.0
+    relative_azimuth: ArrayLike = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Air:
+    """The air above a place: aerosol optical thickness at 550 nm, water vapour in cm (= g/cm2), altitude of the ground
+    in km, ozone in cm-atm; arrays that broadcast together.
+    """
+
+    aot550: ArrayLike = 0.1
+    water_cm: ArrayLike = 1.5
+    altitude_km: ArrayLike = 0.0
+    ozone_cm_atm: ArrayLike = OZONE_CM_ATM
+
+
+def coefficients(
+    band: str,
+    sun_zenith_deg: ArrayLike,
+    aot550: ArrayLike,
+    water_vapour_cm: ArrayLike,
+) -> Coefficients:
+    """The coefficients of ``band`` for Sentinel-2A at sea level, seen from 5 degrees across the Sun's direction."""
+    return coefficients_at(band, Sight(sun_zenith_deg), Air(aot550, water_vapour_cm))
+
+
+def coefficients_at(band: str, sight: Sight, air: Air, satellite: str = "S2A") -> Coefficients:
+    """The coefficients of ``band`` ("B01".."B12", "B8A"), interpolated; BadInputError for any other name.
+
+    The result has the shape that all arguments broadcast to.
+    """
+    if band not in NAMES:
+        raise BadInputError("band", f"one of {', '.join(NAMES)}", band)
+    table, index = table_of(satellite), NAMES[band]
+    raw = (
+        *(sight.sun_zenith, sight.view_zenith, sight.relative_azimuth),
+        *(air.aot550, air.water_cm, air.altitude_km, air.ozone_cm_atm),
     )
-    at_sun = _position(table.airmass, sun)
-    base = _bilinear(table.base[band], at_sun, _position(table.aot, aot))
-    wet = _bilinear(table.water[band], at_sun, _position(table.root_water, np.sqrt(np.maximum(water, 0.0))))
-    return Coefficients(np.exp(base[..., 0] + wet[..., 0]), np.exp(base[..., 1] + wet[..., 1]), base[..., 2])
+    shaped = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in raw))
+    zenith, view, azimuth, aot, water, altitude, ozone = (value.ravel() for value in shaped)
+    cos_sun = np.cos(np.radians(np.clip(zenith, 0.0, 85.0)))
+    view = np.clip(view, 0.0, 30.0)
+    cos_view = np.cos(np.radians(view))
+    sun = weights(table.sun, cos_sun)
+    place = weights(table.pressure, pressure(altitude))
+    load = weights(table.aot, aot)
+    light = np.clip(cos_sun, table.sun[0], 1.0) + 1
+    seen = view_factors(view, np.radians(azimuth))
+    low = weights(table.view_pressure, pressure(altitude)), weights(table.view_sun, cos_sun)
+    tilt = _sum("pvts,np,nv,nt,ns->n", table.views[index], low[0], seen, weights(table.view_aot, aot), low[1])
+    clear_tilt = _sum("pvs,np,nv,ns->n", table.rayleigh_views[index], low[0], seen, low[1])
+    both = _sum("pts,np,nt,ns->n", table.reflectance[index], place, load, sun) / light * (1 + tilt)
+    rayleigh = _sum("ps,np,ns->n", table.rayleigh[index], place, sun) / light * (1 + clear_tilt)
+    cosine = np.clip(cos_sun, table.sun[0], 1.0)
+    down = np.exp(-_sum("pts,np,nt,ns->n", table.downward[index], place, load, sun) / cosine)
+    up = np.exp(-_sum("pts,np,nt,ns->n", table.downward[index], place, load, weights(table.sun, cos_view)) / cos_view)
+    albedo = _sum("pt,np,nt->n", table.albedo[index], place, load)
+
+    path_length = 1 / cosine + 1 / cos_view
+    stop = table.ozone[index] * path_length * (ozone - OZONE_CM_ATM)
+    dry, half, wet = (
+        np.exp(-_gas(table, index, path_length, at, altitude) - stop) for at in (np.zeros_like(water), water / 2, water)
+    )
+    found = (
+        np.maximum(both - rayleigh, 0) * half + rayleigh * dry,
+        wet * down * up,
+        albedo,
+    )
+    return Coefficients(*(value.reshape(shaped[0].shape) for value in found))
+
+
+def beams(band: str, sun_zenith_deg: float, view_zenith_deg: float, air: Air, satellite: str = "S2A") -> Beams:
+    """Direct and scattered light of a band, for numbers."""
+    table, index = table_of(satellite), NAMES[band]
+    place = weights(table.pressure, pressure(air.altitude_km).reshape(1))
+    load = weights(table.aot, np.asarray(air.aot550, np.float64).reshape(1))
+    thickness, aerosol = (
+        float(_sum("pt,np,nt->n", values[index], place, load)[0])
+        for values in (table.thickness, table.aerosol_thickness)
+    )
+
+    def through(zenith: float) -> tuple[float, float]:
+        cosine = np.clip(np.cos(np.radians(zenith)), table.sun[0], 1.0)
+        sun = weights(table.sun, cosine.reshape(1))
+        exponent = _sum("pts,np,nt,ns->n", table.downward[index], place, load, sun)[0]
+        return float(np.exp(-thickness / cosine)), float(np.exp(-exponent / cosine))
+
+    (sun, down), (straight, up) = through(sun_zenith_deg), through(view_zenith_deg)
+    return Beams(sun, min(sun / down, 1.0), min(straight / up, 1.0), aerosol / thickness)
+
+
+def _sum(subscripts: str, *operands: Floats) -> Floats:
+    return np.asarray(np.einsum(subscripts, *operands, optimize="greedy"), np.float64)
+
+
+def _gas(table: Table, index: int, path_length: Floats, water: Floats, altitude: Floats) -> Floats:
+    """The exponent of absorption over both ways."""
+    place = weights(table.gas_pressure, pressure(altitude))
+    wet = weights(table.gas_water, np.sqrt(np.maximum(water, 0)))
+    return _sum("pws,np,nw,ns->n", table.gas[index], place, wet, weights(table.gas_air, np.sqrt(path_length)))
 
 
 def apply_forward(rho_surface: Floats, at: Coefficients) -> Floats:
@@ -160,17 +218,3 @@ def surface_from_toa(
     """
     at = coefficients(band, sun_zenith_deg, aot550, water_vapour_cm)
     return apply_inverse(np.asarray(rho_toa, dtype=np.float64), at)
-
-
-def water_vapour_from_ratio(ratio: ArrayLike, sun_zenith_deg: float, aot550: float = 0.1) -> Floats:
-    """Precipitable water in cm from the ratio of B09 to B8A at the top of the atmosphere.
-
-    The two bands lie 80 nm apart, so their surface reflectances are taken as equal (Gao and Kaufman, 1990); the path
-    reflectance is weighed at a ground of reflectance 0.3, so dark ground (water) gives no answer worth having. Ratios
-    beyond the table give its edges, 0.1 and 6 cm.
-    """
-    water = np.linspace(np.sqrt(0.1), np.sqrt(6.0), 120) ** 2
-    modelled = toa_from_surface(0.3, "B09", sun_zenith_deg, aot550, water) / toa_from_surface(
-        0.3, "B8A", sun_zenith_deg, aot550, water
-    )
-    return np.interp(np.asarray(ratio, dtype=np.float64), modelled[::-1], water[::-1])

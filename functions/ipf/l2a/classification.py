@@ -1,9 +1,9 @@
-"""Scene classification at 20 m by spectral tests on TOA reflectance.
+"""Scene classification at 20 m from TOA reflectance.
 
-The classes are those of Sentinel-2 L2A products; the tests follow the published algorithm of its scene classification
-(Louis et al., 2016, "Sentinel-2 Sen2Cor: L2A processor for users", ESA SP-740) in a shortened form: ramps of
-brightness, snow index, vegetation index and the blue to SWIR ratio multiply to a cloud probability; what is left is
-told apart by indices. Cloud shadow is dark ground where the clouds' shadows fall for heights of 0.6 to 6 km.
+The classes are those of Sentinel-2 L2A products. Clouds are found by the model of s2cloudless (``clouds.py``) at 60 m,
+with the brightness and cirrus tests of the published algorithm (Louis et al., 2016, "Sentinel-2 Sen2Cor: L2A processor
+for users", ESA SP-740; its ATBD, S2-PDGS-MPC-ATBD-L2A) for opaque and thin ones. What is not cloud is told apart by
+that algorithm's ramps over snow index, vegetation index and band ratios. No climatology or land cover is used.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     Floats32: TypeAlias = NDArray[np.float32]
     Mask: TypeAlias = NDArray[np.bool_]
-
-_CLOUD_HEIGHTS_M: Final = tuple(range(600, 6001, 300))
-_SHADOW_STEP_PX: Final = 6
+    Classes: TypeAlias = NDArray[np.uint8]
 
 
 class SceneClass(IntEnum):
@@ -56,14 +54,23 @@ NOT_CLEAR: Final = (
 )
 """Classes whose pixels give neither water vapour nor aerosol."""
 
+MEDIUM, HIGH = 0.4, 0.65
+"""Probabilities from which a pixel is cloud: the model's own threshold, and that of the published algorithm."""
+
+CIRRUS_LOW, CIRRUS_HIGH = 0.012, 0.035
+"""Reflectance in B10 from which there is thin cirrus, and from which it is thick cloud (published algorithm)."""
+
+GROUND_BANDS: Final = ("B02", "B03", "B04", "B8A", "B11")
+"""What ``ground_classes`` needs, at 20 m."""
+
 
 @dataclass(frozen=True, slots=True)
-class Classified:
-    """Classes and the probabilities of cloud and snow in percent, uint8, one shape."""
+class Ground:
+    """Classes of what is seen, clouds apart; the probability of snow, and that of cloud by brightness and colour."""
 
-    classes: NDArray[np.uint8]
-    cloud: NDArray[np.uint8]
-    snow: NDArray[np.uint8]
+    classes: Classes
+    snow: Floats32
+    bright: Floats32
 
 
 def ramp(values: Floats32, low: float, high: float) -> Floats32:
@@ -71,70 +78,65 @@ def ramp(values: Floats32, low: float, high: float) -> Floats32:
     return np.asarray(np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1), np.float32)
 
 
-def classify(
-    toa: Mapping[str, Floats32], valid: Mask, saturated: Mask, sun_zenith_deg: float, sun_azimuth_deg: float
-) -> Classified:
-    """Classify a block.
+def ground_classes(toa: Mapping[str, Floats32]) -> Ground:
+    """Classes by reflectance alone, pixel by pixel, from ``GROUND_BANDS``."""
+    blue, green, red, nir, swir = (toa[name] for name in GROUND_BANDS)
+    vegetation = index(nir, red)
+    wetness = index(green, swir)
+    blue_red = np.asarray(blue / np.maximum(red, np.float32(1e-3)), np.float32)
+    snow = ramp(wetness, 0.20, 0.42) * ramp(nir, 0.15, 0.35) * ramp(blue, 0.18, 0.22) * ramp(blue_red, 0.85, 0.95)
+    blue_swir = np.asarray(blue / np.maximum(swir, np.float32(1e-3)), np.float32)
+    nir_swir = np.asarray(nir / np.maximum(swir, np.float32(1e-3)), np.float32)
+    nir_green = np.asarray(nir / np.maximum(green, np.float32(1e-3)), np.float32)
+    bright = ramp(red, 0.07, 0.25) * ramp(wetness, -0.24, -0.16) * (1 - ramp(vegetation, 0.36, 0.40))
+    bright *= (1 - ramp(nir_green, 1.5, 2.5)) * ramp(blue_swir, 0.55, 0.80) * ramp(nir_swir, 0.90, 1.10) * (1 - snow)
+
+    classes = np.full(red.shape, SceneClass.UNCLASSIFIED, np.uint8)
+    classes[(blue_swir < 0.80) | ((vegetation < 0.36) & (swir >= 0.10))] = SceneClass.NOT_VEGETATED
+    classes[(nir < 0.12) & (red < 0.12) & (swir < 0.10)] = SceneClass.DARK_FEATURE_SHADOW
+    classes[(vegetation >= 0.40) | ((nir_green >= 2.0) & (vegetation >= 0.36))] = SceneClass.VEGETATION
+    wet = (nir < 0.20) & (swir < 0.08) & (vegetation < 0.20) & (nir < green * np.float32(1.1))
+    classes[wet & (blue_swir > 2.0)] = SceneClass.WATER
+    classes[snow >= 0.5] = SceneClass.SNOW_ICE
+    return Ground(classes, snow, bright)
+
+
+def with_clouds(ground: Ground, probability: Floats32, cirrus: Floats32) -> tuple[Classes, Floats32]:
+    """Classes with clouds, and the probability of cloud.
 
     Args:
-        toa: TOA reflectance at 20 m of B02, B03, B04, B8A, B10, B11, all of one shape.
-        valid: pixels that have data in all bands.
-        saturated: pixels saturated in any band.
-        sun_zenith_deg: the tile's mean; with ``sun_azimuth_deg`` it places the shadows.
-        sun_azimuth_deg: from north through east.
+        ground: of the block.
+        probability: of cloud by the model, at 20 m.
+        cirrus: TOA reflectance in B10, at 20 m.
+
+    The model's probability rules, over snow as well; bright white ground that it is unsure of (from 0.25) counts as
+    medium. B10, where low ground is dark, tells thin cirrus and thick high cloud, but not over snow, which shines there
+    where the air is dry.
     """
-    blue, green, red, nir, cirrus, swir = (toa[name] for name in ("B02", "B03", "B04", "B8A", "B10", "B11"))
-    vegetation = _index(nir, red)
-    wetness = _index(green, swir)
-    snow = ramp(wetness, 0.20, 0.42) * ramp(nir, 0.15, 0.35) * ramp(blue, 0.18, 0.22)
-    ratio = np.asarray(blue / np.maximum(swir, np.float32(1e-3)), np.float32)
-    cloud = ramp(red, 0.07, 0.25) * (1 - snow) * (1 - ramp(vegetation, 0.36, 0.40)) * ramp(ratio, 0.55, 0.80)
-
-    classes = np.full(valid.shape, SceneClass.UNCLASSIFIED, np.uint8)
-    classes[vegetation < 0.36] = SceneClass.NOT_VEGETATED
-    classes[(nir < 0.12) & (red < 0.12) & (swir < 0.10)] = SceneClass.DARK_FEATURE_SHADOW
-    classes[vegetation >= 0.40] = SceneClass.VEGETATION
-    classes[(_index(green, nir) > 0) & (swir < 0.06) & (vegetation < 0.20)] = SceneClass.WATER
-    classes[(cirrus > 0.012) & (cloud < 0.65)] = SceneClass.THIN_CIRRUS
-    classes[(cloud >= 0.35) | (cirrus > 0.035)] = SceneClass.CLOUD_MEDIUM_PROBA
-    classes[cloud >= 0.65] = SceneClass.CLOUD_HIGH_PROBA
-    classes[(snow >= 0.5) & (cirrus <= 0.035)] = SceneClass.SNOW_ICE
-
-    cloudy = (classes == SceneClass.CLOUD_HIGH_PROBA) | (classes == SceneClass.CLOUD_MEDIUM_PROBA)
-    dark = (nir < 0.14) & (swir < 0.14) & (classes != SceneClass.WATER)
-    falls = shadow_zone(cloudy, sun_zenith_deg, sun_azimuth_deg)
-    classes[falls & dark & ~cloudy] = SceneClass.CLOUD_SHADOW
-    classes[saturated] = SceneClass.SATURATED_DEFECTIVE
-    classes[~valid] = SceneClass.NODATA
-    return Classified(classes, _percent(cloud, valid), _percent(snow, valid))
+    cloud = np.where((ground.bright >= HIGH) & (probability >= 0.25), np.maximum(probability, MEDIUM), probability)
+    classes = ground.classes.copy()
+    snow = classes == SceneClass.SNOW_ICE
+    thin = (cirrus > CIRRUS_LOW) & (cloud < HIGH) & ~snow & (ground.bright < 0.5)
+    classes[thin] = SceneClass.THIN_CIRRUS
+    classes[(cloud >= MEDIUM) & ~thin] = SceneClass.CLOUD_MEDIUM_PROBA
+    classes[(cirrus > CIRRUS_HIGH) & ~snow] = SceneClass.CLOUD_MEDIUM_PROBA
+    classes[cloud >= HIGH] = SceneClass.CLOUD_HIGH_PROBA
+    return classes, np.asarray(cloud, np.float32)
 
 
-def shadow_zone(cloudy: Mask, sun_zenith_deg: float, sun_azimuth_deg: float) -> Mask:
-    """Where shadows of clouds may fall: the mask moved away from the Sun for each height, in steps of 120 m."""
-    rows, columns = cloudy.shape
-    size = (-(-columns // _SHADOW_STEP_PX), -(-rows // _SHADOW_STEP_PX))
-    small = np.asarray(cv2.resize(cloudy.astype(np.uint8), size, interpolation=cv2.INTER_AREA), np.uint8)
-    zone = np.zeros(small.shape, np.uint8)
-    reach = np.tan(np.radians(min(sun_zenith_deg, 80.0))) / (20.0 * _SHADOW_STEP_PX)
-    for height in _CLOUD_HEIGHTS_M:
-        right = -round(height * reach * np.sin(np.radians(sun_azimuth_deg)))
-        down = round(height * reach * np.cos(np.radians(sun_azimuth_deg)))
-        _or_shifted(zone, small, down, right)
-    wide = cv2.dilate(zone, np.ones((3, 3), np.uint8))
-    return np.asarray(cv2.resize(wide, (columns, rows), interpolation=cv2.INTER_NEAREST), np.uint8) > 0
-
-
-def _or_shifted(into: NDArray[np.uint8], mask: NDArray[np.uint8], down: int, right: int) -> None:
-    rows, columns = mask.shape
-    if abs(down) >= rows or abs(right) >= columns:
-        return
-    to = into[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)]
-    to |= mask[max(-down, 0) : rows + min(-down, 0), max(-right, 0) : columns + min(-right, 0)]
-
-
-def _index(a: Floats32, b: Floats32) -> Floats32:
+def index(a: Floats32, b: Floats32) -> Floats32:
+    """(a - b) / (a + b)."""
     return np.asarray((a - b) / np.maximum(a + b, np.float32(1e-3)), np.float32)
 
 
-def _percent(probability: Floats32, valid: Mask) -> NDArray[np.uint8]:
-    return np.where(valid, np.rint(probability * 100), 0).astype(np.uint8)
+def smoothed(probability: Floats32, valid: Mask) -> Floats32:
+    """The model's probability averaged over a disc of two pixels' radius, as its authors do before the threshold."""
+    disc = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), np.float32)
+    weight = cv2.filter2D(valid.astype(np.float32), cv2.CV_32F, disc, borderType=cv2.BORDER_REFLECT)
+    total = cv2.filter2D(np.where(valid, probability, np.float32(0)), cv2.CV_32F, disc, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(np.where(valid, total / np.maximum(weight, np.float32(1)), np.float32(0)), np.float32)
+
+
+def percent(probability: Floats32, valid: Mask) -> Classes:
+    """A probability as whole percent, 0 where there is no data."""
+    return np.where(valid, np.rint(np.clip(probability, 0, 1) * 100), 0).astype(np.uint8)

