@@ -20,10 +20,10 @@ def sensing_start(name: str, otherwise: datetime) -> datetime:
         pass
     try:
         pdi = PdiName.parse(name)
-    except BadInputError:
+        stamp = pdi.get("S") or (pdi.get("V") or "").split("_")[0]
+        return parse_stamp(stamp, "PDI name") if stamp else otherwise
+    except BadInputError:  # no such name, or one that tells a 31st of June
         return otherwise
-    stamp = pdi.get("S") or (pdi.get("V") or "").split("_")[0]
-    return parse_stamp(stamp, "PDI name") if stamp else otherwise
 
 
 def product_key(level: str, name: str, created: datetime) -> str:
