@@ -78,7 +78,7 @@ class Book:
         names = []
         for output in self.workflow.processors[place.step].outputs:
             if output.file_type == "PDI_DS_GR_LIST":
-                minute = 10 * STRIPS.index(place.unit)
+                minute = 5 * STRIPS.index(place.unit)
                 names += [
                     (output.artifact, GRANULE.format(minute + n // 15, 4 * (n % 15), detector))
                     for n in range(self.scenes)
