@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Final
 
 from eventing.local.processes import send_group
-from eventing.local.spool import NODE_LOST, Capacity, ended, job_event, to_start
+from eventing.local.spool import NODE_LOST, Capacity, ended, job_event, to_start, words
 from shared.adapters.local_jobs import STATE_SUFFIX, format_state, parse_job, parse_state, write_whole
 from shared.domain.events import Event
 from shared.errors import BadInputError
-from shared.ports import JobSpec, JobState
+from shared.ports import CLEAN, JobSpec, JobState
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.05
@@ -50,7 +50,7 @@ class JobHost:
 
     Args:
         jobs_dir: the spool; logs go to ``<jobs_dir>/<name>.log``.
-        command: what runs a Job; ``run --work <prefix> --attempt <n>`` is added.
+        command: what runs a Job; ``run --work <prefix> --attempt <n>`` is added, or what clears a shared volume.
         env: environment of every Job, on top of this process's.
         capacity: cores and memory to give.
         notify: takes the event of each Job's end; that it is lost is no harm, the sweep asks for the state.
@@ -145,7 +145,7 @@ class JobHost:
 
     def _launch(self, job: JobSpec) -> None:
         started = datetime.now(UTC).isoformat()
-        command = ["nice", "-n", str(_NICE), *self._command, "run", "--work", job.work, "--attempt", str(job.attempt)]
+        command = ["nice", "-n", str(_NICE), *self._command, *words(job)]
         env = {**os.environ, **self._env, "TRACEPARENT": job.traceparent, "S2PS_JOB": job.name}
         env |= dict.fromkeys(_THREADS, str(max(1, int(job.cpus))))
         with (self._dir / f"{job.name}.log").open("ab") as log:
@@ -168,7 +168,8 @@ class JobHost:
     def _finish(self, job: JobSpec, state: JobState, started: str) -> None:
         self._write(job.name, state, started=started, finished=datetime.now(UTC).isoformat())
         _LOG.info("job %s: %s, exit code %s %s", job.name, state.phase, state.exit_code, state.reason)
-        self._notify(job_event(job, state))
+        if job.step != CLEAN:  # it settles no work; its record tells that it is done
+            self._notify(job_event(job, state))
 
     def _write(self, name: str, state: JobState, **more: object) -> None:
         write_whole(self._dir / f"{name}{STATE_SUFFIX}", format_state(state, **more))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.domain.events import JOB_CHANGED, Event, event_id
-from shared.ports import JobSpec, JobState
+from shared.ports import CLEAN, JobSpec, JobState
 
 NODE_LOST = "NodeLost"
 DEADLINE = "DeadlineExceeded"
@@ -45,6 +45,13 @@ def to_start(waiting: Iterable[JobSpec], running: Iterable[JobSpec], capacity: C
         chosen.append(job)
         beside.append(job)
     return chosen
+
+
+def words(job: JobSpec) -> list[str]:
+    """What the runner is asked to do."""
+    if job.step == CLEAN:
+        return ["clean", "--session", job.session, "--claim", job.unit]
+    return ["run", "--work", job.work, "--attempt", str(job.attempt)]
 
 
 def ended(return_code: int, *, over_time: bool) -> JobState:

@@ -67,6 +67,11 @@ def reopenings(session: str) -> str:
     return f"sessions/{session}/reopened/"
 
 
+def cleared(session: str, account: datetime, claim: str) -> str:
+    """What the session left on a shared volume has gone, after the account that was made at that instant."""
+    return f"sessions/{session}/cleared/{account:%Y%m%dT%H%M%S%f}-{claim}.json"
+
+
 def former_account(session: str, number: int) -> str:
     """The account that the ``number``-th reopening set aside."""
     return f"sessions/{session}/accounts/{number}.json"

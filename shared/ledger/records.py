@@ -273,8 +273,8 @@ class Account(Record):
 
     ``refused``: what was refused and stayed so; ``repaired``: what was refused, and came whole later. ``reopened``: how
     often the session had been opened again when this was made; an account that knows of fewer reopenings than there are
-    is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line for
-    each datastrip.
+    is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line
+    for each datastrip.
     """
 
     kind: ClassVar[str] = "account"
@@ -330,6 +330,14 @@ class Reopened(Record):
     station: str
     satellite: str
     incomplete: bool = False
+
+
+class Cleared(Record):
+    """What a session had left on the volumes that its datastrips share has gone; ``claim``: on which."""
+
+    kind: ClassVar[str] = "cleared"
+    session: str
+    claim: str
 
 
 class Action(Record):

@@ -22,6 +22,7 @@ from typing import Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from functions.ipf.runner import clearing
 from functions.ipf.runner.arranging import GoneError
 from functions.ipf.runner.execute import execute
 from functions.ipf.runner.job import Execution, Job, Scratch, Staged, work_place
@@ -46,6 +47,9 @@ class Stopped(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and do it."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["clean"]:
+        return _clean(words[1:])
     parser = argparse.ArgumentParser(prog="python -m functions.ipf.runner", description=__doc__)
     choices = ("run", "stage-in", "stage-out")
     parser.add_argument("stage", choices=choices, help="run does all of a Job here, and clears the scratch folder")
@@ -53,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--attempt", required=True, type=int, help="number of the attempt, from 1")
     parser.add_argument("--scratch", type=Path, help="the folder that the stages share (run: default, a new one)")
     parser.add_argument("--shared", type=Path, help="where a pod has the datastrip's folder of the shared volume")
-    given = parser.parse_args(argv)
+    given = parser.parse_args(words)
     if given.stage != "run" and given.scratch is None:
         parser.error(f"{given.stage} needs --scratch")
     configure_logging()
@@ -65,6 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 143
     except S2psError as error:
         _log.error("attempt %d at %s: %s", given.attempt, given.work, error)
+        return 1
+
+
+def _clean(words: Sequence[str]) -> int:
+    given = clearing.parse(words)
+    configure_logging()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        here = services()
+        shared = given.shared or here.settings.shared_dir
+        return patiently(partial(clearing.clean, given.session, given.claim, shared, here))
+    except Stopped:
+        return 143
+    except S2psError as error:
+        _log.error("session %s: %s", given.session, error)
         return 1
 
 

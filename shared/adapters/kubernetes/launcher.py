@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from shared.adapters.kubernetes.clearing import clearing_manifest
 from shared.adapters.kubernetes.client import KubernetesApi
 from shared.adapters.kubernetes.manifest import job_manifest
 from shared.adapters.kubernetes.states import job_state, lacks_pods, needs_pods
-from shared.ports import Clock, JobSpec, JobState
+from shared.ports import CLEAN, Clock, JobSpec, JobState
 from shared.settings import Settings
 from shared.workflow.graph import Processor
 
@@ -34,6 +35,9 @@ class KubernetesJobLauncher:
         RetryableError where the API server is down or the quota of Jobs is used up, ConfigurationError where it
         refuses the Job (rights, a field), with its own sentence.
         """
+        if job.step == CLEAN:
+            self._api.create_job(clearing_manifest(job, self._settings))
+            return
         self._api.create_job(job_manifest(job, self._processor(job.step), self._settings, self._clock.now()))
 
     def state(self, name: str) -> JobState | None:

@@ -129,6 +129,20 @@ def _pod(job: JobSpec, processor: Processor, settings: Settings, priority: str) 
     scratch = str(settings.job_scratch)
     ipf_env = {**trace, "HOME": scratch, "TMPDIR": scratch, **processor.env}
     pod: dict[str, Any] = {
+        **pod_frame(job, settings),
+        "initContainers": [
+            _stage(STAGE_IN, job, processor, settings, stage_env),
+            _ipf(job, processor, settings, ipf_env),
+        ],
+        "containers": [_stage(STAGE_OUT, job, processor, settings, stage_env)],
+        "volumes": pod_volumes(processor, settings),
+    }
+    return {**pod, "priorityClassName": priority} if priority else pod
+
+
+def pod_frame(job: JobSpec, settings: Settings) -> dict[str, Any]:
+    """What the pods of all Jobs have: no token, no rights, one group, and an end."""
+    return {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": job.time_limit_s,
         "terminationGracePeriodSeconds": GRACE_S,
@@ -152,14 +166,7 @@ def _pod(job: JobSpec, processor: Processor, settings: Settings, priority: str) 
             }
             for state in ("not-ready", "unreachable")
         ],
-        "initContainers": [
-            _stage(STAGE_IN, job, processor, settings, stage_env),
-            _ipf(job, processor, settings, ipf_env),
-        ],
-        "containers": [_stage(STAGE_OUT, job, processor, settings, stage_env)],
-        "volumes": pod_volumes(processor, settings),
     }
-    return {**pod, "priorityClassName": priority} if priority else pod
 
 
 def _stage(name: str, job: JobSpec, processor: Processor, settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
@@ -167,13 +174,10 @@ def _stage(name: str, job: JobSpec, processor: Processor, settings: Settings, en
     command += ["--scratch", str(settings.job_scratch / "job")]
     if processor.shared is not None:
         command += ["--shared", processor.shared.path]
-    return _container(name, image(settings.runner_image, settings), command, env, settings) | {
-        "envFrom": [
-            {"configMapRef": {"name": settings.job_config_map}},
-            {"secretRef": {"name": settings.job_secret}},
-        ],
+    return container(name, image(settings.runner_image, settings), command, env, settings) | {
+        "envFrom": credentials(settings),
         "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
-        "securityContext": _security(read_only=True),
+        "securityContext": security(read_only=True),
         "volumeMounts": stage_mounts(job, processor, settings),
     }
 
@@ -184,10 +188,10 @@ def _ipf(job: JobSpec, processor: Processor, settings: Settings, env: Mapping[st
     command = [*processor.shell, str(folder / ".s2ps" / "ipf.sh"), str(folder), str(processor.time_limit_s)]
     disk = storage(processor, settings)
     memory = f"{job.memory_mb}Mi"
-    security = _security(read_only=processor.read_only_root)
+    context = security(read_only=processor.read_only_root)
     if processor.user is not None:
-        security["runAsUser"] = processor.user
-    return _container(IPF, image(processor.image, settings), command, env, settings) | {
+        context["runAsUser"] = processor.user
+    return container(IPF, image(processor.image, settings), command, env, settings) | {
         "resources": {
             "requests": {
                 "cpu": f"{max(1, round(job.cpus * 1000))}m",
@@ -197,14 +201,15 @@ def _ipf(job: JobSpec, processor: Processor, settings: Settings, env: Mapping[st
             # No limit on processor time: what a node has to spare shortens the way to the product.
             "limits": {"memory": memory, "ephemeral-storage": disk.limit},
         },
-        "securityContext": security,
+        "securityContext": context,
         "volumeMounts": ipf_mounts(job, processor, settings),
     }
 
 
-def _container(
+def container(
     name: str, image_name: str, command: list[str], env: Mapping[str, str], settings: Settings
 ) -> dict[str, Any]:
+    """What all containers have."""
     return {
         "name": name,
         "image": image_name,
@@ -216,7 +221,13 @@ def _container(
     }
 
 
-def _security(*, read_only: bool) -> dict[str, Any]:
+def credentials(settings: Settings) -> list[dict[str, Any]]:
+    """Settings and credentials: for containers of ours alone."""
+    return [{"configMapRef": {"name": settings.job_config_map}}, {"secretRef": {"name": settings.job_secret}}]
+
+
+def security(*, read_only: bool) -> dict[str, Any]:
+    """What a container may do."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
