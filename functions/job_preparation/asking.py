@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from threading import Lock
 from typing import Final
 
 from functions.job_preparation.claiming import claim
@@ -33,11 +34,12 @@ UNREADABLE: Final = "AuxiliaryFileUnreadable"
 
 @dataclass
 class Looks:
-    """What the catalogue holds, each type looked at once, and each file read once."""
+    """What the catalogue holds, each type looked at once, and each file read once. For several threads."""
 
     services: Services
     _found: dict[str, Look] = field(default_factory=dict)
     _documents: dict[str, bytes] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -45,9 +47,10 @@ class Looks:
 
     def look(self, kind: str) -> Look:
         """The files of a type."""
-        if kind not in self._found:
-            self._found[kind] = self.catalogue.look(kind)
-        return self._found[kind]
+        with self._lock:
+            if kind not in self._found:
+                self._found[kind] = self.catalogue.look(kind)
+            return self._found[kind]
 
     def document(self, name: str) -> bytes:
         """The data block of an auxiliary file, checked. BadInputError where it is longer than what is read of it."""

@@ -29,7 +29,9 @@ AT_ONCE: Final = 50
 _log: Final = logging.getLogger(__name__)
 
 
-def claim_with_files(services: Services, order: Order, sources: Iterable[Source], complete: Complete) -> bool:
+def claim_with_files(
+    services: Services, order: Order, sources: Iterable[Source], complete: Complete, looks: Looks
+) -> bool:
     """Claim the work of ``order``; where it needs auxiliary files, with them, and once they are there.
 
     ``sources``: what readies it. Returns whether its order is new.
@@ -40,7 +42,7 @@ def claim_with_files(services: Services, order: Order, sources: Iterable[Source]
     place = place_of(order)
     if services.ledger.exists(place.waiting):
         return ask_again(services, place)
-    return Question(services, needs, order, unit_facts(order, sources, complete), Looks(services)).ask()
+    return Question(services, needs, order, unit_facts(order, sources, complete), looks).ask()
 
 
 def woken(event: Event, services: Services) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from functions.job_preparation.asking import Looks
 from functions.job_preparation.auxiliary import claim_with_files, woken
 from shared.bootstrap import Services
 from shared.domain.events import Event
@@ -43,17 +44,18 @@ def prepare(event: Event, services: Services, memory: Memory | None = None) -> i
     complete = records.find(keys.complete(source.session))
     if not isinstance(complete, Complete):
         complete = services.ledger.read(keys.complete(source.session), Complete)  # says that it is not there
+    looks = Looks(services)
     if len(ready) < _MANY:
-        return sum(_order(item, complete, services) for item in ready)
+        return sum(_order(item, complete, services, looks) for item in ready)
     # A datastrip has hundreds of tiles, and each claim is a few requests: a function's time is seconds.
     with pool_of(_MANY, len(ready)) as pool:
-        return sum(pool.map(lambda item: _order(item, complete, services), ready))
+        return sum(pool.map(lambda item: _order(item, complete, services, looks), ready))
 
 
-def _order(item: Ready, complete: Complete, services: Services) -> bool:
+def _order(item: Ready, complete: Complete, services: Services, looks: Looks) -> bool:
     """Claim one work item; False where it is claimed already, or waits for auxiliary files."""
     ledger, workflow, place = services.ledger, services.workflow, item.key(complete.session)
     if ledger.exists(place.order):
         return False
     order = make_order(workflow, item, complete, services.trace(complete.session))
-    return claim_with_files(services, order, item.sources, complete)
+    return claim_with_files(services, order, item.sources, complete, looks)
