@@ -2,7 +2,7 @@
 against the downlink.
 
 Run by hand: ``python tests/benchmarks/level0.py [scenes]``. Processor time of one core. L0U is the whole step: decoding
-with all checks, sorting, files; L0C checks each packet again, decodes what the quicklook shows, locates, writes products.
+with all checks, sorting, files; L0C checks packets again, decodes what the quicklook shows, locates, writes products.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ from lxml import etree
 from functions.ipf.common.annotated import ANNOTATION_OCTETS, read_annotated
 from functions.ipf.common.processor import Exit
 from functions.ipf.l0c.main import process
+from functions.ipf.l0c.unconsolidated import find_granules, only_folder, read_downlink
 from shared.ccsds.spacepackets import SpacePacket
+from shared.errors import BadInputError
 
 CADU = 2044
 PSD = "https://psd-14.sentinel2.eo.esa.int"
@@ -227,7 +229,7 @@ def test_lost_telemetry_fails_its_checks(
 def test_without_any_control_state_there_is_no_product(bench: Any, one_granule: Any) -> None:
     datatake = bench.l0u(one_granule).root / "DS_GR_FOLDER" / "DT01"
     _dropped(datatake, "S09154", lambda _: False)
-    with pytest.raises(Exception, match="APID 154"):
+    with pytest.raises(BadInputError, match="APID 154"):
         _l0c(bench, datatake)
 
 
@@ -256,3 +258,49 @@ def test_the_quicklook_is_what_the_lines_hold(run: Run) -> None:
         assert np.mean(counts > 0) > 0.95
     assert size[0] == 2 * 72
     assert 150 < size[1] < 165  # two detectors of 81 columns, less their overlap
+
+
+def test_the_satellites_own_parameters_are_used_and_named(
+    real_data: Path, bench: Any, one_granule: Any, tmp_path: Path
+) -> None:
+    folder = real_data / "geometry/gipp"
+    viewing = tmp_path / "viewing"
+    viewing.mkdir()
+    for path in folder.glob("*VIEDIR*.xml"):
+        (viewing / path.name).symlink_to(path)
+    (spacecraft,) = folder.glob("*SPAMOD*.xml")
+    datatake = bench.l0u(one_granule).root / "DS_GR_FOLDER" / "DT01"
+    inputs = {"PDI_L0U": datatake, "GIP_VIEDIR": viewing, "GIP_SPAMOD": spacecraft}
+    plain, own = _l0c(bench, datatake), bench.call(process, inputs, ("PDI_DS", "PDI_DS_GR_LIST"))
+    assert own.code == plain.code == Exit.OK
+    (path,) = own.root.glob("PDI_DS/*/*MTD*.xml")
+    _schema(real_data, "S2_PDI_Level-0_Datastrip_Metadata.xsd").assertValid(etree.parse(path))
+    named = re.findall(r'<GIPP_FILENAME type="(\w+)" version="">([^<]+)<', path.read_text())
+    assert sorted(name for _, name in named) == sorted([p.stem for p in (*viewing.glob("*"), spacecraft)])
+    assert {kind for kind, _ in named} == {"GIP_VIEDIR", "GIP_SPAMOD"}
+    corners = [
+        re.findall(r"<EXT_POS_LIST>([^<]+)<", next(run.root.glob("PDI_DS_GR_LIST/*/*MTD*.xml")).read_text())[0].split()
+        for run in (plain, own)
+    ]
+    # The real focal plane stands elsewhere by some kilometres, no more.
+    apart = np.abs(np.array(corners[0], float) - np.array(corners[1], float)).max()
+    assert 1e-4 < apart < 0.2
+
+
+def test_a_bulletin_of_other_years_is_refused(real_data: Path, bench: Any, one_granule: Any) -> None:
+    (bulletin,) = real_data.glob("geometry/iers/*.txt")
+    datatake = bench.l0u(one_granule).root / "DS_GR_FOLDER" / "DT01"
+    with pytest.raises(BadInputError, match=re.escape(bulletin.name)):
+        bench.call(process, {"PDI_L0U": datatake, "AUX_UT1UTC": bulletin}, ("PDI_DS", "PDI_DS_GR_LIST"))
+
+
+def test_a_real_l0u_folder_is_read_as_far_as_it_goes(real_data: Path, bench: Any) -> None:
+    datatake = real_data / "l0u_datatake/DT35"
+    source = only_folder(datatake / "DS", "datastrip")
+    downlink = read_downlink(source)
+    assert (downlink.station, downlink.orbit) == ("SGS_", 26648)
+    assert {detector: len(folders) for detector, folders in find_granules(datatake).items()} == dict.fromkeys(
+        range(2, 13), 1
+    )
+    with pytest.raises(BadInputError, match="ANC_DATA: expected a datatake descriptor"):
+        _l0c(bench, datatake)
