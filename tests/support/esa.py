@@ -14,22 +14,23 @@ from functions.ipf.standin.install import install
 from shared.auxiliary.table import load_types
 from shared.domain.auxiliary.names import BANDS, AuxiliaryName
 from shared.domain.auxiliary.types import AuxiliaryType
+from shared.dsib import Dsib, make_dsib
 from shared.joborder import format_job_order
 from shared.tasktable import Run, call_order, load_scheme
 from shared.tasktable.status import Row, parse_result
 from tests.support.auxiliary import delivered, grib, named, tarred, zipped
-from tests.support.standin import dsib
 
 SESSION = "S2B_20220413132241026648"
 """The session of the reference's sample: 2 x 83 files and two DSIBs."""
 CHUNKS = 83
+PASS = (datetime(2022, 4, 13, 13, 22, 41, tzinfo=UTC), datetime(2022, 4, 13, 13, 31, tzinfo=UTC))
 START = datetime(2022, 4, 13, 11, 47, 41, tzinfo=UTC)
 # What ingestion takes out of its four files.
 _BLOCKS = {
     "GIP_DATATI": b"<G><THEORETICAL_LINE_PERIOD>1.565873622</THEORETICAL_LINE_PERIOD>"
     b"<GPS_TIME_TAI>-19</GPS_TIME_TAI></G>",
     "GIP_ATMIMA": b"<G><SP_MIN_SIZE>20</SP_MIN_SIZE></G>",
-    "GIP_ATMSAD": b"<G><ORBIT_OFFSET>141</ORBIT_OFFSET><CYCLIC_ORBIT_OFFSET>143</CYCLIC_ORBIT_OFFSET></G>",
+    "GIP_ATMSAD": b"<G><ORBIT_OFFSET>141</ORBIT_OFFSET><TOTAL_ORBITS>143</TOTAL_ORBITS></G>",
     "AUX_UT1UTC": b" TAI-UTC = 37.000 000 seconds\n",
 }
 
@@ -40,7 +41,7 @@ def raw_files(session: str = SESSION, chunks: int = CHUNKS, size: int = 64) -> d
     for channel in (1, 2):
         names = [f"DCS_05_{session}_ch{channel}_DSDB_{number:05d}.raw" for number in range(1, chunks + 1)]
         files |= {f"ch_{channel}/{name}": (name.encode() * 2)[:size].ljust(size) for name in names}
-        block = dsib(channel, names, size * chunks, session)
+        block = make_dsib(Dsib(session, channel, *PASS, size * chunks, tuple(names)), "Made up.")
         files[f"ch_{channel}/DCS_05_{session}_ch{channel}_DSIB.xml"] = block
     return files
 
