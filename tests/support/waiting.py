@@ -24,7 +24,7 @@ from tests.support.house import START, VirtualClock
 PAGE: Final = 1000
 """Keys in one answer of a listing."""
 AWAITED: Final = "GIP_ATMIMA"
-_THERE: Final = ("GIP_DATATI", "GIP_ATMSAD", "AUX_UT1UTC")
+THERE: Final = ("GIP_DATATI", "GIP_ATMSAD", "AUX_UT1UTC")
 
 
 @dataclass
@@ -56,6 +56,28 @@ def session_named(number: int) -> str:
     return f"S2A_20261122100000{number:06d}"
 
 
+def complete(services: Services, number: int) -> int:
+    """A session becomes complete, and is prepared; returns how many orders that makes."""
+    session, bucket = session_named(number), services.settings.bucket_ledger
+    record = Complete(
+        created=START,
+        session=session,
+        station="SGS_",
+        satellite="S2A",
+        t0=START,
+        sensing_stop=START + timedelta(minutes=8),
+        files=(SessionChunk(name="a.raw", key="a.raw", channel=1, size=1, sha256="0" * 64),),
+    )
+    services.ledger.create(keys.complete(session), record)
+    return prepare(object_created(bucket, keys.complete(session), "e"), services)
+
+
+def item(services: Services, number: int) -> WorkKey:
+    """The work item of a session."""
+    (found,) = sort_work(services.ledger.list(f"{keys.session(session_named(number))}work/")).values()
+    return found.place
+
+
 @dataclass
 class Crowd:
     """``waiting`` work items, a session each, that lack a file of type ``AWAITED``."""
@@ -68,7 +90,7 @@ class Crowd:
         self.store = CountingStore(self.memory)
         self.services = Services(Settings(processor_set=str(AWAITING)), self.clock)
         vars(self.services).update(store=self.store)
-        for_l0u(self.services, *_THERE)
+        for_l0u(self.services, *THERE)
         if self.waiting:
             self._fill()
 
@@ -90,23 +112,11 @@ class Crowd:
 
     def complete(self, number: int) -> int:
         """A session becomes complete, and is prepared; returns how many orders that makes."""
-        session = session_named(number)
-        record = Complete(
-            created=START,
-            session=session,
-            station="SGS_",
-            satellite="S2A",
-            t0=START,
-            sensing_stop=START + timedelta(minutes=8),
-            files=(SessionChunk(name="a.raw", key="a.raw", channel=1, size=1, sha256="0" * 64),),
-        )
-        self.services.ledger.create(keys.complete(session), record)
-        return prepare(object_created("s2-ledger", keys.complete(session), "e"), self.services)
+        return complete(self.services, number)
 
     def item(self, number: int) -> WorkKey:
         """The work item of a session."""
-        (found,) = sort_work(self.services.ledger.list(f"{keys.session(session_named(number))}work/")).values()
-        return found.place
+        return item(self.services, number)
 
     def orders(self) -> int:
         """How many of all work items have their order."""
