@@ -31,6 +31,7 @@ class _Failed:
 def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:
     """New attempts for a work item that failed, or for all that failed of a session.
 
+    A session of which nothing failed, but the processor set parked something, is asked again: the set may have changed.
     RefusedError where nothing of it has failed.
     """
     found = find_target(services, target)
@@ -38,7 +39,7 @@ def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bo
     failed = _failed(services, found)
     # An interrupted retry is taken up again: granted, but not begun.
     waiting = [work for work in found.work if work.superseded and work.newest <= work.granted]
-    if not (failed or waiting or _outdated(services, found)):
+    if not (failed or waiting or _outdated(services, found) or _left_out(services, found)):
         raise RefusedError(_why_not(services, found))
     deed.begin(found.name, tuple(item.work.place.prefix for item in failed))
     deed.all(partial(_grant, deed, {item.work.place.prefix: item for item in failed}), [item.work for item in failed])
@@ -84,6 +85,12 @@ def _outdated(services: Services, found: Target) -> bool:
     if account is None or not granted:
         return False
     return account.created < max(record.created for record in services.ledger.read_many(granted, Grant))
+
+
+def _left_out(services: Services, found: Target) -> bool:
+    """Whether the account parks work that was never ordered: by a rule of the set, or for want of an input."""
+    account = account_in_force(services.ledger, found.session) if found.place is None else None
+    return account is not None and account.parked > 0 and account.t0 is not None and not account.held
 
 
 def _announce_end(deed: Deed, found: Target) -> None:

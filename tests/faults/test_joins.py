@@ -246,6 +246,35 @@ def test_a_held_step_parks_what_waits_for_it_until_it_is_released() -> None:
     assert (account.produced, account.parked) == (EXPECTED, 0)
 
 
+def _gappy(asked: Order) -> Outputs:
+    made = script(asked)
+    if asked.step != "l0c":
+        return made
+    name = f"S2A_TEST_MSI_L0__GR_S2PS_{asked.parameters['CREATION_DATE']}_S20261122T093004_D06_N00.01"
+    return replace(made, artifacts=(*made.artifacts, ("PDI_DS_GR_LIST", name, "", {"b.bin": b"6"})))
+
+
+def test_what_the_set_parks_goes_on_when_the_set_is_changed_and_it_is_retried() -> None:
+    made = house(_gappy)
+    plan = made.services.workflow
+    strict = plan.processors["l1a"].model_copy(update={"gaps": "park"})
+    vars(made.services)["workflow"] = plan.model_copy(update={"processors": plan.processors | {"l1a": strict}})
+    account = made.run()
+    assert (account.produced, account.parked) == (
+        4,
+        4,
+    )  # L0 and its granules; the rest by level, since no tile is known
+    assert all("gaps: park" in entry.reason for entry in account.entries if entry.ended == "parked")
+    services, _ = made.operator()
+    retry(services, SESSION, who="ada@console", reason="try again")
+    account = made.run()
+    assert (account.parked, account.reopened) == (4, 1)  # nothing has changed, and so it ends
+    vars(made.services)["workflow"] = plan
+    retry(services, SESSION, who="ada@console", reason="gaps are accepted")
+    account = made.run()
+    assert (account.produced, account.parked, account.reopened) == (EXPECTED + 1, 0, 2)
+
+
 # what a datatake asks for --------------------------------------------------------------------------------------------
 def _of(datatake_type: str) -> Script:
     def answers(asked: Order) -> Outputs:
@@ -311,14 +340,7 @@ def test_a_warning_of_a_step_that_publishes_nothing_shows_on_the_next_products()
 
 
 def test_missing_granules_are_told_on_the_products_made_without_them() -> None:
-    def answers(asked: Order) -> Outputs:
-        made = script(asked)
-        if asked.step != "l0c":
-            return made
-        name = f"S2A_TEST_MSI_L0__GR_S2PS_{asked.parameters['CREATION_DATE']}_S20261122T093004_D06_N00.01"
-        return replace(made, artifacts=(*made.artifacts, ("PDI_DS_GR_LIST", name, "", {"b.bin": b"6"})))
-
-    account = house(answers).run()
+    account = house(_gappy).run()
     assert account.produced == EXPECTED + 1
     warned = {entry.level for entry in account.entries if "1 granules are missing, of detectors 07" in entry.warning}
     assert warned == {"L1C"}
