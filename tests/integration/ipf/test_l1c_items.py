@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
@@ -183,6 +184,25 @@ def test_figures_in_the_metadata_are_those_of_the_images(items: Path) -> None:
     # A few rows apart: the ring is where all thirteen bands saw.
     assert (at.row, at.row_stop) == pytest.approx((rows.min(), rows.max() + 1), abs=60)
     assert (at.column, at.column_stop) == pytest.approx((columns.min(), columns.max() + 1), abs=25)
+
+
+def test_simulated_clouds_are_found_where_they_are(chain: Any, items: Path) -> None:
+    granule = only(items / "safe", "*.SAFE/GRANULE/*")
+    with rasterio.open(granule / "QI_DATA" / "MSK_CLASSI_B00.jp2") as mask:
+        opaque, cirrus, snow = mask.read() > 0
+    with rasterio.open(granule / "QI_DATA" / "MSK_DETFOO_B10.jp2") as footprint:
+        inside = cv2.erode((footprint.read(1) > 0).astype(np.uint8), np.ones((41, 41), np.uint8)) > 0
+    rows, columns = np.nonzero(inside)
+    ground = tile(TILE)
+    red = chain.scene.reflectance(
+        BANDS[3], ground.epsg, ground.ulx + (columns + 0.5) * 60, ground.uly - (rows + 0.5) * 60
+    )
+    cloud, found = red > 0.3, opaque[inside]  # brighter than any ground of the scene
+    assert cloud.mean() > 0.01
+    assert found[cloud].mean() > 0.95
+    assert cloud[found].mean() > 0.95
+    assert not cirrus.any()
+    assert not snow.any()
 
 
 def test_view_angles_are_those_from_the_satellite_s_place(items: Path) -> None:
