@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 from shared.domain.names import SessionId, format_stamp
 from shared.errors import ConfigurationError
 from shared.joborder import JobOrder
 from shared.ledger.records import Order
-from shared.tasktable.calls import call_order
-from shared.tasktable.parameters import Run
-from shared.tasktable.scheme import Scheme, load_scheme
 from shared.workflow.graph import Processor, Workflow
 from shared.workflow.plan import make_job_order
 from shared.workflow.processor import CallOrder
+
+if TYPE_CHECKING:
+    from shared.tasktable import Scheme
 
 
 def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str) -> JobOrder | None:
@@ -41,6 +42,9 @@ def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str)
 
 
 def _called(processor: Processor, call: CallOrder, order: Order, session: Mapping[str, str]) -> JobOrder:
+    # Only the licensed chain needs it: a function that starts for another set does not wait for it.
+    from shared.tasktable import Run, call_order
+
     values = {**session, **order.parameters}
     parameters = {name: fill(text, values) for name, text in call.parameters.items()}
     derived = processor.auxiliary.parameters if processor.auxiliary is not None else {}
@@ -75,4 +79,6 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 @cache
 def _scheme() -> Scheme:
+    from shared.tasktable import load_scheme
+
     return load_scheme()
