@@ -48,7 +48,7 @@ def _containers(pod: Mapping[str, Any]) -> Iterator[str]:
     volumes = {volume["name"] for volume in pod["volumes"]}
     if len(volumes) != len(pod["volumes"]):
         yield "volumes: a name twice"
-    containers = [*pod["initContainers"], *pod["containers"]]
+    containers = [*pod.get("initContainers", ()), *pod["containers"]]
     if len({each["name"] for each in containers}) != len(containers):
         yield "containers: a name twice"
     for each in containers:
@@ -72,8 +72,8 @@ def _policy(spec: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator[str]:
         yield "podFailurePolicy: only with restartPolicy Never"
     if spec.get("podReplacementPolicy", "Failed") != "Failed":
         yield "podReplacementPolicy: only Failed with a podFailurePolicy"
-    names = {each["name"] for each in (*pod["initContainers"], *pod["containers"])}
-    for rule in spec["podFailurePolicy"]["rules"]:
+    names = {each["name"] for each in (*pod.get("initContainers", ()), *pod["containers"])}
+    for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
         if ("onExitCodes" in rule) == ("onPodConditions" in rule):
             yield "podFailurePolicy: one of onExitCodes and onPodConditions"
         codes = rule.get("onExitCodes")

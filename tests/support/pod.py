@@ -189,6 +189,16 @@ class Pod:
             return Path(next(mount["mountPath"] for mount in mounts if mount["name"] == name))
         return self.folder / "volumes" / name
 
+    def _mounted(self, mount: Mapping[str, Any]) -> Path:
+        """What is mounted; a sub-path is made where it is not there, with the mode and group of the volume."""
+        path = self._volume(mount["name"])
+        for step in mount.get("subPath", "").split("/") if mount.get("subPath") else ():
+            parent, path = path, path / step
+            if not path.exists():
+                path.mkdir()
+                path.chmod(parent.stat().st_mode)
+        return path
+
     def _run(self, container: Mapping[str, Any], timeout_s: float) -> Ended:
         root = self.images.get(container["image"])
         env = self._env(container, own=root is not None)
@@ -222,7 +232,7 @@ class Pod:
         return Ended(container["name"], code if code >= 0 else 128 - code, log.read_text(errors="replace"))
 
     def _enter(self, container: Mapping[str, Any], security: Mapping[str, Any], root: Path) -> list[str]:
-        mounts = {mount["mountPath"]: self._volume(mount["name"]) for mount in container["volumeMounts"]}
+        mounts = {mount["mountPath"]: self._mounted(mount) for mount in container["volumeMounts"]}
         return enter(root, {**self.image_mounts, **mounts}, security)
 
     def _env(self, container: Mapping[str, Any], *, own: bool) -> dict[str, str]:

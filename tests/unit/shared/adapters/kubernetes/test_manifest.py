@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,16 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.job_settlement.step import job_end
+from shared.adapters.kubernetes.clearing import clearing_manifest
 from shared.adapters.kubernetes.manifest import job_manifest, label_value, literal
 from shared.errors import BadInputError, ConfigurationError
 from shared.ledger.keys import WorkKey
-from shared.ports import JobSpec
+from shared.ports import CLEAN, JobSpec
 from shared.settings import Settings
 from shared.workflow.graph import Processor, Volume, load_workflow
+from shared.workflow.processor import Shared
 from tests.support.kube_judge import expand, policy_action, quantity, refusals, rules
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 WORKFLOW = load_workflow("open")
+ESA = load_workflow("esa")
 EVERYTHING = Settings(
     images={"s2ps-functions": "registry.example/s2ps-functions:0.1.0", "ipf-l1b": "registry.example/ipf:7"},
     job_queue="production",
@@ -41,12 +46,18 @@ LICENSED = WORKFLOW.processors["l1b"].model_copy(
             Volume(claim="gri", path="/data/gri-2"),
             Volume(claim="cache", path="/data/cache", read_only=False),
         ),
+        "shared": Shared(claim="s2-l1-shared"),
     }
 )
 
 
 def spec(
-    step: str = "l1b", *, session: str = "S2A_20261122100000000123", unit: str = "DT01", number: int = 1
+    step: str = "l1b",
+    *,
+    session: str = "S2A_20261122100000000123",
+    unit: str = "DT01",
+    number: int = 1,
+    shared: str = "S2A_1/DT01",
 ) -> JobSpec:
     place = WorkKey(session, step, unit, "0123456789abcdef" * 4)
     processor = WORKFLOW.processors.get(step, WORKFLOW.processors["l1b"])
@@ -63,6 +74,7 @@ def spec(
         deadline=NOW + timedelta(minutes=120),
         priority=0,
         traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+        shared=shared,
     )
 
 
@@ -83,7 +95,50 @@ def test_the_api_server_takes_the_job_of_every_open_processor(step: str) -> None
 
 
 def test_the_api_server_takes_a_job_with_everything() -> None:
-    assert refusals(made(processor=LICENSED, given=EVERYTHING)) == []
+    assert refusals(made(processor=LICENSED, given=EVERYTHING, shared="S/DT01")) == []
+
+
+@pytest.mark.parametrize("step", ESA.processors)
+def test_the_api_server_takes_the_job_of_every_licensed_processor(step: str) -> None:
+    assert refusals(made(step, processor=ESA.processors[step], shared="S2A_1/S2A_OPER_MSI_L0__DS_1")) == []
+
+
+def test_steps_that_share_a_volume_see_the_folder_of_their_datastrip_alone() -> None:
+    job = made("l1c", processor=ESA.processors["l1c"], unit="DS1-T32TQM", shared="S2A_1/DS1")
+    parts, pod = containers(job), job["spec"]["template"]["spec"]
+    volumes = {v["name"]: v["persistentVolumeClaim"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
+    (name,) = (name for name, claim in volumes.items() if claim["claimName"] == "s2-l1-shared")
+    assert volumes[name]["readOnly"] is False
+    for part in parts.values():
+        mounts = [mount for mount in part["volumeMounts"] if mount["name"] == name]
+        assert mounts == [{"name": name, "mountPath": "/shared", "subPath": "S2A_1/DS1"}]
+    assert parts["stage-in"]["command"][-2:] == parts["stage-out"]["command"][-2:] == ["--shared", "/shared"]
+    assert "--shared" not in containers(made())["stage-in"]["command"]
+
+
+def test_a_job_that_does_not_say_which_folder_it_shares_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="its folder"):
+        made("l1a", processor=ESA.processors["l1a"], shared="")
+
+
+def test_the_job_that_clears_a_volume_sees_all_of_it_and_no_ipf_runs_in_it() -> None:
+    told = replace(spec(), name="clear-0123-1", work="", step=CLEAN, unit="s2-l1-shared", cpus=0.25, memory_mb=512)
+    job = clearing_manifest(told, EVERYTHING)
+    assert refusals(job) == []
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "initContainers" not in pod
+    assert container["command"][2:] == [
+        *("functions.ipf.runner", "clean", "--session", "S2A_20261122100000000123"),
+        *("--claim", "s2-l1-shared", "--shared", "/shared"),
+    ]
+    assert container["image"] == "registry.example/s2ps-functions:0.1.0"
+    assert {"name": "shared", "mountPath": "/shared"} in container["volumeMounts"]
+    assert container["securityContext"] == containers(made())["stage-in"]["securityContext"]
+    assert pod["securityContext"] == made()["spec"]["template"]["spec"]["securityContext"]
+    assert pod["automountServiceAccountToken"] is False
+    assert "s2ps.org/work" not in job["metadata"]["annotations"]
+    assert job_end(job | {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}) is None
 
 
 def paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -249,7 +304,7 @@ def test_volumes_of_a_processor_are_claims_that_only_the_ipf_sees() -> None:
     claims = {
         v["name"]: v["persistentVolumeClaim"]
         for v in job["spec"]["template"]["spec"]["volumes"]
-        if "persistentVolumeClaim" in v
+        if "persistentVolumeClaim" in v and v["persistentVolumeClaim"]["claimName"] != "s2-l1-shared"
     }
     assert [(c["claimName"], c["readOnly"]) for c in claims.values()] == [
         ("dem", True),
