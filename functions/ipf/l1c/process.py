@@ -44,10 +44,11 @@ VERSION: Final = "0.1.0"
 SIMPLIFICATIONS: Final = (
     "L1C: heights are those that L1B was given, bilinear between their nodes; what mountains hide is not masked.",
     "L1C: bicubic resampling with positions to 1/32 pixel; kernel a = -0.75.",
-    "L1C: clouds, cirrus and snow by fixed thresholds of this service's own; Rayleigh path of single scattering.",
+    "L1C: clouds, cirrus and snow by fixed thresholds of this service's own; Rayleigh path at sea level.",
     "L1C: MSK_QUALIT without degraded ancillary data, defective and partially corrected pixels, which no step knows.",
     "L1C: sun angles at the tile's sensing time; the footprint holds what was lost, too.",
-    "Metadata: no GIPP, DEM, GRI or IERS file was used, so none is named; the datastrip's hold what telemetry gave.",
+    "Metadata: spectral responses are boxes; noise and calibration accuracies are those of rounding to whole counts.",
+    "Metadata: files that were not used (GIPP, elevation, GRI, IERS, ECMWF, CAMS) are not named.",
 )
 # The widest first, so that no process is left with a long one at the end.
 _ORDER: Final = sorted(BANDS, key=lambda band: (band.resolution, band.name not in COLOUR_BANDS))
