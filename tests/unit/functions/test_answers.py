@@ -37,7 +37,7 @@ STEPS: Final = {
     "job_settlement": "step.settle",
     "object_events": "step.Receiver.receive",
     "product_publication": "step.publish",
-    "session_account": "step.account",
+    "session_account": "step.Accountant.account",
     "session_assembly": "step.assemble",
     "station_poll": "step.StationPoll.run",
     "sweep": "step.Sweep.run",
