@@ -183,6 +183,9 @@ def test_what_is_missing_fails_its_checks(damaged: Run) -> None:
     assert set(_failed(damaged, "*_MSI_L0__DS_*")) == {"Lost_Packets"}
     assert set(_failed(damaged, "*_MSI_L0__GR_*")) == {"Bands", "Lost_Packets"}
     assert "GENERAL_QUALITY, Lost_Packets" in damaged.log
+    texts = [path.read_text() for path in damaged.root.glob("PDI_DS_GR_LIST/*/*MTD*.xml")]
+    firsts = [int(n) for text in texts for n in re.findall(r"<FIRST_SP_ERROR>(\d+)<", text)]
+    assert min(firsts) == 0  # whole bands are missing, from their first packet on
 
 
 def test_a_packet_with_a_false_checksum_is_left_out_and_told(bench: Any, one_granule: Any) -> None:
