@@ -248,8 +248,11 @@ def test_the_example_of_a_processor_set_names_claims_that_are_there(production: 
     found: set[Volume] = set()
     for processor in load_workflow(str(tmp_path / "with-volumes.yaml")).processors.values():
         found.update(processor.volumes)
+    licensed = load_workflow("esa").processors.values()
+    assert {volume.claim for each in licensed for volume in each.volumes} == {volume.claim for volume in found}
+    shared = {each.shared.claim for each in licensed if each.shared is not None}
     claims = {each["metadata"]["name"] for each in production if each["kind"] == "PersistentVolumeClaim"}
-    assert {volume.claim for volume in found} == claims
+    assert {volume.claim for volume in found} | shared == claims
     assert all(volume.read_only for volume in found)
 
 
