@@ -129,9 +129,9 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     datatake_type = facts.get(DATATAKE_TYPE, "")
     if not workflow.datatakes.asks_for(datatake_type, step.serves):
         return NotOwed(step, unit, datatake_type)
-    counts = [count for source in above if (count := _granules(source.record))]
+    counts = [count for source in above if (count := _granules(source.record)) is not None]
     warnings: tuple[str, ...] = ()
-    if counts and processor.minimum_scenes > (scenes := max(counts[0].values())):
+    if counts and processor.minimum_scenes > (scenes := max(counts[0].values(), default=0)):
         return Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
     if counts and (gap := _gap(counts[0])):
         if processor.gaps == "park":
@@ -189,21 +189,26 @@ def _inputs(processor: Processor, unit: str, sources: Mapping[str, Source]) -> I
                 )
 
 
-def _granules(record: Complete | Outcome) -> Counter[str]:
-    """How many granules of a Level-0 outcome each detector has: one for each scene."""
+def _granules(record: Complete | Outcome) -> Counter[str] | None:
+    """How many granules of a Level-0 outcome each detector has: one for each scene. None of what has no granules.
+
+    One whose name is none of a granule is not counted.
+    """
+    if isinstance(record, Complete):
+        return None
+    names = [artifact.name for artifact in record.outputs if artifact.file_type == GRANULES]
     found: Counter[str] = Counter()
-    for artifact in () if isinstance(record, Complete) else record.outputs:
-        if artifact.file_type == GRANULES:
-            try:
-                found[PdiName.parse(artifact.name).get("D") or ""] += 1
-            except BadInputError:
-                continue
-    return found
+    for name in names:
+        try:
+            found[PdiName.parse(name).get("D") or ""] += 1
+        except BadInputError:
+            continue
+    return found if names else None
 
 
 def _gap(granules: Counter[str]) -> str:
     """What is missing where detectors have granules of fewer scenes than others; empty where nothing is."""
-    scenes = max(granules.values())
+    scenes = max(granules.values(), default=0)
     short = sorted(detector for detector, count in granules.items() if count < scenes)
     missing = sum(scenes - granules[detector] for detector in short)
     return f"{missing} granules are missing, of detectors {', '.join(short)}" if missing else ""
@@ -236,20 +241,20 @@ def make_order(
 
 
 def make_job_order(workflow: Workflow, order: Order, station: str) -> JobOrder:
-    """The job order of ``order``, with paths below the placeholder ``{scratch}`` that the runner puts in."""
+    """The job order of ``order``, with paths below the placeholder ``{base}`` that the runner puts in."""
     processor = workflow.processors[order.step]
     inputs = []
     for needed in processor.inputs:
-        root = f"{{scratch}}/inputs/{needed.file_type}"
+        place = f"{{base}}/{needed.place}"
         if needed.source == "session":
-            inputs.append(JobInput(needed.file_type, (root,), "Directory"))
+            inputs.append(JobInput(needed.file_type, (place,), "Directory"))
             continue
-        names = tuple(f"{root}/{i.name}" for i in order.inputs if i.file_type == needed.file_type)
+        names = tuple(place.replace("{name}", i.name) for i in order.inputs if i.file_type == needed.file_type)
         inputs.append(JobInput(needed.file_type, names, "Directory"))
     outputs = tuple(
         JobOutput(
             o.file_type,
-            f"{{scratch}}/outputs/{o.file_type}" + (f"/{o.file_name}" if o.file_name else ""),
+            f"{{base}}/{o.folder}" + (f"/{o.file_name}" if o.file_name else ""),
             o.mandatory,
             "Physical" if o.file_name else "Directory",
         )

@@ -102,6 +102,31 @@ def test_too_few_scenes_are_left_out_with_the_reason() -> None:
     assert isinstance(enough, Ready)
 
 
+def test_granules_whose_names_tell_nothing_are_no_scenes() -> None:
+    made = outcome("l0c")
+    odd = [a.model_copy(update={"name": f"granule-{n}"}) for n, a in enumerate(made.outputs)]
+    (item,) = next_work(_with_minimum(4), source(made.model_copy(update={"outputs": tuple(odd)})))
+    assert isinstance(item, Skipped)
+    assert item.reason == "0 scenes, l1b needs at least 4"
+
+
+def test_a_scene_has_one_granule_of_each_detector_whatever_its_own_start() -> None:
+    """The detectors see a scene one after the other: the starts of its granules differ."""
+    stem = "S2A_OPER_MSI_L0__GR_S2PS_20261122T100000_S20261122T0930{:02d}_D{:02d}_N04.00"
+    made = outcome("l0c")
+    first = made.outputs[0]
+    granules = tuple(
+        first.model_copy(
+            update={"file_type": "PDI_DS_GR_LIST", "name": stem.format(4 * scene + detector // 6, detector)}
+        )
+        for scene in range(3)
+        for detector in range(1, 13)
+    )
+    (item,) = next_work(_with_minimum(4), source(made.model_copy(update={"outputs": (first, *granules)})))
+    assert isinstance(item, Skipped)
+    assert item.reason == "3 scenes, l1b needs at least 4"
+
+
 def test_an_order_is_the_same_whoever_makes_it_and_its_job_order_names_every_input() -> None:
     made = outcome("l0c")
     (item,) = next_work(OPEN, source(made))
@@ -111,7 +136,7 @@ def test_an_order_is_the_same_whoever_makes_it_and_its_job_order_names_every_inp
     document = parse_job_order(format_job_order(make_job_order(OPEN, orders[0], "SGS_")))
     assert len(document.input_files("PDI_DS_GR_LIST")) == 2
     assert document.parameter("CREATION_DATE") == "20261122T100000"
-    assert document.output("TILE_LIST_FILE") == "{scratch}/outputs/TILE_LIST_FILE/tile_list_file.xml"
+    assert document.output("TILE_LIST_FILE") == "{base}/outputs/TILE_LIST_FILE/tile_list_file.xml"
     assert orders[0].deadline == NOW + timedelta(minutes=75)
 
 
