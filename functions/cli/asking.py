@@ -123,6 +123,8 @@ def work_cause(place: Place, key: WorkKey) -> Cause:
     if work.outcome is not None:
         with suppress(S2psError):
             outcome = ledger.find(key.outcome, Outcome)
+    waiting = ledger.find(key.waiting, Waiting) if work.asks else None
+    ordered = order if waiting is None else waiting.order
     facts = WorkFacts(
         work,
         order,
@@ -130,9 +132,9 @@ def work_cause(place: Place, key: WorkKey) -> Cause:
         ledger.find(key.ended(work.newest), AttemptEnded) if work.newest in work.ended else None,
         outcome,
         active_hold(ledger, key.hold) or active_hold(ledger, keys.hold(key.session)),
-        None if order is None else order.deadline,
+        None if ordered is None else ordered.deadline,
         _log(place, key, outcome.attempt if outcome is not None else work.newest),
-        ledger.find(key.waiting, Waiting) if work.asks else None,
+        waiting,
     )
     return why_work(facts, rules_of(services), services.clock.now())
 

@@ -138,7 +138,7 @@ class Question:
         """What an operator must know, and can do."""
         unit = self.unit
         return (
-            f"; for {unit.satellite}, sensed {unit.start:%Y-%m-%dT%H:%M:%SZ} to {unit.stop:%Y-%m-%dT%H:%M:%SZ}. "
+            f"; for {unit.satellite}, {unit.start:%Y-%m-%dT%H:%M:%SZ} to {unit.stop:%Y-%m-%dT%H:%M:%SZ}. "
             "Retry once such a file is in the catalogue (python -m shared.auxiliary add FILE takes one in)"
         )
 

@@ -259,6 +259,7 @@ def test_why_says_what_is_waited_for_until_when_and_what_then() -> None:
     assert cause.stands == "waiting"
     for told in ("GIP_ATMIMA", "LatestValCover", "until 2026-11-22T10:1", "then it is parked"):
         assert told in cause.sentence
+    assert cause.slack_s is not None
     (row,) = [each for each in work_rows(made.services, [SESSION]) if each.step == "l0u"]
     assert (row.stands, row.attempts) == ("waiting", 0)
     assert row.reason.startswith("auxiliary file GIP_ATMIMA (LatestValCover) until")

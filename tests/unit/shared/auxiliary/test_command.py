@@ -8,6 +8,7 @@ import pytest
 from shared.adapters.memory import MemoryStore
 from shared.auxiliary.__main__ import main
 from shared.bootstrap import Services
+from shared.ledger.provision import Arrival
 from shared.settings import Settings
 from tests.support.auxiliary import delivered, named
 from tests.support.house import VirtualClock
@@ -47,6 +48,13 @@ def test_files_are_added_by_hand_listed_and_chosen(
     assert f"GIP_DATATI     LatestValCover: {L0U[0]}" in capsys.readouterr().out
     assert main(["choose", "l0u", *SENSING, "--json"], services) == 0
     assert len(json.loads(capsys.readouterr().out)["choices"]) == 4
+
+
+def test_what_is_added_by_hand_is_told_in_the_ledger(services: Services, tmp_path: Path) -> None:
+    assert main(["add", *files(tmp_path)], services) == 0
+    told = [info.key for info in services.ledger.list("")]
+    assert told == sorted(f"arrivals/{name.type}.json" for name in L0U)
+    assert services.ledger.read("arrivals/GIP_DATATI.json", Arrival).name == L0U[0].text
 
 
 def test_what_is_missing_is_told_and_is_a_failure(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
