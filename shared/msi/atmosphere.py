@@ -41,6 +41,7 @@ SIMPLIFICATIONS: Final = (
 )
 """What the table leaves out; processors that use it add these to the product's notes."""
 
+_FEW: Final = 32
 OZONE_CM_ATM: Final = 0.33
 """Ozone where nothing is known of it: 330 Dobson units."""
 
@@ -167,7 +168,9 @@ def beams(band: str, sun_zenith_deg: float, view_zenith_deg: float, air: Air, sa
 
 
 def _sum(subscripts: str, *operands: Floats) -> Floats:
-    return np.asarray(np.einsum(subscripts, *operands, optimize="greedy"), np.float64)
+    # Looking for a good order costs milliseconds: more than a few places take in any order.
+    order = "greedy" if len(operands[-1]) > _FEW else False
+    return np.asarray(np.einsum(subscripts, *operands, optimize=order), np.float64)
 
 
 def _gas(table: Table, index: int, path_length: Floats, water: Floats, altitude: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Product:
         )
 
 
-def write_product(root: Path, product: Product, reflectance: dict[str, NDArray[np.floating]], at: Extent) -> Path:
+def write_product(root: Path, product: Product, reflectance: Mapping[str, NDArray[np.floating]], at: Extent) -> Path:
     """Write the SAFE; ``reflectance`` by band at its own resolution on the block ``at`` (60 m), no data elsewhere."""
     safe = root / product.name
     granule = safe / "GRANULE" / f"L1C_T{product.tile}_A027638_20220621T101602"

@@ -101,21 +101,26 @@ def ground_classes(toa: Mapping[str, Floats32]) -> Ground:
     return Ground(classes, snow, bright)
 
 
-def with_clouds(ground: Ground, probability: Floats32, cirrus: Floats32) -> tuple[Classes, Floats32]:
+def with_clouds(
+    ground: Ground, probability: Floats32, cirrus: Floats32, low: Mask | None = None
+) -> tuple[Classes, Floats32]:
     """Classes with clouds, and the probability of cloud.
 
     Args:
         ground: of the block.
         probability: of cloud by the model, at 20 m.
         cirrus: TOA reflectance in B10, at 20 m.
+        low: ground that is known to lie so low that snow on it is dark in B10.
 
     The model's probability rules, over snow as well; bright white ground that it is unsure of (from 0.25) counts as
-    medium. B10, where low ground is dark, tells thin cirrus and thick high cloud, but not over snow, which shines there
-    where the air is dry.
+    medium. B10, where low ground is dark, tells thin cirrus and thick high cloud; over snow, which shines there where
+    the air is dry, on low ground only. Clouds of ice are as snow in all other bands.
     """
     cloud = np.where((ground.bright >= HIGH) & (probability >= 0.25), np.maximum(probability, MEDIUM), probability)
     classes = ground.classes.copy()
     snow = classes == SceneClass.SNOW_ICE
+    if low is not None:
+        snow &= ~(low & (cirrus > CIRRUS_HIGH))
     thin = (cirrus > CIRRUS_LOW) & (cloud < HIGH) & ~snow & (ground.bright < 0.5)
     classes[thin] = SceneClass.THIN_CIRRUS
     classes[(cloud >= MEDIUM) & ~thin] = SceneClass.CLOUD_MEDIUM_PROBA

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from functions.ipf.common.xml import node
+from functions.ipf.l2a.metadata import scaling, tables_used
 from functions.ipf.l2a.source import read_document
 from functions.ipf.safe import elements
 from functions.ipf.safe.elements import utc
@@ -25,6 +26,9 @@ def document(names: ProductNames, source: Level1C) -> ET.Element:
     if (old := image.find("Tiles_Information")) is not None:
         image.remove(old)
     image.insert(0, _tiles(names))
+    _rescale(image)
+    if (auxiliary := parts.get("Auxiliary_Data_Info")) is not None:
+        auxiliary.extend(tables_used())
     kept = [parts[name] for name in _KEPT if name in parts]
     return elements.root(
         "Level-2A_DataStrip_ID",
@@ -48,6 +52,20 @@ def _parts(source: Level1C) -> dict[str, ET.Element]:
 
 def _tiles(names: ProductNames) -> ET.Element:
     return node("Tiles_Information", node("Tile_List", node("Tile", tileId=names.granule)), metadataLevel="Standard")
+
+
+def _rescale(image: ET.Element) -> None:
+    """L2A's quantification and offsets where L1C's stood."""
+    radiometry = image.find("Radiometric_Info")
+    if radiometry is None:
+        return
+    at = 0
+    for old in ("Radiometric_Offset_List", "QUANTIFICATION_VALUE"):
+        if (found := radiometry.find(old)) is not None:
+            at = list(radiometry).index(found)
+            radiometry.remove(found)
+    for element in reversed(scaling()):
+        radiometry.insert(at, element)
 
 
 def _general(names: ProductNames, source: Level1C, given: ET.Element | None) -> ET.Element:

@@ -128,13 +128,7 @@ def product(names: ProductNames, source: Level1C, scene: Scene, content: Content
             "Product_Image_Characteristics",
             *elements.special_values(),
             elements.display_order(),
-            node(
-                "QUANTIFICATION_VALUES_LIST",
-                node("BOA_QUANTIFICATION_VALUE", elements.quantification(), unit="none"),
-                node("AOT_QUANTIFICATION_VALUE", "1000.0", unit="none"),
-                node("WVP_QUANTIFICATION_VALUE", "1000.0", unit="cm"),
-            ),
-            elements.offsets("BOA_ADD_OFFSET_VALUES_LIST", "BOA_ADD_OFFSET"),
+            *scaling(),
             elements.reflectance_conversion(source.earth_sun_u),
             *elements.physical_gains(),
             node("REFERENCE_BAND", "3"),
@@ -147,11 +141,7 @@ def product(names: ProductNames, source: Level1C, scene: Scene, content: Content
         node("PRODUCTION_DEM_TYPE", ", ".join(scene.terrain_files) or "None"),
         node("IERS_BULLETIN_FILENAME", "None"),
         node("GRI_List"),
-        node("LUT_List", node("LUT_FILENAME", TABLE)),
-        node("SNOW_CLIMATOLOGY_MAP", "None"),
-        node("ESACCI_WaterBodies_Map", "None"),
-        node("ESACCI_LandCover_Map", "None"),
-        node("ESACCI_SnowCondition_Map_Dir", "None"),
+        *tables_used(),
     )
     quality = node(
         "Quality_Indicators_Info",
@@ -166,6 +156,25 @@ def product(names: ProductNames, source: Level1C, scene: Scene, content: Content
     )
     footprint = elements.geometric_info(source.footprint)
     return elements.root("Level-2A_User_Product", "User_Product_Level-2A.xsd", general, footprint, auxiliary, quality)
+
+
+def scaling() -> list[ET.Element]:
+    """Quantification and offsets of the images."""
+    return [
+        node(
+            "QUANTIFICATION_VALUES_LIST",
+            node("BOA_QUANTIFICATION_VALUE", elements.quantification(), unit="none"),
+            node("AOT_QUANTIFICATION_VALUE", "1000.0", unit="none"),
+            node("WVP_QUANTIFICATION_VALUE", "1000.0", unit="cm"),
+        ),
+        elements.offsets("BOA_ADD_OFFSET_VALUES_LIST", "BOA_ADD_OFFSET"),
+    ]
+
+
+def tables_used() -> list[ET.Element]:
+    """The atmospheric table; climatologies and land cover are none."""
+    absent = ("SNOW_CLIMATOLOGY_MAP", "ESACCI_WaterBodies_Map", "ESACCI_LandCover_Map", "ESACCI_SnowCondition_Map_Dir")
+    return [node("LUT_List", node("LUT_FILENAME", TABLE)), *(node(tag, "None") for tag in absent)]
 
 
 def _content(content: Content) -> list[ET.Element]:

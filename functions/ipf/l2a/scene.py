@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _KM_PER_HPA: Final = 0.00832
 """Altitude that lowers the pressure by 1 hPa, near sea level."""
 _FLAT_M: Final = 1.0
+_LOW_KM: Final = 1.5
+"""Ground below has enough water vapour above it that snow reflects less than 0.035 in B10."""
 _NO_ADJACENCY: Final = "L2A: the order asked for no adjacency correction."
 
 
@@ -71,7 +73,7 @@ def prepare(
     *,
     adjacency: bool,
 ) -> Scene:
-    """The scene; ``altitude`` and, over relief, ``beam`` and ``open_sky`` go to the scratch folder."""
+    """The scene; ``altitude``, ``low`` and, over relief, ``beam`` and ``open_sky`` go to the scratch folder."""
     block = bench.block
     sky = sky_over(source.angles, block)
     metres = read_altitude(elevations, source.tile, bench.extent(20)) if elevations else None
@@ -92,6 +94,7 @@ def prepare(
     altitude = ground_km if heavier is None else ground_km - np.float32(_KM_PER_HPA) * (heavier - np.float32(1013.25))
     altitude = np.maximum(altitude, np.float32(0)).astype(np.float32)
     bench.save("altitude", altitude)
+    bench.save("low", (ground_km < _LOW_KM) & (metres is not None))
     ozone = forecast.ozone_cm_atm
     forecast_ground = mapped(forecast.ground_m)
     return Scene(

@@ -1,8 +1,8 @@
 """The work of one L2A tile as tasks that several processes share; arrays pass between them by the scratch folder.
 
 Names in it: ``<band>_<resolution>`` counts of L1C; ``cloud``, ``cirrus``, ``classes`` and the like as ``inference.py``
-makes them; ``AOT`` and ``WVP``, ``altitude`` at 60 m; ``beam`` and ``open_sky`` at 20 m where there is an elevation
-model.
+makes them; ``AOT``, ``WVP``, ``altitude`` and ``low`` at 60 m; ``beam`` and ``open_sky`` at 20 m where there is an
+elevation model.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def class_strip(bench: Bench, scaling: Scaling, first: int, stop: int) -> None:
         values[~seen] = 0.1
     ground = ground_classes(toa)
     probability = np.repeat(np.repeat(bench.load("smooth_cloud")[first:stop], 3, axis=0), 3, axis=1)
-    classes, cloud = with_clouds(ground, probability, toa["B10"])
+    low = np.repeat(np.repeat(bench.load("low")[first:stop], 3, axis=0), 3, axis=1)
+    classes, cloud = with_clouds(ground, probability, toa["B10"], low)
     classes[~seen] = SceneClass.NODATA
     for name, found in (
         ("classes", classes),

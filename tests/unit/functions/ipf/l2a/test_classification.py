@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -49,6 +52,16 @@ def test_cirrus_by_its_own_band() -> None:
     thick, _ = with_clouds(ground, none, np.full((4, 4), 0.05, np.float32))
     assert (thin == SceneClass.THIN_CIRRUS).all()
     assert (thick == SceneClass.CLOUD_MEDIUM_PROBA).all()
+
+
+def test_clouds_of_ice_are_told_from_snow_on_low_ground_alone() -> None:
+    toa = spectrum("snow", (4, 4))
+    ground, none = ground_classes({b: toa[b] for b in GROUND_BANDS}), np.zeros((4, 4), np.float32)
+    high_up = np.full((4, 4), 0.05, np.float32)
+    assert (with_clouds(ground, none, high_up)[0] == SceneClass.SNOW_ICE).all()
+    low = np.ones((4, 4), bool)
+    assert (with_clouds(ground, none, high_up, low)[0] == SceneClass.CLOUD_MEDIUM_PROBA).all()
+    assert (with_clouds(ground, none, toa["B10"], low)[0] == SceneClass.SNOW_ICE).all()
 
 
 def scene(height_m: float) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -109,3 +122,13 @@ def test_a_shadow_lies_away_from_the_sun_and_the_cloud_from_the_view() -> None:
         (0.0, 0.0), (45.0, 0.0)
     )  # seen from the north: the image shows the cloud too far south
     assert (down, right) == pytest.approx((-1.0, 0.0), abs=1e-12)
+
+
+def test_the_model_answers_as_lightgbm_does() -> None:
+    """Random spectra, and what LightGBM 4.7.0 makes of them with the model file of s2cloudless 1.7.3."""
+    rows = np.array(json.loads(Path(__file__).with_name("cloud_model_runs.json").read_text("utf-8")))
+    toa = {band: rows[:, k].astype(np.float32)[None] for k, band in enumerate(MODEL_BANDS)}
+    found = cloud_probability(toa, np.ones((1, len(rows)), bool))[0]
+    assert rows[:, -1].min() < 0.01
+    assert rows[:, -1].max() > 0.99
+    assert found == pytest.approx(rows[:, -1], abs=1e-5)

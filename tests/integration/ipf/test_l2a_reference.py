@@ -1,0 +1,170 @@
+"""L2A against ESA's own, and the whole step on products of the archive's forms.
+
+``PYTHONPATH=. .venv/bin/python tests/integration/ipf/test_l2a_reference.py`` prints the tables of
+``docs/processors.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from numpy.typing import NDArray
+
+from functions.ipf.common.processor import run_processor
+from functions.ipf.l2a.classification import GROUND_BANDS, SceneClass, ground_classes
+from functions.ipf.l2a.process import NAME, VERSION, process
+from functions.ipf.safe.jp2 import Extent, read_window
+from shared.joborder import JobInput, JobOrder, JobOutput, JobTask, format_job_order
+from shared.msi.atmosphere import Air, Sight, coefficients_at
+from shared.msi.instrument import BANDS
+from shared.msi.tiling import tile
+from tests.support import l2a_pairs
+from tests.support.level1c import Product, gml, write_product
+
+DECLINATIONS = {"282D": 18.0, "38D": 20.0, "433D": 4.0}
+"""Of the Sun, degrees: the one thing that was chosen by looking at ESA's result, for the crops have no date."""
+
+LIMITS = {"282D": 0.008, "38D": 0.008, "433D": 0.015}
+
+
+@pytest.mark.parametrize("key", DECLINATIONS)
+def test_surface_reflectance_against_esa_s(key: str, real_data: Path, tmp_path: Path) -> None:
+    errors, _ = l2a_pairs.correct(tmp_path, l2a_pairs.load(real_data, key), DECLINATIONS[key])
+    assert np.mean(list(errors.values())) < LIMITS[key]
+
+
+def test_terrain_is_what_hills_need(real_data: Path, tmp_path: Path) -> None:
+    pair = l2a_pairs.load(real_data, "433D")
+    for name, terrain in (("flat", False), ("hills", True)):
+        (tmp_path / name).mkdir()
+        errors, _ = l2a_pairs.correct(tmp_path / name, pair, DECLINATIONS["433D"], terrain=terrain)
+        assert (errors["B8A"] < 0.015) is terrain
+
+
+@pytest.mark.parametrize("key", ["38D", "433D"])
+def test_the_unknown_date_does_not_make_the_agreement(key: str, real_data: Path, tmp_path: Path) -> None:
+    """A month or two to either side the limits hold as well."""
+    pair = l2a_pairs.load(real_data, key)
+    for k, step in enumerate((-10.0, 3.0) if key == "433D" else (-30.0, 3.0)):
+        (tmp_path / str(k)).mkdir()
+        errors, _ = l2a_pairs.correct(tmp_path / str(k), pair, DECLINATIONS[key] + step)
+        assert np.mean(list(errors.values())) < LIMITS[key]
+
+
+def classes_of(data: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """ESA's classes at 60 m, and ours by reflectance alone: ESA's surface lifted to the top of the atmosphere."""
+    (safe,) = (data / "l2a_safe").glob("*.SAFE")
+
+    def image(what: str) -> NDArray[np.float64]:
+        (path,) = safe.glob(f"GRANULE/*/IMG_DATA/R60m/*_{what}_60m.jp2")
+        return np.asarray(read_window(path), np.float64)
+
+    (path,) = safe.glob("GRANULE/*/MTD_TL.xml")
+    found = re.search(r"<Mean_Sun_Angle>\s*<ZENITH_ANGLE[^>]*>([\d.]+)", path.read_text("utf-8"))
+    assert found
+    water = np.clip(image("WVP") / 1000, 0.5, 2.5)
+    toa = {}
+    for band in GROUND_BANDS:
+        waters = np.linspace(0.5, 2.5, 21)
+        at = coefficients_at(band, Sight(float(found[1])), Air(0.09, waters, 0.1))
+        curves = (np.interp(water, waters, values) for values in (at.path, at.transmittance, at.albedo))
+        path_rho, through, albedo = curves
+        rho = (image(band) - 1000) / 10_000
+        toa[band] = np.asarray(path_rho + through * rho / (1 - albedo * rho), np.float32)
+    esa = image("SCL").astype(np.uint8)
+    esa[image("B02") == 0] = 0
+    return esa, ground_classes(toa).classes
+
+
+def test_classes_by_reflectance_against_esa_s(real_data: Path) -> None:
+    esa, ours = classes_of(real_data)
+    for kind, least in ((SceneClass.VEGETATION, 0.99), (SceneClass.WATER, 0.9)):
+        assert (ours[esa == kind] == kind).mean() > least
+
+
+def run(root: Path, safe: Path, **inputs: Path) -> Path:
+    """The product that the step makes."""
+    given = (JobInput("MSI_L1C_TL", (str(safe),)), *(JobInput(kind, (str(path),)) for kind, path in inputs.items()))
+    task = JobTask("task", "0.1", given, (JobOutput("MSI_L2A_TL", str(root / "out")),))
+    order = root / "order.xml"
+    parameters = {"CREATION_DATE": "20261122T120000", "NUMBER_OF_THREADS": "1"}
+    order.write_bytes(format_job_order(JobOrder("IPF", "0.1", "S2PS", "S2PS", parameters, (task,))))
+    assert run_processor(NAME, VERSION, process, [str(order)]) == 0
+    (made,) = (root / "out").glob("*.SAFE")
+    return made
+
+
+BLOCK = Extent(900, 900, 937, 937)
+
+
+def difference(made: Path, pair: l2a_pairs.Pair) -> dict[str, float]:
+    found = {}
+    for band in BANDS:
+        if band.name != "B10":
+            (path,) = made.glob(f"GRANULE/*/IMG_DATA/R{band.resolution}m/*_{band.name}_{band.resolution}m.jp2")
+            counts = read_window(path, BLOCK.scaled(60, band.resolution)).astype(np.float64)
+            found[band.name] = float(np.sqrt((((counts - 1000) / 10_000 - pair.surface[band.name]) ** 2).mean()))
+    return found
+
+
+def hills(path: Path, pair: l2a_pairs.Pair) -> Path:
+    """The crop's elevation where the product has the crop, and its edge beyond."""
+    place, wide = tile("32TMQ"), np.pad(pair.elevation, 60, mode="edge")
+    corner = rasterio.Affine(10, 0, place.ulx + BLOCK.column * 60 - 600, 0, -10, place.uly - BLOCK.row * 60 + 600)
+    with rasterio.open(
+        path, "w", "GTiff", *wide.shape[::-1], 1, crs=f"EPSG:{place.epsg}", transform=corner, dtype="float32"
+    ) as file:
+        file.write(wide, 1)
+    return path
+
+
+@pytest.mark.parametrize(
+    "product",
+    [Product(offset=None, satellite="S2A"), Product(offset=-1000, psd=15)],
+    ids=["before 04.00, masks as GML", "PSD 15"],
+)
+def test_a_product_of_the_archive_goes_the_whole_way(product: Product, real_data: Path, tmp_path: Path) -> None:
+    pair = l2a_pairs.load(real_data, "433D")
+    place = tile("32TMQ")
+    left, top = place.ulx + 60 * (BLOCK.column + 10), place.uly - 60 * (BLOCK.row + 10)
+    ring = [(left, top), (left + 120.0, top), (left + 120.0, top - 120.0), (left, top - 120.0), (left, top)]
+    masks = {"MSK_SATURA_B04.gml": gml(ring), "MSK_DEFECT_B04.gml": gml()} if product.offset is None else {}
+    whole = Product(
+        product.tile, product.satellite, product.offset, product.psd, l2a_pairs.sun_at(pair.latitude, 4.0), gml=masks
+    )
+    made = run(tmp_path, write_product(tmp_path, whole, pair.toa, BLOCK), AUX_DEM=hills(tmp_path / "dem.tif", pair))
+    assert np.mean(list(difference(made, pair).values())) < LIMITS["433D"]
+    (path,) = made.glob("GRANULE/*/IMG_DATA/R20m/*_SCL_20m.jp2")
+    classes = read_window(path, BLOCK.scaled(60, 20))
+    saturated = classes == SceneClass.SATURATED_DEFECTIVE
+    assert saturated[32:34, 32:34].all() == bool(masks)
+    assert saturated.mean() < 0.01
+    assert not np.isin(classes, [8, 9]).any()
+
+
+def _print_tables(data: Path) -> None:
+    print("| pair | aerosol | mean |", " | ".join(b.name for b in BANDS if b.name != "B10"), "|")
+    for key, declination in DECLINATIONS.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            errors, aerosol = l2a_pairs.correct(Path(scratch), l2a_pairs.load(data, key), declination)
+        values = " | ".join(f"{error:.4f}" for error in errors.values())
+        print(f"| {key} | {aerosol.aot550:.2f} {aerosol.method} | {np.mean(list(errors.values())):.4f} | {values} |")
+    esa, ours = classes_of(data)
+    for kind in SceneClass:
+        rows = ours[esa == kind]
+        if kind and rows.size:
+            shares = np.bincount(rows, minlength=12) / rows.size * 100
+            told = ", ".join(f"{other.name} {shares[other]:.1f}" for other in SceneClass if shares[other] >= 0.5)
+            print(f"| {kind.name} | {rows.size} | {told} |")
+
+
+if __name__ == "__main__":
+    _print_tables(Path(os.environ.get("S2PS_TEST_DATA", "../shared/data")))
+    sys.exit(0)

@@ -1,0 +1,98 @@
+"""Slopes, shadow, and elevation files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from numpy.typing import NDArray
+
+from functions.ipf.l2a.terrain import STEP_M, cast_shadow, elevation_files, read_altitude, relief
+from functions.ipf.safe.jp2 import Extent
+from shared.errors import BadInputError
+from shared.msi.tiling import tile
+
+SHAPE = (90, 90)
+
+
+def plane(per_row: float, per_column: float) -> NDArray[np.float32]:
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return np.asarray(500 + STEP_M * (rows * per_row + columns * per_column), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("per_row", "per_column", "azimuth", "wanted"),
+    [
+        (0.0, 0.0, 180.0, 1.0),
+        (-0.2, 0.0, 180.0, 1.0 + 0.2 * np.tan(np.radians(40.0))),  # falls to the south, Sun in the south
+        (-0.2, 0.0, 0.0, 1.0 - 0.2 * np.tan(np.radians(40.0))),
+        (0.0, -0.2, 90.0, 1.0 + 0.2 * np.tan(np.radians(40.0))),  # falls to the east, Sun in the east
+        (0.0, 0.2, 90.0, 1.0 - 0.2 * np.tan(np.radians(40.0))),
+    ],
+)
+def test_light_on_a_slope(per_row: float, per_column: float, azimuth: float, wanted: float) -> None:
+    found = relief(plane(per_row, per_column), 40.0, azimuth)
+    upright = 1 / np.sqrt(1 + per_row**2 + per_column**2)
+    inner = np.s_[5:-5, 5:-5]
+    assert found.beam[inner] == pytest.approx(upright * wanted, rel=1e-3)
+    assert found.open_sky[inner] == pytest.approx((1 + upright) / 2, rel=1e-4)
+
+
+def test_a_slope_turned_from_the_sun_lies_in_shadow() -> None:
+    assert (relief(plane(1.5, 0.0), 60.0, 180.0).beam[5:-5, 5:-5] == 0).all()
+
+
+def test_a_wall_throws_a_shadow_as_long_as_the_sun_is_low() -> None:
+    ground = np.zeros((300, 300), np.float32)
+    ground[150:156] = 300.0
+    shaded = cast_shadow(ground, np.radians(60.0), np.radians(180.0))  # the Sun in the south: shadow to the north
+    rows = np.flatnonzero(shaded[:, 150])
+    assert rows.max() < 153
+    assert (150 - rows.min()) * STEP_M == pytest.approx(300 * np.tan(np.radians(60.0)), abs=60)
+    assert not shaded[160:].any()
+
+
+def elevations(path: Path, values: NDArray[np.float32], left: float, top: float, step: float) -> Path:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=values.shape[1],
+        height=values.shape[0],
+        count=1,
+        dtype="float32",
+        crs="EPSG:32632",
+        nodata=-9999,
+        transform=rasterio.Affine(step, 0, left, 0, -step, top),
+    ) as file:
+        file.write(values, 1)
+    return path
+
+
+def test_files_are_joined_and_the_sea_is_at_zero(tmp_path: Path) -> None:
+    target = tile("32TMQ")
+    block = Extent(0, 0, 60, 90)
+    west = elevations(tmp_path / "a.tif", np.full((60, 30), 700, np.float32), target.ulx - 300, target.uly + 300, 30)
+    gap = np.full((60, 20), 900, np.float32)
+    gap[20:40] = -9999
+    elevations(tmp_path / "sub.TIF", gap, target.ulx + 600, target.uly + 300, 30)
+    found = read_altitude(elevation_files([tmp_path]), target, block)
+    assert found is not None
+    assert found[10, 5] == pytest.approx(700)
+    assert found[5, 40] == pytest.approx(900)
+    assert found[30, 40] == 0
+    assert found[10, 80] == 0
+    assert elevation_files([west]) == [west]
+
+
+def test_files_elsewhere_are_no_terrain(tmp_path: Path) -> None:
+    far = elevations(tmp_path / "a.tif", np.full((6, 6), 700, np.float32), 0.0, 1000.0, 30)
+    assert read_altitude([far], tile("32TMQ"), Extent(0, 0, 60, 60)) is None
+
+
+def test_what_is_no_elevation_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "false.tif").write_bytes(b"no raster")
+    with pytest.raises(BadInputError, match=r"false\.tif: expected an elevation raster that GDAL reads"):
+        read_altitude([tmp_path / "false.tif"], tile("32TMQ"), Extent(0, 0, 60, 60))
