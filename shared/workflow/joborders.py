@@ -1,6 +1,6 @@
 """The job order of an order, as its processor wants it: the service's own, that of a call of the licensed chain, none.
 
-Paths hold the placeholders of ``shared.workflow.processor`` (``{scratch}``, ``{base}``), which the runner puts in.
+Paths hold the placeholders of ``shared.workflow.processor`` (``{base}``), which the runner puts in.
 """
 
 from __future__ import annotations

@@ -309,3 +309,27 @@ def test_an_open_processor_in_a_pod(own_buckets: Settings, folder: Path) -> None
     assert (bench.outcome.status, bench.outcome.exit_code) == ("failed", 128)
     assert "no frame that decodes" in bench.outcome.reason
     assert "[E]" in ended[1].output
+
+
+def test_an_ipf_works_in_its_own_folder_of_the_shared_volume(own_buckets: Settings, folder: Path) -> None:
+    probe = """
+pwd >"$strip/pwd"; umask 077; mkdir "$strip/closed"; echo x >"$strip/closed/x"
+"""
+    seen = folder / "seen"
+    shared = {"claim": "l1", "path": str(seen)}
+    house = House(own_buckets, folder, script(probe), user=USER, shared=shared)
+    said = house.run()
+    outcome = house.bench.outcome
+    assert outcome is not None, said
+    assert outcome.status == "succeeded", outcome.reason
+    (artifact,) = outcome.outputs
+    assert {"MTD.xml", "closed/x"} <= {file.path for file in artifact.files}, "what the IPF closed is the group's again"
+    place = house.bench.place
+    (base,) = seen.iterdir()
+    assert base.name.startswith(f"l0u-{place.digest[:8]}-1-")
+    (volume,) = (path for path in (folder / "pod-1/volumes").iterdir() if (path / place.session).exists())
+    assert seen.resolve() == volume / place.session / place.unit
+    strip = base / "outputs/DS_GR_FOLDER/DT01"
+    assert (strip / "pwd").read_text().split() == [f"{folder}/pod-1/scratch/job"], "it is called in its working folder"
+    assert strip.stat().st_uid == USER
+    assert {path.stat().st_gid for path in (base, strip, strip / "closed")} == {10001}

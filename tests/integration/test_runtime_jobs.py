@@ -18,14 +18,14 @@ from eventing.local.job_host import JobHost
 from eventing.local.spool import Capacity
 from shared.adapters.local_jobs import LocalJobLauncher
 from shared.domain.events import Event
-from shared.ports import JobSpec, JobState
+from shared.ports import CLEAN, JobSpec, JobState
 from tests.support.runs import wait_for
 
 # A Job: says that it began, then does what its work's name says.
 SCRIPT = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
-folder, what = Path(__file__).parent, sys.argv[sys.argv.index("--work") + 1]
+folder, what = Path(__file__).parent, sys.argv[sys.argv.index("--work" if "run" in sys.argv else "clean") + 1]
 with (folder / "began").open("a") as log:
     log.write(f"{what} {os.getpid()} {os.environ['TRACEPARENT']} {os.nice(0)}\\n")
 if what == "fails":
@@ -195,3 +195,15 @@ def _alive(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
+
+
+def test_a_job_that_clears_a_volume_runs_and_settles_no_work(tmp_path: Path) -> None:
+    with running(Host(tmp_path)) as host:
+        deadline = datetime(2026, 1, 1, tzinfo=UTC)
+        host.launcher.launch(JobSpec("clear-1", "", 1, "S", CLEAN, "l1", 0.25, 100, 60, deadline, 0, "tp"))
+        assert host.ended("clear-1") == JobState("succeeded", 0)
+        assert host.began()[0][0] == "--session"
+        host.launch("next")
+        host.ended("next")
+        wait_for(lambda: host.events, "the event of the one that settles work")
+        assert [event.subject for event in host.events] == ["next"]

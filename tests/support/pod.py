@@ -189,6 +189,13 @@ class Pod:
             return Path(next(mount["mountPath"] for mount in mounts if mount["name"] == name))
         return self.folder / "volumes" / name
 
+    def _show(self, container: Mapping[str, Any]) -> None:
+        """A container that runs on this machine finds the sub-paths of its claims where they are mounted, too."""
+        for mount in container["volumeMounts"]:
+            path = Path(mount["mountPath"])
+            if mount.get("subPath") and not path.is_symlink():
+                path.symlink_to(self._mounted(mount))
+
     def _mounted(self, mount: Mapping[str, Any]) -> Path:
         """What is mounted; a sub-path is made where it is not there, with the mode and group of the volume."""
         path = self._volume(mount["name"])
@@ -205,6 +212,8 @@ class Pod:
         command = [expand(part, env) for part in [*container["command"], *container.get("args", ())]]
         security = {**self.spec["securityContext"], **container["securityContext"]}
         self._isolated = root is not None
+        if root is None:
+            self._show(container)
         log = self.folder / f"{container['name']}.log"
         with log.open("wb") as output:
             if root is None:
@@ -263,6 +272,7 @@ def pod_of(bench: Bench, folder: Path, attempt: int = 1, **more: Any) -> Pod:
         deadline=NOW,
         priority=0,
         traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+        shared=f"{bench.place.session}/{bench.place.unit}" if processor.shared is not None else "",
     )
     env = {name: value for name, value in bench.env().items() if name.startswith(("S2PS_", "OTEL_"))}
     config = {settings.job_config_map: env, settings.job_secret: {}}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventing.local.spool import Capacity, ended, in_order, job_event, to_start
+from eventing.local.spool import Capacity, ended, in_order, job_event, to_start, words
 from functions.job_settlement.step import job_end
 from shared.domain.events import JOB_CHANGED
-from shared.ports import JobSpec, JobState
+from shared.ports import CLEAN, JobSpec, JobState
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WORK = f"sessions/S2A_20261122100000057405/work/l0u/u/{'a' * 64}/"
@@ -89,3 +90,10 @@ def test_the_event_of_an_end_is_what_settlement_reads() -> None:
     done = job_event(job("l0u-1"), JobState("succeeded", 0))
     assert job_end(done.data) is not None
     assert done.id != lost.id
+
+
+def test_the_runner_is_told_what_to_do() -> None:
+    attempt = job("l0u-1")
+    assert words(attempt) == ["run", "--work", WORK, "--attempt", "1"]
+    clearing = replace(attempt, step=CLEAN, unit="s2-l1-shared", work="")
+    assert words(clearing) == ["clean", "--session", attempt.session, "--claim", "s2-l1-shared"]
