@@ -151,8 +151,12 @@ class WorkKey:
         return f"{self.prefix}grants/{after}-{etag_mark(etag)}.json"
 
     def job_name(self, number: int) -> str:
-        """A DNS label (at most 63 characters) that says what runs, and is unique by the digest."""
-        return f"{self.step}-{self.digest[:32]}-{number}"
+        """A DNS label (at most 63 characters) that says what runs, and is unique by all that names the work.
+
+        The session is part of it: the same data in two sessions (a retransfer under another name, a product that was
+        submitted twice) is the same digest, and yet work of each.
+        """
+        return f"{self.step}-{hashlib.sha256(self.prefix.encode()).hexdigest()[:32]}-{number}"
 
 
 _WORK: Final = re.compile(r"sessions/([^/]+)/work/([^/]+)/([^/]+)/([0-9a-f]{64})/(.+)", re.ASCII)

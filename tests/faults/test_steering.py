@@ -148,7 +148,7 @@ def test_a_retry_makes_what_failed_and_all_that_hangs_on_it(reference: House) ->
     assert (outcome.status, outcome.attempt) == ("succeeded", 4)
     (grant,) = [ledger.read(i.key, Grant) for i in ledger.list(f"{place.prefix}grants/")]
     assert (grant.after, grant.outcome.status, grant.who, grant.reason) == (3, "failed", WHO, WHY)
-    names = [name for name in made.launcher.states if name.startswith(f"l1c-{place.digest[:32]}")]
+    names = [name for name in made.launcher.states if name.startswith(place.job_name(1)[:-1])]
     assert len(names) == len(set(names)) == 4
 
 
