@@ -24,6 +24,12 @@ def complete(crowd: Crowd) -> None:
     crowd.complete(crowd.waiting + 1)
 
 
+def outcome(crowd: Crowd) -> None:
+    """The work of a session has its outcome: what follows is ordered."""
+    crowd.complete(crowd.waiting + 1)
+    crowd.outcome(crowd.waiting + 1)
+
+
 def unwanted(crowd: Crowd) -> None:
     """A file of a type that nobody waits for."""
     take_in(crowd.services, named("GIP_VIEDIR", 0, 3650, band="01"))
@@ -44,6 +50,7 @@ def wanted(crowd: Crowd) -> None:
 
 EVENTS: tuple[tuple[str, Callable[[Crowd], None]], ...] = (
     ("a session is complete", complete),
+    ("a work item has its outcome", outcome),
     ("a file nobody waits for", unwanted),
     ("a wait is over", timer),
     ("a file all wait for", wanted),
@@ -52,7 +59,7 @@ EVENTS: tuple[tuple[str, Callable[[Crowd], None]], ...] = (
 
 def main() -> int:
     """Print the figures."""
-    print(f"{'':<26}" + "".join(f"{count:>18}" for count in CROWDS))
+    print(f"{'':<28}" + "".join(f"{count:>18}" for count in CROWDS))
     for what, event in EVENTS:
         cells = []
         for count in CROWDS:
@@ -61,7 +68,7 @@ def main() -> int:
             event(crowd)
             took = 1000 * (time.perf_counter() - began)
             cells.append(f"{sum(crowd.store.requests.values()):>7} {took:>7.1f} ms")
-        print(f"{what:<26}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
+        print(f"{what:<28}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
     return 0
 
 

@@ -16,7 +16,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import sort_work
 from shared.ledger.keys import WorkKey
 from shared.ledger.provision import Awaiter, Waiting, awaiter, place_of
-from shared.ledger.records import Complete, SessionChunk
+from shared.ledger.records import Artifact, Complete, Outcome, SessionChunk
 from shared.settings import Settings
 from tests.support.auxiliary import AWAITING, for_l0u
 from tests.support.house import START, VirtualClock
@@ -125,6 +125,24 @@ class Crowd:
     def arrival(self, kind: str = AWAITED) -> Counter[str]:
         """The requests of the event that a file of this type has come."""
         return self.requests(object_created("s2-ledger", f"arrivals/{kind}.json", "e"))
+
+    def outcome(self, number: int) -> Counter[str]:
+        """The requests of the event that the work item of a session, which is complete, has its outcome."""
+        place, now = self.item(number), self.clock.now()
+        made = Artifact(file_type="PDI_L0U", name="DT01", bucket="b", prefix="p/", digest="1" * 64, size=1, unit="DT01")
+        record = Outcome(
+            created=now,
+            step=place.step,
+            unit=place.unit,
+            attempt=1,
+            status="succeeded",
+            started=now,
+            finished=now,
+            outputs=(made,),
+            units={"datastrip": ("DT01",)},
+        )
+        self.services.ledger.create(place.outcome, record)
+        return self.requests(object_created("s2-ledger", place.outcome, "e"))
 
     def timer(self, number: int) -> Counter[str]:
         """The requests of the event that the wait of a work item is over."""

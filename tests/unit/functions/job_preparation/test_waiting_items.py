@@ -53,6 +53,17 @@ def test_work_that_comes_to_wait_costs_the_same(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", CROWDS)
+def test_an_outcome_costs_the_same(count: int) -> None:
+    def cost(crowd: Crowd) -> Counter[str]:
+        crowd.complete(count + 1)
+        found = crowd.outcome(count + 1)
+        assert crowd.orders() == 1
+        return found
+
+    assert cost(Crowd(count)) == cost(Crowd(0))
+
+
+@pytest.mark.parametrize("count", CROWDS)
 def test_a_file_that_nobody_waits_for_costs_one_request(count: int) -> None:
     crowd = Crowd(count)
     take_in(crowd.services, named("GIP_VIEDIR", 0, 3650, band="01"))
