@@ -56,7 +56,9 @@ def stage_in(job: Job) -> Staged:
 
 def _fill_base(job: Job, base: Path) -> Staged:
     started, clock = job.now(), time.monotonic()
-    sources = {ref.outcome: read_source(job.services.ledger, ref.outcome).record for ref in job.order.inputs}
+    # Each record once: a datastrip's has hundreds of granules, and each of them is an input.
+    outcomes = {ref.outcome for ref in job.order.inputs}
+    sources = {outcome: read_source(job.services.ledger, outcome).record for outcome in sorted(outcomes)}
     taken = take(job, base, sources)
     wanted = [fetch for each in taken for fetch in _fetches(job, each)]
     for folder in sorted({fetch.to.parent for fetch in wanted}):
