@@ -74,6 +74,7 @@ class Bench:
             "S2PS_STORE_ACCESS_KEY": settings.store_access_key.get_secret_value(),
             "S2PS_STORE_SECRET_KEY": settings.store_secret_key.get_secret_value(),
             "S2PS_BUCKET_SESSIONS": settings.bucket_sessions,
+            "S2PS_BUCKET_AUXILIARY": settings.bucket_auxiliary,
             "S2PS_BUCKET_WORK": settings.bucket_work,
             "S2PS_BUCKET_LEDGER": settings.bucket_ledger,
             "S2PS_PROCESSOR_SET": settings.processor_set,

@@ -60,7 +60,9 @@ class EsaRun:
 
     def account(self, timeout_s: float = 240.0) -> Account:
         """The session's account, once it is closed."""
-        return self.when(lambda: self.services.ledger.find(keys.account(SESSION), Account), "the account", timeout_s)
+        found = self.when(lambda: self.services.ledger.find(keys.account(SESSION), Account), "the account", timeout_s)
+        assert isinstance(found, Account)
+        return found
 
     def when(self, moment: Callable[[], Any], what: str, timeout_s: float = 120.0) -> Any:
         """What ``moment`` gives, once it gives something. Jobs and timers are looked at again and again."""

@@ -21,6 +21,7 @@ from functions.ipf.standin.tasks import Setting, write_outputs
 from shared.errors import BadInputError
 from shared.joborder import format_job_order
 from shared.tasktable import Process
+from shared.tasktable.logs import NOT_STARTED, NOT_THERE
 from shared.tasktable.model import TaskTable
 from shared.tasktable.status import FAILED_FROM, Row, Status, current_state_name, format_current_state
 
@@ -45,6 +46,7 @@ class Board:
     states: dict[str, str] = field(default_factory=dict)
     orders: dict[str, bytes] = field(default_factory=dict)
     errors: dict[str, bytes] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
     died: str = ""
     context: dict[str, Any] | None = None
     began: float = field(default_factory=time.monotonic)
@@ -111,6 +113,9 @@ def run_process(process: Process, setting: Setting, board: Board | None, kill_s:
     except OSError as error:
         code, said = FAILED_FROM + 1, str(error)
     if board is not None:
+        if said or code in {_NOT_EXECUTABLE, _MISSING}:
+            told = NOT_THERE % process.program if code == _MISSING else NOT_STARTED % (said or process.program)
+            board.log += [told] * (told not in board.log)
         status: Status = "ERROR" if code >= FAILED_FROM else "FINISHED"
         seconds = int((datetime.now(UTC) - begun).total_seconds())
         board.set(process, replace(board.row(process), elapsed=seconds, ram=memory, status=status, exit_code=code))

@@ -18,7 +18,7 @@ def leave_traces(place: Place, board: Board, *, success: bool, said: str = "") -
         table = f"{place.root / place.mode}/TaskTable_{place.mode}.xml"
         text = format_result(place.mode, place.stamp, table, board.rows)
         (place.root / result_name(place.mode, place.tile, place.stamp)).write_text(text)
-    lines = [SOFTWARE, f"{place.mode} {place.suffix}"]
+    lines = [SOFTWARE, f"{place.mode} {place.suffix}", *board.log]
     if board.died or said:
         lines.append(POOL_FAILED % (board.died or said))
     (place.kept / log_name(place.mode, place.tile, place.stamp)).write_text("\n".join(lines) + "\n")
