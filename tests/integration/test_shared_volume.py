@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from functions.ipf.runner import stage_in as staging
+from functions.ipf.runner import stage_out
 from functions.ipf.runner.cli import perform
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
@@ -253,3 +254,25 @@ def test_a_store_that_is_down_for_a_moment_leaves_no_folder_behind(make: Make, m
     assert outcome is not None
     assert outcome.status == "succeeded"
     assert len(world.bases()) == 1
+
+
+def test_an_outcome_that_was_written_and_not_heard_of_keeps_what_it_names(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make()
+    errors = iter([StoreUnavailableError("the answer was lost")])
+    original = stage_out.conclude
+
+    def unheard(*arguments: Any) -> bool:
+        won = original(*arguments)
+        for error in errors:
+            raise error
+        return won
+
+    monkeypatch.setattr("functions.ipf.runner.patience._PAUSES_S", (0.0,))
+    monkeypatch.setattr(stage_out, "conclude", unheard)
+    l1a = world.order("l1a")
+    outcome = world.run(l1a)
+    assert outcome is not None
+    (artifact,) = outcome.outputs
+    assert (world.strip / artifact.attributes[PLACE] / "context").exists()

@@ -47,9 +47,10 @@ def verdict(
     launcher: int,
     made: Sequence[str] = ("PDI_DS",),
     errors: Sequence[str] = (),
-    **more: bool,
+    stopped: str = "",
 ) -> Verdict:
-    execution = Execution(exit_code=launcher, exits=(launcher,), seconds=9, cpu_seconds=1, peak_rss_mb=1, **more)
+    told = {"exit_code": launcher, "exits": (launcher,), "seconds": 9, "cpu_seconds": 1, "peak_rss_mb": 1}
+    execution = Execution.model_validate(told | ({stopped: True} if stopped else {}))
     launched = Launched(() if rows is None else (table(rows),), tuple(errors))
     return judge(PROCESSOR, execution, made, [], rule(launched, ["L0"], execution.exits))
 
@@ -152,18 +153,16 @@ def test_how_many_processes_it_was_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "status", "reason"),
+    ("stopped", "status", "reason"),
     [
-        ({"timed_out": True}, "retry", "DeadlineExceeded: stopped after 9 s"),
-        ({"hung": True}, "retry", "Hung: no output for 600 s"),
-        ({"out_of_memory": True}, "infrastructure", "OOMKilled"),
-        ({"disk_full": True}, "infrastructure", "DiskFull"),
+        ("timed_out", "retry", "DeadlineExceeded: stopped after 9 s"),
+        ("hung", "retry", "Hung: no output for 600 s"),
+        ("out_of_memory", "infrastructure", "OOMKilled"),
+        ("disk_full", "infrastructure", "DiskFull"),
     ],
 )
-def test_what_stopped_the_launcher_itself_counts_before_its_tables(
-    more: dict[str, bool], status: str, reason: str
-) -> None:
-    found = verdict(quicklooks("ERROR", 128), 1, **more)
+def test_what_stopped_the_launcher_itself_counts_before_its_tables(stopped: str, status: str, reason: str) -> None:
+    found = verdict(quicklooks("ERROR", 128), 1, stopped=stopped)
     assert (found.status, found.reason[: len(reason)]) == (status, reason)
 
 
