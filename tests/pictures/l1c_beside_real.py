@@ -37,8 +37,10 @@ def main() -> None:
     (real,) = safe.glob("GRANULE/*/IMG_DATA/R60m/*_TCI_60m.jp2")
     with rasterio.open(real) as image:
         theirs = image.read()
-    covered = cv2.boxFilter((theirs > 0).all(axis=0).astype(np.float32), -1, (SIDE + 80, SIDE + 80))
-    row, column = np.unravel_index(int(np.argmax(covered)), covered.shape)
+    red, green, blue = theirs.astype(np.int16)
+    land = ((green > blue) & (green < 140) & (red > 0)).astype(np.float32)
+    around = cv2.boxFilter(land, -1, (SIDE + 80, SIDE + 80), borderType=cv2.BORDER_CONSTANT)
+    row, column = np.unravel_index(int(np.argmax(around)), around.shape)  # the clearest piece of land
     x, y = target.ulx + float(column) * 60, target.uly - float(row) * 60
     lon, lat = Transformer.from_crs(target.epsg, 4326, always_xy=True).transform(x, y)
     with tempfile.TemporaryDirectory() as scratch:

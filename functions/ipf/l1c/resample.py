@@ -137,15 +137,18 @@ def _strip(
         if not seen.any():
             continue
         values, flags = _sample(working, source, line, column, seen, base)
-        lost = (flags & NO_DATA) > 0
-        distance = np.abs(column - np.float32(image.columns / 2)) / image.columns
-        distance = np.where(seen, distance + lost * _BEHIND, _FAR)
+        distance = np.abs(column - np.float32(image.columns / 2)) * np.float32(1 / image.columns)
+        distance[~seen] = _FAR
+        if flags.any():
+            lost = (flags & NO_DATA) > 0
+            distance[lost] += _BEHIND
+            values[lost] = 0
         window = slice(columns.start - left, columns.stop - left)
         better = distance < nearest[:, window]
-        nearest[:, window][better] = distance[better]
-        canvas.counts[:, window][better] = np.where(lost, 0, values)[better]
-        canvas.detectors[:, window][better] = image.detector
-        canvas.flags[:, window][better] = flags[better]
+        np.copyto(nearest[:, window], distance, where=better)
+        np.copyto(canvas.counts[:, window], values, where=better)
+        np.copyto(canvas.detectors[:, window], np.uint8(image.detector), where=better)
+        np.copyto(canvas.flags[:, window], flags, where=better)
 
 
 def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range:

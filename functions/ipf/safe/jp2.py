@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -147,17 +148,38 @@ def write_jp2(
     options = {**coding.options, **({"NBITS": str(bits)} if bits else {})}
     part = _block_aligned(at, block, size) if coding.movable else Extent(0, 0, size, size)
     side = empty_size(size, block)
+    kind_of = _Blank(len(planes), planes.dtype.str, tile, resolution, tuple(options.items()))
     with rasterio.Env(**_GDAL), tempfile.TemporaryDirectory(prefix="s2ps-jp2-") as scratch:
-        _write_part(Path(scratch) / "part.tif", planes, tile, resolution, part, at)
-        coded = _encode(Path(scratch) / "part.tif", options)
+        if at.empty:
+            coded = _blank(kind_of, *part.shape)
+        else:
+            _write_part(Path(scratch) / "part.tif", planes, tile, resolution, part, at)
+            coded = _encode(Path(scratch) / "part.tif", options)
         if coding.movable:
-            blank = np.zeros((len(planes), 0, 0), planes.dtype)
-            nothing, corner = Extent(0, 0, 0, 0), Extent(0, 0, side, side)
-            _write_part(Path(scratch) / "empty.tif", blank, tile, resolution, corner, nothing)
-            empty = _encode(Path(scratch) / "empty.tif", options)
             place = Placement(size, size, block, part.column // block, part.row // block)
-            coded = enlarge(coded, empty, place)
+            coded = enlarge(coded, _blank(kind_of, side, side), place)
     path.write_bytes(coded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Blank:
+    """What an image of zeros depends on, its size apart."""
+
+    planes: int
+    dtype: str
+    tile: Tile
+    resolution: int
+    options: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=16)
+def _blank(what: _Blank, rows: int, columns: int) -> bytes:
+    """The JP2 file of an image of zeros; a product has many alike."""
+    nothing, whole = Extent(0, 0, 0, 0), Extent(0, 0, rows, columns)
+    none = np.zeros((what.planes, 0, 0), np.dtype(what.dtype))
+    with tempfile.TemporaryDirectory(prefix="s2ps-jp2-") as scratch:
+        _write_part(Path(scratch) / "blank.tif", none, what.tile, what.resolution, whole, nothing)
+        return _encode(Path(scratch) / "blank.tif", dict(what.options))
 
 
 def _encode(plain: Path, options: dict[str, str]) -> bytes:
