@@ -42,12 +42,11 @@ def _made(complete: Complete, times: list[datetime], note: str = "") -> UnitFact
 
 
 def _inputs(order: Order, records: Mapping[str, Complete | Outcome]) -> Iterator[Artifact]:
-    for ref in order.inputs:
-        record = records.get(ref.outcome)
+    wanted = {(ref.outcome, ref.name, ref.digest) for ref in order.inputs}
+    for outcome in sorted({ref.outcome for ref in order.inputs}):
+        record = records.get(outcome)
         if isinstance(record, Outcome):
-            for artifact in record.outputs:
-                if (artifact.name, artifact.digest) == (ref.name, ref.digest):
-                    yield artifact
+            yield from (a for a in record.outputs if (outcome, a.name, a.digest) in wanted)
 
 
 def _attributes(artifacts: list[Artifact]) -> list[datetime]:

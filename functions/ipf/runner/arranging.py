@@ -52,25 +52,26 @@ def take(job: Job, base: Path, records: Mapping[str, Complete | Outcome]) -> tup
     GoneError where it should lie on the shared volume and does not.
     """
     wanted = {needed.file_type: needed for needed in job.processor.inputs}
+    made = {
+        (outcome, artifact.name, artifact.digest): artifact
+        for outcome, record in records.items()
+        if isinstance(record, Outcome)
+        for artifact in record.outputs
+    }
     taken = []
     for ref in job.order.inputs:
         record, needed = records[ref.outcome], wanted.get(ref.file_type) or Input(file_type=ref.file_type, source="")
         if isinstance(record, Complete):
             taken.append(Taken(ref, record, None, base / needed.place))
             continue
-        artifact = _artifact(record, ref)
+        artifact = made.get((ref.outcome, ref.name, ref.digest))
+        if artifact is None:
+            raise IntegrityError(f"{ref.outcome}: expected an output {ref.name} with digest {ref.digest}")
         if PLACE in artifact.attributes:
             taken.append(Taken(ref, record, artifact, _left(job, record, artifact.attributes[PLACE])))
         else:
             taken.append(Taken(ref, record, artifact, base / needed.place.replace(_NAME, checked(artifact.name))))
     return tuple(taken)
-
-
-def _artifact(record: Outcome, ref: ArtifactRef) -> Artifact:
-    for artifact in record.outputs:
-        if (artifact.name, artifact.digest) == (ref.name, ref.digest):
-            return artifact
-    raise IntegrityError(f"{ref.outcome}: expected an output {ref.name} with digest {ref.digest}")
 
 
 def _left(job: Job, record: Outcome, place: str) -> Path:
