@@ -50,10 +50,10 @@ def save_model(path: Path, strip: Datastrip, instrument: Instrument) -> None:
 def load_model(path: Path) -> SensorModel:
     """The sensor model of a file; BadInputError naming it where it is not one."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             head = json.loads(archive["head"].tobytes())
             return _model(head, {name: archive[name] for name in archive.files})
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
         raise BadInputError(path.name, "the parameters of a sensor model", str(error)) from None
 
 

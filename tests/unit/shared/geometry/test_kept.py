@@ -58,6 +58,13 @@ def test_a_kept_model_that_is_damaged_is_refused_by_its_name(
         load_model(path)
 
 
+@pytest.mark.parametrize("octets", [b"PK\3\4 and then nothing", b"", b"\x93NUMPY"])
+def test_a_file_that_is_no_archive_is_refused_and_closed(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "model.npz").write_bytes(octets)
+    with pytest.raises(BadInputError, match=r"model\.npz"):
+        load_model(tmp_path / "model.npz")
+
+
 class Waves(Relief):
     """Heights on nodes of 36 arc seconds."""
 
