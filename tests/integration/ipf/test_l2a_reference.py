@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from lxml import etree
 from numpy.typing import NDArray
 
 from functions.ipf.common.processor import run_processor
@@ -147,6 +148,36 @@ def test_a_product_of_the_archive_goes_the_whole_way(product: Product, real_data
     assert saturated[32:34, 32:34].all() == bool(masks)
     assert saturated.mean() < 0.01
     assert not np.isin(classes, [8, 9]).any()
+
+
+def test_forecasts_that_a_product_brings_are_used_and_garbage_is_named(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block = Extent(600, 600, 612, 612)
+    ground = {b.name: np.full((block.shape[0] * 60 // b.resolution,) * 2, 0.2) for b in BANDS}
+    safe = write_product(tmp_path, Product("29UNU", sun=(58.0, 173.0)), ground, block)
+    (folder,) = safe.glob("GRANULE/*/AUX_DATA")
+    (real,) = (real_data / "l2a_safe").glob("*/GRANULE/*/AUX_DATA")
+    (folder / "AUX_CAMSFO").write_bytes((real / "AUX_CAMSFO").read_bytes())
+    (folder / "AUX_ECMWFT").write_bytes(b"no grib")
+    made = run(tmp_path, safe)
+    assert "AUX_ECMWFT: expected a GRIB file" in capsys.readouterr().out
+    (path,) = made.glob("GRANULE/*/IMG_DATA/R60m/*_AOT_60m.jp2")
+    aerosol = read_window(path, block)
+    assert 100 < aerosol.min() <= aerosol.max() < 180  # the forecast of this place: 0.14 at 116 m, here at sea level
+    product = etree.parse(made / "MTD_MSIL2A.xml")
+    assert product.findtext(".//AOT_RETRIEVAL_METHOD") == "CAMS"
+    assert product.findtext(".//OZONE_SOURCE") == "CONFIG"
+    for document, schema in (
+        ("MTD_MSIL2A.xml", "S2_User_Product_Level-2A_Metadata.xsd"),
+        ("GRANULE/*/MTD_TL.xml", "S2_PDI_Level-2A_Tile_Metadata.xsd"),
+    ):
+        (path,) = made.glob(document)
+        judge = etree.XMLSchema(etree.parse(real_data / "xsd" / "PSD148" / schema))
+        judge.validate(etree.parse(path))
+        known = ("_TEST_MSI_L2A_", "GIPP_List")
+        unknown = [e.message for e in judge.error_log if not any(k in e.message for k in known)]  # type: ignore[attr-defined]  # the stubs do not know that it iterates
+        assert unknown == []
 
 
 def _print_tables(data: Path) -> None:
