@@ -2,7 +2,7 @@
 
 The directions of Sun and view stand on nodes some 5 km apart; aerosol, water vapour and altitude on the pixels. The
 table is evaluated on the nodes for a few levels of each of the three, and between all of them it is linear: the levels
-lie so close that this costs less than the table itself is off (``tests/unit/functions/ipf/l2a/test_air.py``).
+lie so close that this costs less than the table itself is off.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
     Floats32: TypeAlias = NDArray[np.float32]
 
-LEVELS_ALTITUDE: Final = 6
-LEVELS_AEROSOL: Final = 6
-LEVELS_WATER: Final = 17
+STEP_ALTITUDE_KM: Final = 0.5
+STEP_AEROSOL: Final = 0.08
+STEP_ROOT_WATER: Final = 0.09
+"""The widest steps between levels; water in roots of cm."""
+
 NODE_STEP_60M: Final = 83
 
 
@@ -74,24 +76,22 @@ def spread(nodes: Floats, shape: tuple[int, int]) -> Floats32:
     return np.asarray(cv2.remap(nodes.astype(np.float32), x, y, cv2.INTER_LINEAR), np.float32)
 
 
-def levels(values: Floats32, count: int, *, root: bool = False) -> Floats:
+def levels(values: Floats32, step: float, *, root: bool = False) -> Floats:
     """Levels from the least to the greatest value, one where all are the same; in equal steps, or of the root."""
     low, high = float(values.min()), float(values.max())
     if high - low < 1e-4:
         return np.array([low])
     if root:
-        return np.asarray(np.linspace(np.sqrt(max(low, 0.0)), np.sqrt(high), count) ** 2, np.float64)
-    return np.linspace(low, high, count)
+        low, high = np.sqrt(max(low, 0.0)), np.sqrt(high)
+    found = np.linspace(low, high, int(np.ceil((high - low) / step)) + 1)
+    return np.asarray(found**2 if root else found, np.float64)
 
 
 def coefficient_maps(band: str, satellite: str, sky: Sky, air: AirMaps) -> tuple[Floats32, Floats32, Floats32]:
     """Path reflectance, transmittance and spherical albedo of a band, each of the shape of the maps."""
-    kinds = (
-        (air.altitude_km, LEVELS_ALTITUDE, False),
-        (air.aot, LEVELS_AEROSOL, False),
-        (air.water_cm, LEVELS_WATER, True),
-    )
-    altitude, aot, water = (levels(values, count, root=root) for values, count, root in kinds)
+    altitude = levels(air.altitude_km, STEP_ALTITUDE_KM)
+    aot = levels(air.aot, STEP_AEROSOL)
+    water = levels(air.water_cm, STEP_ROOT_WATER, root=True)
     table = node_table(band, satellite, sky, (altitude, aot, water), air.ozone)
     found = np.empty((3, *air.aot.shape), np.float32)
     _interpolate(table, altitude, aot, water, air.altitude_km, air.aot, air.water_cm, found)

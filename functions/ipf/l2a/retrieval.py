@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from functions.ipf.l2a.air import LEVELS_ALTITUDE, Sky, levels, node_table
+from functions.ipf.l2a.air import STEP_ALTITUDE_KM, Sky, levels, node_table
 from shared.ccsds._jit import jit
 from shared.msi.atmosphere import Air, Sight, apply_inverse, coefficients_at
 
@@ -81,7 +81,7 @@ def water_vapour(
     guess = np.full(usable.shape, DEFAULT_WATER_CM, np.float32) if first_guess is None else first_guess
     if np.count_nonzero(usable) < _MIN_PIXELS:
         return guess
-    altitudes = levels(altitude_km, LEVELS_ALTITUDE)
+    altitudes = levels(altitude_km, STEP_ALTITUDE_KM)
     wet, dry = (
         node_table(band, satellite, sky, (altitudes, np.array([aot]), _WATERS), 0.33)[:, :, :, 0]
         for band in ("B09", "B8A")
