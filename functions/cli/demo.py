@@ -43,9 +43,9 @@ EXIT_INCOMPLETE: Final = 3
 _STATION: Final = "SGS_"
 _POLL_S: Final = 0.5
 _OURS: Final = frozenset(
-    {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "shared", "traces", "products"}
+    {"run.json", "runtime.json", "runtime.lock", "front.json", "logs", "store", "jobs", "scratch", "traces", "products"}
     | {"recording", "recording.truth.json", "truth.json", "truth.part", "station", "station.incoming"}
-    | {"delivered", "quicklook.png", "recording.dem", "processors.yaml"}
+    | {"shared", "delivered", "quicklook.png", "recording.dem", "processors.yaml"}
 )
 # A demonstration is in a hurry, and its functions sleep only when all is done; the service's own defaults are in
 # shared/settings.py.

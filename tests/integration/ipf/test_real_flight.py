@@ -87,7 +87,7 @@ def test_l1b_looks_where_the_satellite_looked(flown: Flown, band: Band) -> None:
     assert columns == {10: 2552, 20: 1276, 60: 425}[band.resolution]
     places = np.linspace(0, band.lines_per_scene, 30)[:, None], np.linspace(0, columns, 30)
     ours = found.direct(band.name, 12, *places, relief)
-    true = flown.flight.model.direct(band.name, 12, *places, flown.scene.relief)
+    true = flown.flight.model.direct(band.name, 12, *places, flown.scene.relief or 0.0)
     assert np.hypot((ours.lon - true.lon) * 93e3, (ours.lat - true.lat) * 111e3).max() < 1e-3
     assert ours.height == pytest.approx(true.height, abs=2e-3)
     assert true.height.mean() > 20  # the geoid stands some 45 m above the ellipsoid there
@@ -98,8 +98,9 @@ def test_samples_are_the_scene_where_they_look(flown: Flown, band: Band) -> None
     working, model = flown.working, flown.working.sensor_model()
     (image,) = (each for each in working.datastrip().images if each.band == band.name)
     counts = working.read_lines(image, 0, image.lines)[5::37]
-    lines = np.arange(5, image.lines, 37) + 0.5
-    place = model.direct(band.name, 12, lines[:, None], np.arange(image.columns) + 0.5, working.relief() or 0.0)
+    lines = np.arange(5, image.lines, 37, dtype=np.float64) + 0.5
+    columns = np.arange(image.columns, dtype=np.float64) + 0.5
+    place = model.direct(band.name, 12, lines[:, None], columns, working.relief() or 0.0)
     x, y = to_utm(flown.scene.epsg).transform(place.lon, place.lat)
     zenith = flown.flight.sun_zenith_deg
     true: Any = toa_reflectance(
