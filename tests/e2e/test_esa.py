@@ -43,11 +43,21 @@ def datatakes() -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Ended:
-    """The run whose session has its account."""
+    """The run whose session has its account; outcomes by step and unit."""
 
     run: EsaRun
     account: Account
     outcomes: dict[tuple[str, str], Outcome]
+
+    @classmethod
+    def of(cls, run: EsaRun, timeout_s: float) -> Ended:
+        """Once it has."""
+        account, outcomes, ledger = run.account(timeout_s), {}, run.services.ledger
+        for info in ledger.list(f"sessions/{SESSION}/work/"):
+            place = parse_work(info.key)
+            if place is not None and place[1] == "outcome.json":
+                outcomes[place[0].step, place[0].unit] = ledger.read(info.key, Outcome)
+        return cls(run, account, outcomes)
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +68,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
     with running(
         folder, datatakes=datatakes(), chunks=CHUNKS, light=True, job_orders="first", environment=environment
     ) as run:
-        account = run.account(timeout_s=540)
-        outcomes = {}
-        for info in run.services.ledger.list(f"sessions/{SESSION}/work/"):
-            place = parse_work(info.key)
-            if place is not None and place[1] == "outcome.json":
-                outcomes[place[0].step, place[0].unit] = run.services.ledger.read(info.key, Outcome)
-        yield Ended(run, account, outcomes)
+        yield Ended.of(run, 540)
 
 
 def test_every_product_that_the_acquisition_promised_is_produced(ended: Ended) -> None:
@@ -136,3 +140,57 @@ def test_every_tile_of_each_list_is_there(ended: Ended) -> None:
 def test_the_folders_on_the_shared_volume_go_after_the_account(ended: Ended) -> None:
     shared = ended.run.run.shared
     assert ended.run.when(lambda: not any(shared.glob("*/*")), "the shared folders to go", 240)
+
+
+# One datastrip of three tiles, disturbed -----------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+    """Tile 2 takes long, tile 3 fails, and the first attempt at Level 1A is killed."""
+    rules = [
+        {"mode": "L1A", "fault": "signal", "code": 9, "times": 1},
+        {"mode": "L1CTile", "tile": "002", "fault": "slow", "seconds": 30},
+        {"mode": "L1CTile", "tile": "003", "task": "GEN_ORTHO_TOA", "fault": "exit", "code": 255},
+        {"mode": "L0", "task": "QL_GEO", "fault": "exit", "code": 5},
+    ]
+    takes = [{"name": "DT1", "scenes": 4, "tiles": 3, "start": START.isoformat()}]
+    folder = tmp_path_factory.mktemp("disturbed")
+    with running(folder, datatakes=takes, rules=rules, light=True, job_orders="first") as run:
+        yield Ended.of(run, 400)
+
+
+def tiles(ended: Ended) -> tuple[str, ...]:
+    """The units of the three tiles, in the order of their numbers."""
+    return tuple(f"DT1-T{name}" for name in ended.outcomes["l1b", "DT1"].units["tile"])
+
+
+def test_a_tile_goes_on_to_level_2_while_another_is_at_level_1(disturbed: Ended) -> None:
+    first, second, _ = tiles(disturbed)
+    assert disturbed.outcomes["l2a", first].finished < disturbed.outcomes["l1c", second].finished
+    assert disturbed.outcomes["l2a", second].status == "succeeded"
+
+
+def test_a_tile_that_failed_is_parked_and_keeps_no_other(disturbed: Ended) -> None:
+    *_, third = tiles(disturbed)
+    account = disturbed.account
+    lost = [entry for entry in account.entries if entry.ended != "produced"]
+    assert {(entry.step, entry.unit, entry.ended) for entry in lost} == {
+        ("l1c", third, "parked"),
+        ("l2a", third, "parked"),
+    }
+    assert all("GEN_ORTHO_TOA" in entry.reason for entry in lost)
+    assert account.produced + account.absent + account.parked == len(account.entries)
+
+
+def test_a_killed_attempt_is_followed_by_one_in_a_folder_of_its_own(disturbed: Ended) -> None:
+    outcome = disturbed.outcomes["l1a", "DT1"]
+    assert (outcome.status, outcome.attempt) == ("succeeded", 2)
+    (place,) = [a.attributes["place"] for a in outcome.outputs if a.file_type == "L1A_PLACE"]
+    assert place.split("/")[0].endswith("-2")
+    (base,) = disturbed.run.run.shared.glob(f"*/DT1/{place.split('/')[0]}")
+    assert (base / "output" / "L1A" / "ContextFile_T000.json").is_file()
+
+
+def test_what_the_chain_calls_a_success_is_a_warning_on_the_product(disturbed: Ended) -> None:
+    warned = [entry for entry in disturbed.account.entries if entry.step == "l0c"]
+    assert warned
+    assert all("QL_GEO" in entry.warning and "exit code 5" in entry.warning for entry in warned)

@@ -148,19 +148,19 @@ class Chain:
             "-p", str(parallel), "--exeversionfile", self.roots["versions"], "-k", "7200", *more,
         ]  # fmt: skip
 
-    def lay_l0c(self, name: str = "DT1") -> Path:
-        """The folder of a Level-0 job, from what ingestion made of a datatake."""
+    def lay_l0c(self, auxiliary: Path, name: str = "DT1") -> Path:
+        """The folder of a Level-0 job, from what ingestion made of a datatake; auxiliary files are linked."""
         base = self.root / f"l0c-{name}"
         shutil.copytree(self.root / "l0u" / "L0U_DUMP" / name, base / "input")
-        lay_auxiliary(base / "aux")
+        (base / "aux").symlink_to(auxiliary)
         return base
 
-    def lay_l1(self, l0c: Path) -> Path:
-        """The folder of Level-1 jobs, from the products of a Level-0 job."""
+    def lay_l1(self, l0c: Path, auxiliary: Path) -> Path:
+        """The folder of Level-1 jobs, from the products of a Level-0 job; auxiliary files are linked."""
         base = l0c.with_name(l0c.name.replace("l0c", "l1"))
         shutil.copytree(l0c / "working" / "INV_L0C_DS", base / "input" / "DS")
         shutil.copytree(l0c / "working" / "INV_L0C_GR", base / "input" / "GR")
-        lay_auxiliary(base / "aux")
+        (base / "aux").symlink_to(auxiliary)
         return base
 
     def level2(self, which: str, *products: Path, base: Path, aux: Path) -> list[str]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from shared.tasktable.status import parse_result
 from tests.support.esa import lay_auxiliary, rows
 from tests.support.runs import wait_for
 from tests.unit.functions.ipf.standin.conftest import TAKE, Desk
+
+
+def own_auxiliary(base: Path, without: Sequence[str] = ()) -> None:
+    """Files in place of those that all tests share."""
+    (base / "aux").unlink()
+    lay_auxiliary(base / "aux", without)
 
 
 def configure(desk: Desk, *rules: dict[str, Any]) -> None:
@@ -192,6 +199,7 @@ def test_a_wrong_configuration_is_named(text: str, named: str) -> None:
 )
 def test_the_launcher_looks_at_what_it_is_given(desk: Desk, spoil: str, named: str) -> None:
     base = desk.lay_l0c()
+    own_auxiliary(base)
     found = list(base.glob(spoil))
     assert found
     for path in found:
@@ -217,9 +225,7 @@ def test_what_an_earlier_mode_left_must_be_there(desk: Desk) -> None:
 
 def test_weather_is_asked_for_by_the_modes_that_need_it(desk: Desk) -> None:
     base = desk.lay_l1()
-    for path in sorted((base / "aux").rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    lay_auxiliary(base / "aux", without=("AUX_CAMSFO",))
+    own_auxiliary(base, without=("AUX_CAMSFO",))
     for mode in ("L1A", "L1B"):
         assert desk.mode(mode, base) == 0, desk.said
     assert desk.mode("L1CTile", base, "-t", "001") == 1
