@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.deadlines import BUDGETS
+from shared.domain.urgency import CEILING
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import Account, timer_due
@@ -55,6 +56,6 @@ def clearing_job(account: Account, claim: str, number: int) -> JobSpec:
         time_limit_s=_TIME_LIMIT_S,
         # Never before anything that a product waits for.
         deadline=account.created + timedelta(days=365) + max(BUDGETS.values()),
-        priority=0,
+        priority=-CEILING,
         traceparent=account.traceparent,
     )

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.domain.deadlines import BUDGETS
+from shared.domain.strategy import Split
 from shared.errors import ConfigurationError
 from shared.workflow.datatakes import Datatakes
 from shared.workflow.processor import Harvest, Input, Model, Output, Processor, Volume
@@ -22,7 +23,7 @@ from shared.workflow.processor import Harvest, Input, Model, Output, Processor, 
 __all__ = ["Harvest", "Input", "Output", "Processor", "Step", "Volume", "Workflow", "load_workflow"]
 
 _HERE = Path(__file__).parent
-UNITS: Final = ("session", "datastrip", "tile")
+UNITS: Final = ("session", "datastrip", "part", "tile")
 
 
 def _listed(value: Any) -> Any:
@@ -36,13 +37,17 @@ class Step(Model):
     datastrip of a tile. ``over`` names the units of the first one's outcome over which it fans out; without it, the
     step runs on that one's unit. ``serves``: the levels for whose sake it runs: a datatake of which none is made leaves
     it out.
+
+    Over ``part``, a datastrip that is longer than ``split`` says is cut into virtual datastrips, each processed as one;
+    without ``split``, and where it is not longer, the datastrip itself is the only part.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,15}$")]
     level: str
     after: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
-    over: Literal["datastrip", "tile"] | None = None
+    over: Literal["datastrip", "part", "tile"] | None = None
     serves: tuple[str, ...] = ()
+    split: Split | None = None
 
     @model_validator(mode="after")
     def _known_level(self) -> Self:
@@ -86,15 +91,22 @@ class Workflow(Model):
         return self
 
     def _bound(self) -> Iterator[Step]:
-        passed: dict[str, tuple[str, ...]] = {}
+        passed: dict[str, Step] = {}
         for step in self.steps:
-            after = tuple(name for name in step.after if name not in passed) or passed[step.after[0]]
+            first = passed.get(step.after[0])
+            after = tuple(name for name in step.after if name not in passed) or (first.after if first else ())
+            # A cut into parts is made by whichever step comes first.
+            over = "part" if first is not None and first.over == "part" and step.over is None else step.over
+            found = step.model_copy(update={"after": after, "over": over})
             if step.name in self.processors:
-                yield step.model_copy(update={"after": after})
-            elif step.over is not None or "session" in after:
+                split = self.processors[step.name].split
+                if split is not None and over != "part":
+                    raise ValueError(f"processors: {step.name}: split: this step does not run on parts of datastrips")
+                yield found.model_copy(update={"split": split})
+            elif over not in {None, "part"} or "session" in after:
                 raise ValueError(f"processors: none for step {step.name}, which cannot be passed through")
             else:
-                passed[step.name] = after
+                passed[step.name] = found
 
     def _check_units(self, step: Step) -> None:
         """A step on a datastrip cannot wait for one on its tiles: which of them?"""
@@ -130,7 +142,7 @@ class Workflow(Model):
         raise ConfigurationError(f"step {name}: expected one of {', '.join(s.name for s in self.steps)}")
 
     def unit(self, name: str) -> str:
-        """What a step runs on: ``session``, ``datastrip`` or ``tile``."""
+        """What a step runs on: ``session``, ``datastrip``, ``part`` or ``tile``."""
         if name == "session":
             return "session"
         step = self.step(name)
@@ -147,6 +159,11 @@ class Workflow(Model):
             if not {s.name for s in found}.isdisjoint(step.after):
                 found.append(step)
         return tuple(found)
+
+    def with_split(self, split: Split | None) -> Workflow:
+        """The same with datastrips cut so, or not cut."""
+        steps = (step.model_copy(update={"split": split}) if step.over == "part" else step for step in self.steps)
+        return self.model_copy(update={"steps": tuple(steps)})
 
     def publishes(self, step: str) -> tuple[Output, ...]:
         """The outputs of a step that become products."""

@@ -11,16 +11,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from shared.domain.deadlines import deadline
-from shared.domain.names import PdiName, format_stamp
+from shared.domain.names import PdiName, format_stamp, parse_stamp
 from shared.errors import BadInputError
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import ArtifactRef, Complete, Order, Outcome
+from shared.ledger.records import Artifact, ArtifactRef, Complete, Order, Outcome
 from shared.workflow.datatakes import DATATAKE_TYPE
 from shared.workflow.graph import Processor, Step, Workflow
+from shared.workflow.parts import Granule, Part, apart, part_of, part_units, scene_numbers, without_part
 
 GRANULES: Final = "PDI_DS_GR_LIST"
 _TILE: Final = "-T"
@@ -51,6 +53,8 @@ class Source:
         record = self.record
         if step.over is None or isinstance(record, Complete):
             return (self.unit,)
+        if step.over == "part":
+            return part_units(self.unit, _count(_scenes(record)), step.split) if step.split else (self.unit,)
         names = dict.fromkeys(record.units.get(step.over, ()))
         return tuple(names) if step.over == "datastrip" else tuple(f"{record.unit}{_TILE}{name}" for name in names)
 
@@ -96,10 +100,13 @@ Item = Ready | Skipped | NotOwed
 
 
 def unit_above(unit: str, kind: str, session: str) -> str:
-    """The unit of ``kind`` that ``unit`` belongs to: itself, the datastrip of a tile, the session."""
+    """The unit of ``kind`` that ``unit`` belongs to: itself, the (virtual) datastrip of a tile, the session."""
     if kind == "session":
         return session
-    return unit.rsplit(_TILE, 1)[0] if kind == "datastrip" else unit
+    if kind == "tile":
+        return unit
+    strip = unit.rsplit(_TILE, 1)[0]
+    return strip if kind == "part" else without_part(strip)
 
 
 def work_digest(
@@ -129,7 +136,8 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     datatake_type = facts.get(DATATAKE_TYPE, "")
     if not workflow.datatakes.asks_for(datatake_type, step.serves):
         return NotOwed(step, unit, datatake_type)
-    counts = [count for source in above if (count := _granules(source.record)) is not None]
+    part, taken = _part(step, unit, above[0].record)
+    counts = [count for source in above if (count := _granules(source.record, taken)) is not None]
     warnings: tuple[str, ...] = ()
     if counts and processor.minimum_scenes > (scenes := max(counts[0].values(), default=0)):
         return Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
@@ -137,12 +145,15 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
         if processor.gaps == "park":
             return Skipped(step, unit, f"{gap}; {step.name} is not to run without them (gaps: park)", "parked")
         warnings = (gap,)
-    inputs = tuple(_inputs(processor, unit, sources))
+    inputs = tuple(_inputs(processor, unit, sources, taken))
     for needed in processor.inputs:
         if needed.mandatory and not any(ref.file_type == needed.file_type for ref in inputs):
             reason = f"{needed.source} made no {needed.artifact}, which {step.name} cannot do without"
             return Skipped(step, unit, reason, "parked")
     parameters = static_parameters(workflow, step.name) | _chosen(processor, facts) | _tile(step, unit, above[0])
+    if part is not None:
+        facts |= part.facts
+        parameters |= {"FIRST_SCENE": str(part.first + 1), "LAST_SCENE": str(part.last)}
     digest = work_digest(step.name, unit, inputs, processor, parameters)
     created = max(source.record.created for source in above)
     return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings)
@@ -173,8 +184,10 @@ def _tile(step: Step, unit: str, first: Source) -> dict[str, str]:
     return {"TILE": unit.rsplit(_TILE, 1)[1], "TILE_NUMBER": f"{number:03d}"}
 
 
-def _inputs(processor: Processor, unit: str, sources: Mapping[str, Source]) -> Iterator[ArtifactRef]:
-    """What is taken from each source: what is of this unit, or of none."""
+def _inputs(
+    processor: Processor, unit: str, sources: Mapping[str, Source], taken: frozenset[str] | None
+) -> Iterator[ArtifactRef]:
+    """What is taken from each source: what is of this unit, or of none; of granules those of the scenes ``taken``."""
     ours = {"", unit, unit.rsplit(_TILE, 1)[-1]}
     for needed in processor.inputs:
         source, record = sources[needed.source], sources[needed.source].record
@@ -183,20 +196,59 @@ def _inputs(processor: Processor, unit: str, sources: Mapping[str, Source]) -> I
             yield ArtifactRef(file_type=needed.file_type, outcome=source.key, name=source.session, digest=digest)
             continue
         for artifact in record.outputs:
-            if artifact.file_type == needed.artifact and artifact.unit in ours:
+            if artifact.file_type == needed.artifact and artifact.unit in ours and _is_taken(artifact, taken):
                 yield ArtifactRef(
                     file_type=needed.file_type, outcome=source.key, name=artifact.name, digest=artifact.digest
                 )
 
 
-def _granules(record: Complete | Outcome) -> Counter[str] | None:
+def _is_taken(artifact: Artifact, taken: frozenset[str] | None) -> bool:
+    return taken is None or artifact.file_type != GRANULES or artifact.name in taken
+
+
+def _part(step: Step, unit: str, record: Complete | Outcome) -> tuple[Part | None, frozenset[str] | None]:
+    """The part of a datastrip that a unit is, and its granules; None and None where it is a whole one."""
+    if step.over != "part" or step.split is None or isinstance(record, Complete):
+        return None, None
+    numbers = _scenes(record)
+    part = part_of(unit, _count(numbers), step.split)
+    if part is None:
+        return None, None
+    return part, frozenset(name for name, number in numbers.items() if part.first <= number < part.last)
+
+
+def _count(numbers: Mapping[str, int]) -> int:
+    return max(numbers.values(), default=-1) + 1
+
+
+def _scenes(record: Outcome) -> Mapping[str, int]:
+    """The scene of each granule of a Level-0 outcome, by its name."""
+    return _numbered(tuple(artifact.name for artifact in record.outputs if artifact.file_type == GRANULES))
+
+
+@lru_cache(maxsize=16)
+def _numbered(names: tuple[str, ...]) -> Mapping[str, int]:
+    """A datastrip has thousands of granules, and is asked about at each of its tiles' events."""
+    return scene_numbers(granule for name in names if (granule := _granule(name)) is not None)
+
+
+def _granule(text: str) -> Granule | None:
+    """What the name of a granule tells; None where it is none, or tells no time that there is."""
+    try:
+        name = PdiName.parse(text)
+        return Granule(text, name.get("D") or "", parse_stamp(name.get("S") or "", text))
+    except BadInputError:
+        return None
+
+
+def _granules(record: Complete | Outcome, taken: frozenset[str] | None) -> Counter[str] | None:
     """How many granules of a Level-0 outcome each detector has: one for each scene. None of what has no granules.
 
     One whose name is none of a granule is not counted.
     """
     if isinstance(record, Complete):
         return None
-    names = [artifact.name for artifact in record.outputs if artifact.file_type == GRANULES]
+    names = [a.name for a in record.outputs if a.file_type == GRANULES and _is_taken(a, taken)]
     found: Counter[str] = Counter()
     for name in names:
         try:
@@ -232,7 +284,7 @@ def make_order(
         processor=processor.name,
         version=processor.version,
         inputs=ready.inputs,
-        parameters={**ready.parameters, "CREATION_DATE": format_stamp(ready.created)},
+        parameters={**ready.parameters, "CREATION_DATE": format_stamp(apart(ready.created, dict(ready.facts)))},
         facts=dict(ready.facts),
         warnings=(*ready.warnings, *warnings),
         t0=complete.t0,

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.domain.auxiliary.decision import WaitRules
+from shared.domain.strategy import Split
 
 
 def _relative(path: str) -> str:
@@ -217,7 +218,8 @@ class Processor(Model):
 
     ``status``: what tells how the run ended beside the exit code; ``launcher``: the status tables and logs that the
     Orchestrator of the licensed chain leaves below ``status_paths``. ``quiet_limit_s``: a run whose output and
-    ``activity`` (patterns below the base) do not change for so long hangs, and is stopped.
+    ``activity`` (patterns below the base) do not change for so long hangs, and is stopped. ``split``: longer datastrips
+    are cut into virtual ones, of so many scenes and as many more at either end; of the first step after Level 0.
 
     Of a step that reads Level-0 granules: ``minimum_scenes``, below which it makes nothing of a datastrip; ``gaps``:
     whether it goes on, with a warning, where detectors lack granules of scenes that others have.
@@ -253,6 +255,7 @@ class Processor(Model):
     warning_exits: tuple[int, int] = (1, 127)
     retry_exits: tuple[int, ...] = ()
     minimum_scenes: int = 0
+    split: Split | None = None
     gaps: Literal["go-on", "park"] = "go-on"
 
     @model_validator(mode="after")

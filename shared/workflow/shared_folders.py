@@ -20,7 +20,7 @@ _DIGITS = 8
 
 
 def datastrip_folder(workflow: Workflow, step: str, session: str, unit: str) -> str:
-    """``<session>/<datastrip>`` for a work item: that of a tile is the one of its datastrip."""
+    """``<session>/<datastrip>`` for a work item: that of a tile is the one of its datastrip, virtual or not."""
     strip = unit.rpartition("-T")[0] if workflow.unit(step) == "tile" else unit
     return f"{session}/{strip}"
 

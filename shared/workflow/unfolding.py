@@ -118,7 +118,7 @@ class Unfolding:
         states = self._states.get(step, {})
         found = states.get(unit_above(unit, self.workflow.unit(step), self.session)) or states.get(unit)
         # Work may be lost before it fanned out: then the larger unit tells.
-        for kind in ("datastrip", "session"):
+        for kind in ("part", "datastrip", "session"):
             found = found or states.get(unit_above(unit, kind, self.session))
         return found or _Lost("absent", f"{step} was not given", f"{step} was not given")
 

@@ -93,7 +93,7 @@ def test_the_licensed_set_binds_the_whole_graph_with_its_joins() -> None:
     workflow = load_workflow("esa")
     assert workflow.step("l2a").after == ("l1c", "l1c-ds", "l2a-ds")
     assert [step.name for step in workflow.after("l1c-ds")] == ["l2a-ds", "l2a"]
-    assert {workflow.unit(step.name) for step in workflow.steps} == {"session", "datastrip", "tile"}
+    assert {workflow.unit(step.name) for step in workflow.steps} == {"session", "datastrip", "part", "tile"}
 
 
 def test_a_set_that_is_not_there_is_named() -> None:
