@@ -95,6 +95,25 @@ def test_views_of_detectors_are_joined_and_a_band_without_has_the_others() -> No
         assert (azimuth < 105).all()
 
 
+def test_directions_of_a_real_tile_are_those_that_its_metadata_mean(real_data: Path, tmp_path: Path) -> None:
+    ground = {b.name: np.full((360 // b.resolution,) * 2, 0.2) for b in BANDS}
+    safe = write_product(tmp_path, Product("29UNU"), ground, Extent(0, 0, 6, 6))
+    (real,) = (real_data / "l2a_safe").glob("*/GRANULE/*/MTD_TL.xml")
+    (old,) = safe.glob("GRANULE/*/MTD_TL.xml")
+    old.write_bytes(real.read_bytes())  # of Level-2A, but its angles are Level-1C's
+    source = read_level1c(safe)
+    sky = sky_over(source.angles, Extent(0, 0, 1830, 1830))
+    root = etree.parse(real)
+    assert sky.sun_zenith.mean() == pytest.approx(float(root.findtext(".//Mean_Sun_Angle/ZENITH_ANGLE") or 0), abs=0.02)
+    rows, columns = (np.arange(n) * NODES // n for n in sky.sun_zenith.shape)
+    for mean in root.iter("Mean_Viewing_Incidence_Angle"):
+        index = int(mean.get("bandId") or 0)
+        grids = [view.zenith for (band, _), view in source.angles.views.items() if band == index]
+        seen = np.asarray(np.isfinite(grids).any(axis=0))[np.ix_(rows, columns)]  # the swath covers a part of this tile
+        zenith = sky.views[BANDS[index].name][0][seen].mean()
+        assert zenith == pytest.approx(float(mean.findtext("ZENITH_ANGLE") or 0), abs=0.3)
+
+
 def test_no_direction_at_all_is_the_vertical() -> None:
     even = np.ones((NODES, NODES))
     sky = sky_over(TileAngles(Angles(40 * even, 150 * even), {}), BLOCK)

@@ -132,3 +132,16 @@ def test_a_granule_of_another_name_is_refused(tmp_path: Path) -> None:
     granule.rename(granule.with_name("L1C_other"))
     with pytest.raises(BadInputError, match=r"granule L1C_other: expected a name as L1C_T32TMQ_A012345_"):
         read_level1c(safe)
+
+
+def test_a_folder_that_holds_the_one_product_will_do(tmp_path: Path) -> None:
+    with_images(make(tmp_path, PRODUCT, TILE))
+    assert read_level1c(tmp_path).name == NAME
+
+
+def test_percentages_that_are_not_stated_are_none_and_a_datastrip_may_be_absent(tmp_path: Path) -> None:
+    bare = "\n".join(line for line in PRODUCT.splitlines() if "DEGRADED" not in line)
+    found = read_level1c(with_images(make(tmp_path, bare + "</a>" * ("</a>" not in bare), TILE)))
+    assert (found.degraded_percent, found.degraded_ancillary_percent) == (0.0, 0.0)
+    assert found.datastrip is None
+    assert found.granule_folder.name == "L1C_T32TMQ_A057405_20260621T102000"
