@@ -117,7 +117,8 @@ class JobHost:
             send_group(each.process.pid, signal.SIGKILL)  # whatever the Job left in its group
             self._finish(each.job, ended(code, over_time=each.stopped is not None), each.started)
             del self._running[name]
-        for job in to_start(self._waiting.values(), [each.job for each in self._running.values()], self._capacity):
+        running = [each.job for each in self._running.values()]
+        for job in to_start(self._waiting.values(), running, self._capacity, datetime.now(UTC)):
             del self._waiting[job.name]
             self._launch(job)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.domain.events import JOB_CHANGED, Event, event_id
+from shared.domain.urgency import urgency
 from shared.ports import CLEAN, JobSpec, JobState
 
 NODE_LOST = "NodeLost"
@@ -30,16 +32,18 @@ class Capacity:
         return cpus <= self.cpus + 1e-9 and memory <= self.memory_mb
 
 
-def in_order(waiting: Iterable[JobSpec]) -> list[JobSpec]:
-    """Highest priority first, then earliest deadline; the name decides between equals."""
-    return sorted(waiting, key=lambda job: (-job.priority, job.deadline, job.name))
+def in_order(waiting: Iterable[JobSpec], now: datetime) -> list[JobSpec]:
+    """The most urgent first, then earliest deadline; the name decides between equals."""
+    return sorted(waiting, key=lambda job: (-urgency(job.priority, job.deadline, now), job.deadline, job.name))
 
 
-def to_start(waiting: Iterable[JobSpec], running: Iterable[JobSpec], capacity: Capacity) -> list[JobSpec]:
+def to_start(
+    waiting: Iterable[JobSpec], running: Iterable[JobSpec], capacity: Capacity, now: datetime
+) -> list[JobSpec]:
     """The Jobs to start now. The first that does not fit holds back the rest, or a large one would wait for ever."""
     chosen: list[JobSpec] = []
     beside = list(running)
-    for job in in_order(waiting):
+    for job in in_order(waiting, now):
         if not capacity.takes(job, beside):
             break
         chosen.append(job)

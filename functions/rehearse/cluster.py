@@ -1,6 +1,6 @@
 """A cluster of equal nodes that runs Jobs in virtual time: the most urgent first, where there is room.
 
-What Kubernetes with Kueue does, as far as it decides when a Job runs: a Job is admitted in the order of priority and
+What Kubernetes with Kueue does, as far as it decides when a Job runs: a Job is admitted in the order of urgency and
 deadline, gets a node that has cores and memory for it, and starts after a pause for pod and image. The order is that of
 ``eventing.local.spool.in_order``, which the local launcher obeys as well.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.urgency import grows_at, urgency
 from shared.ports import JobSpec, JobState
 
 Key = tuple[int, datetime, str]
@@ -63,6 +64,7 @@ class VirtualCluster:
     def __post_init__(self) -> None:
         self._free = [Node(self.cpus, self.memory_mb) for _ in range(self.nodes)]
         self._waiting: list[tuple[Key, JobSpec, datetime]] = []
+        self._changes: datetime | None = None
         self._running: dict[str, tuple[JobSpec, Node, float, int]] = {}
         self._in_use = 0.0
 
@@ -76,7 +78,9 @@ class VirtualCluster:
             return
         self.asked(job)
         self.states[job.name] = JobState("waiting")
-        heapq.heappush(self._waiting, ((-job.priority, job.deadline, job.name), job, self.clock()))
+        now = self.clock()
+        heapq.heappush(self._waiting, (_key(job, now), job, now))
+        self._look_again(job, now)
         self._start()
 
     def state(self, name: str) -> JobState | None:
@@ -101,6 +105,7 @@ class VirtualCluster:
 
     def _start(self) -> None:
         """Start what fits. One that does not fit holds back the rest: a large one would wait for ever."""
+        self._order_anew()
         while self._waiting:
             _, job, since = self._waiting[0]
             cpus, memory = min(job.cpus, self.cpus), min(job.memory_mb, self.memory_mb)
@@ -117,6 +122,22 @@ class VirtualCluster:
             self._load(cpus)
             self.waits.append((job.step, (self.clock() - since).total_seconds()))
             self._run(job)
+
+    def _order_anew(self) -> None:
+        """What waits past its deadline has become more urgent meanwhile."""
+        now = self.clock()
+        if self._changes is None or now < self._changes:
+            return
+        self._waiting = [(_key(job, now), job, since) for _, job, since in self._waiting]
+        heapq.heapify(self._waiting)
+        self._changes = None
+        for _, job, _ in self._waiting:
+            self._look_again(job, now)
+
+    def _look_again(self, job: JobSpec, now: datetime) -> None:
+        change = grows_at(job.priority, job.deadline, now)
+        if change is not None and (self._changes is None or change < self._changes):
+            self._changes = change
 
     def _run(self, job: JobSpec) -> None:
         seconds, finish = self.begin(job)
@@ -145,3 +166,7 @@ class VirtualCluster:
     def _load(self, cpus: float) -> None:
         self._in_use += cpus
         self.used.steps.append((self.clock(), self._in_use))
+
+
+def _key(job: JobSpec, now: datetime) -> Key:
+    return -urgency(job.priority, job.deadline, now), job.deadline, job.name

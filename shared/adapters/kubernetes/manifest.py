@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.adapters.kubernetes.volumes import ipf_mounts, pod_volumes, stage_mounts, storage
+from shared.domain.urgency import STEP, urgency
 from shared.errors import BadInputError, ConfigurationError
 from shared.ports import JobSpec
 from shared.settings import Settings
@@ -49,7 +50,7 @@ def job_manifest(job: JobSpec, processor: Processor, settings: Settings, now: da
         "s2ps.org/session": job.session,
         "s2ps.org/unit": job.unit,
     }
-    priority = priority_class(settings, job.deadline, now)
+    priority = priority_class(settings, job.deadline, now, job.priority)
     queue = {"kueue.x-k8s.io/queue-name": settings.job_queue} if settings.job_queue else {}
     if queue and priority:
         queue["kueue.x-k8s.io/priority-class"] = priority
@@ -102,9 +103,12 @@ def label_value(text: str) -> str:
     return "x-" + hashlib.sha256(text.encode(errors="replace")).hexdigest()[:24]
 
 
-def priority_class(settings: Settings, deadline: datetime, now: datetime) -> str:
-    """The class for the slack that is left: that of the smallest threshold above it; empty where there is none."""
-    slack_min = (deadline - now).total_seconds() / 60
+def priority_class(settings: Settings, deadline: datetime, now: datetime, priority: int = 0) -> str:
+    """The class for the slack that is left: that of the smallest threshold above it; empty where there is none.
+
+    A point of urgency (``shared.domain.urgency``) counts as five minutes of slack.
+    """
+    slack_min = (deadline - now - urgency(priority, deadline, now) * STEP).total_seconds() / 60
     return min(((limit, name) for limit, name in settings.job_priorities if slack_min < limit), default=(0.0, ""))[1]
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from functions.rehearse.cluster import VirtualCluster
@@ -75,6 +76,22 @@ def test_the_most_urgent_first_and_priority_before_it() -> None:
     bench.run()
     assert bench.began == ["a", "b", "first", "soon", "late"]
     assert bench.cluster.used.busy == 5 * 8 * 100
+
+
+def test_work_of_the_lowest_priority_does_not_wait_for_ever() -> None:
+    """A stream of more urgent work keeps the node full; what is long past its deadline goes before it all the same."""
+    bench = Bench()
+    low = job("low", cpus=16, minutes=0, priority=-100)
+    bench.cluster.launch(job("runs", cpus=16))
+    bench.cluster.launch(low)
+    for n in range(900):
+        each = job(f"n{n:03d}", cpus=16, minutes=9000 + n, priority=100)
+        bench.at(NOW + timedelta(seconds=99 * n), partial(bench.cluster.launch, each))
+    bench.run()
+    place = bench.began.index("low")
+    assert 595 < place < 605, (
+        "200 times five minutes past its deadline it is as urgent, and its deadline the earlier one"
+    )
 
 
 def test_memory_counts_as_cores_do() -> None:

@@ -393,3 +393,10 @@ def test_a_name_that_is_no_dns_label_is_refused_here(name: str) -> None:
     wrong = JobSpec(**{**{f: getattr(spec(), f) for f in JobSpec.__slots__}, "name": name})
     with pytest.raises(BadInputError, match="job name: expected a DNS label"):
         job_manifest(wrong, WORKFLOW.processors["l1b"], Settings(), NOW)
+
+
+@pytest.mark.parametrize(("priority", "expected"), [(100, "urgent"), (0, "soon"), (-50, None)])
+def test_a_point_of_priority_counts_as_five_minutes_of_slack(priority: int, expected: str | None) -> None:
+    job = replace(spec(), priority=priority)
+    found = job_manifest(job, WORKFLOW.processors["l1b"], EVERYTHING, job.deadline - timedelta(minutes=60))
+    assert found["spec"]["template"]["spec"].get("priorityClassName") == expected
