@@ -5,6 +5,7 @@ Both are given the same commands, and what they note of the end must be the same
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ import pytest
 from functions.ipf.runner import execute
 from functions.ipf.runner.job import Execution, Scratch
 from functions.ipf.runner.pod import Calls, lay, lay_calls, read_calls
+from tests.support.pod import isolates
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash-posix": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 ODD = ["a b", "", "it's", '"quoted"', "$HOME `id` $(id)", "two\nlines\n", "*", "\\n", "-n", "ü", "%s;&|<>"]
@@ -305,3 +307,33 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)
+
+
+def test_a_shared_volume_that_is_full_is_told_of(script: Run, tmp_path: Path) -> None:
+    if not isolates():
+        pytest.skip("a small file system needs root and unshare")
+    script.base = tmp_path / "shared"
+    script.base.mkdir()
+    body = 'head -c 900000 /dev/zero >"$0/filled"; exit 1'
+    mount = f'mount -t tmpfs -o size=1m none "{script.base}" && exec "$@"'
+    inside = script.command("sh", "-c", body, str(script.base))
+    command = ["unshare", "--mount", "sh", "-c", mount, "sh", *inside]
+    subprocess.run(command, check=True, capture_output=True, timeout=60, start_new_session=True)
+    found = Execution.model_validate_json(script.scratch.execution.read_bytes())
+    assert (found.exit_code, found.disk_full) == (1, True)
+
+
+def test_a_folder_that_takes_nothing_more_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _run("execute", tmp_path)
+    run.base = tmp_path / "shared"
+    run.base.mkdir()
+    assert run("true").disk_full is False
+    real = Path.write_bytes
+
+    def over_quota(path: Path, data: bytes) -> int:
+        if path.parent == run.base:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", over_quota)
+    assert run("true").disk_full is True

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from functions.ipf.runner import stage_in as staging
-from functions.ipf.runner import stage_out
 from functions.ipf.runner.cli import perform
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.errors import StoreUnavailableError
+from shared.ledger.attempts import conclude
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import ArtifactRef, AttemptEnded, Order, Outcome
 from shared.settings import Settings
@@ -261,16 +261,15 @@ def test_an_outcome_that_was_written_and_not_heard_of_keeps_what_it_names(
 ) -> None:
     world = make()
     errors = iter([StoreUnavailableError("the answer was lost")])
-    original = stage_out.conclude
 
     def unheard(*arguments: Any) -> bool:
-        won = original(*arguments)
+        won = conclude(*arguments)
         for error in errors:
             raise error
         return won
 
     monkeypatch.setattr("functions.ipf.runner.patience._PAUSES_S", (0.0,))
-    monkeypatch.setattr(stage_out, "conclude", unheard)
+    monkeypatch.setattr("functions.ipf.runner.stage_out.conclude", unheard)
     l1a = world.order("l1a")
     outcome = world.run(l1a)
     assert outcome is not None
