@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 OPEN: Final = "open/"
+CLOSED: Final = "closed/"
 TIMERS: Final = "timers/"
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
@@ -25,6 +26,11 @@ def etag_mark(etag: str) -> str:
 
 def open_marker(session: str) -> str:
     return f"{OPEN}{session}"
+
+
+def closed_marker(session: str) -> str:
+    """An account was written, and not everything that follows from one has followed."""
+    return f"{CLOSED}{session}"
 
 
 def session(session: str) -> str:
@@ -70,6 +76,16 @@ def reopenings(session: str) -> str:
 def cleared(session: str, account: datetime, claim: str) -> str:
     """What the session left on a shared volume has gone, after the account that was made at that instant."""
     return f"sessions/{session}/cleared/{account:%Y%m%dT%H%M%S%f}-{claim}.json"
+
+
+def notice(session: str, level: str, state: str) -> str:
+    """A level of the session is at risk, or missed its deadline: told once."""
+    return f"sessions/{session}/sla/{level}-{state}.json"
+
+
+def durations(processor_set: str) -> str:
+    """How long the steps of a processor set took."""
+    return f"durations/{safe_name(processor_set)}.json"
 
 
 def former_account(session: str, number: int) -> str:
@@ -156,7 +172,7 @@ class WorkKey:
         The session is part of it: the same data in two sessions (a retransfer under another name, a product that was
         submitted twice) is the same digest, and yet work of each.
         """
-        return f"{self.step}-{hashlib.sha256(self.prefix.encode()).hexdigest()[:32]}-{number}"
+        return f"{self.step}-{hashlib.sha256(self.prefix.encode(errors='surrogatepass')).hexdigest()[:32]}-{number}"
 
 
 _WORK: Final = re.compile(r"sessions/([^/]+)/work/([^/]+)/([^/]+)/([0-9a-f]{64})/(.+)", re.ASCII)
