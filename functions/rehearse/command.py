@@ -15,8 +15,12 @@ from shared.errors import BadInputError
 if TYPE_CHECKING:
     from functions.rehearse.scenario import Result, Scenario
     from shared.domain.mission_plan import Pass
+    from shared.domain.strategy import Split
 
 SHARE: Final = 0.99
+_FOR_CHANCE: Final = 0.005
+"""So much more is asked of the cluster's size: the next rehearsal draws other durations."""
+
 _PLENTY: Final = 400
 
 
@@ -37,6 +41,12 @@ _PLENTY: Final = 400
     "--node-memory", type=click.IntRange(1), default=128, show_default=True, metavar="GIB", help="Memory of a node."
 )
 @click.option("--set", "processor_set", default="open", show_default=True, help="Processor set, by name or path.")
+@click.option(
+    "--split",
+    "split_text",
+    metavar="SCENES[:OVERLAP]",
+    help="Cut longer datastrips into virtual ones of so many scenes.",
+)
 @click.option(
     "--plan",
     "plan_file",
@@ -63,6 +73,7 @@ def rehearse(
     node_cpus: float,
     node_memory: int,
     processor_set: str,
+    split_text: str | None,
     plan_file: Path | None,
     largest: bool,
     picture_file: Path | None,
@@ -85,6 +96,7 @@ def rehearse(
         node_memory_mb=node_memory * 1024,
         seed=seed,
         profile=PROFILES[faults],
+        split=_split(split_text),
     )
     if nodes == "auto":
         scenario = replace(scenario, nodes=_sized(scenario))
@@ -121,6 +133,20 @@ def _passes(plan: Path | None, satellites: str, hours: float, seed: int, *, larg
     return known.drawn(names, START, hours, seed)
 
 
+def _split(text: str | None) -> Split | None:
+    from pydantic import ValidationError
+
+    from shared.domain.strategy import Split
+
+    if text is None:
+        return None
+    scenes, _, overlap = text.partition(":")
+    try:
+        return Split.model_validate({"scenes": scenes, "overlap": overlap or "1"})
+    except ValidationError:
+        raise BadInputError("--split", "SCENES (4 or more), or SCENES:OVERLAP", text) from None
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= 100_000):
         raise BadInputError("--nodes", "a number, or auto", text)
@@ -148,8 +174,8 @@ def _sized(scenario: Scenario) -> int:
     from shared.workflow.graph import load_workflow
 
     calm = _played(replace(scenario, profile=Profile()))
-    tasks = tasks_of(calm.ran, load_workflow(scenario.processor_set))
-    found = needed(tasks, SHARE, scenario.node_cpus, scenario.node_memory_mb)
+    tasks = tasks_of(calm.ran, load_workflow(scenario.processor_set).with_split(scenario.split))
+    found = needed(tasks, SHARE + _FOR_CHANCE, scenario.node_cpus, scenario.node_memory_mb)
     if found is None:
         click.echo(
             f"No number of nodes brings {SHARE:.0%} in time: single Jobs take too long. Rehearsed with plenty.",

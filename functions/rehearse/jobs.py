@@ -21,6 +21,7 @@ from shared.ledger.attempts import conclude, over
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Order, Outcome
 from shared.ports import JobSpec, JobState
+from shared.workflow.parts import part_of
 
 STAGING_S: Final = 20.0
 """To bring inputs and outputs."""
@@ -88,7 +89,11 @@ class VirtualJobs:
 
     def _scenes(self, job: JobSpec) -> int:
         one = self.passes[job.session]
-        return one.scenes if job.step == "l0u" else datastrip_of(one, job.unit).scenes
+        if job.step == "l0u":
+            return one.scenes
+        scenes = datastrip_of(one, job.unit).scenes
+        part = part_of(job.unit, scenes, self.maker.split)
+        return scenes if part is None else part.last - part.first
 
     def _finish(self, job: JobSpec) -> JobState:
         """Stage-out: outputs and outcome. One that dies half-way leaves no outcome; one that finds no store waits."""

@@ -16,9 +16,11 @@ from typing import Final
 from functions.rehearse.passes import SCENE_S
 from shared.domain.mission_plan import Pass, Segment
 from shared.domain.names import format_stamp
+from shared.domain.strategy import Split
 from shared.ledger.records import Artifact, FileEntry, Order
 from shared.ports import ObjectStore
 from shared.workflow.graph import Output, Workflow
+from shared.workflow.parts import part_of
 from shared.workflow.plan import GRANULES, tree_digest
 
 TILES_A_SCENE: Final = 1.16
@@ -45,12 +47,13 @@ def datastrip_of(one: Pass, unit: str) -> Segment:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes outputs: ``granules`` is how many a datastrip's are bundled into at most."""
+    """Makes outputs: ``granules`` is how many a datastrip's are bundled into at most, ``split`` how it is cut."""
 
     workflow: Workflow
     store: ObjectStore
     bucket: str
     granules: int
+    split: Split | None = None
 
     def make(self, order: Order, one: Pass, attempt: int) -> tuple[tuple[Artifact, ...], dict[str, tuple[str, ...]]]:
         """The artifacts of a run, written to the store, and the units that follow."""
@@ -61,8 +64,10 @@ class Maker:
                 units[kind] = tuple(f"DT{number:02d}" for number in range(1, len(one.segments) + 1))
             elif kind == "tile":
                 segment = datastrip_of(one, order.unit)
-                count = max(1, round((segment.scenes - 2) * TILES_A_SCENE))
-                units[kind] = tiles(count, segment.absolute_orbit * 37 % 9000)
+                part = part_of(order.unit, segment.scenes, self.split)
+                scenes = segment.scenes if part is None else part.last - part.first
+                first = segment.absolute_orbit * 37 % 9000 + (0 if part is None else round(part.first * TILES_A_SCENE))
+                units[kind] = tiles(max(1, round((scenes - 2) * TILES_A_SCENE)), first)
             names = units[kind] if kind == "datastrip" else self._names(output, order, one)
             for name in names:
                 artifacts.append(self._artifact(order, output, name, attempt, name if kind == "datastrip" else ""))

@@ -100,10 +100,14 @@ def lines(result: Result) -> Iterator[str]:
     )
     yield "Jobs take (none of it measured on the licensed processors, whose run times are not public):"
     yield from (f"  {line}" for line in told(scenario.durations) if line.partition(":")[0] in result.seconds)
+    bundles = "a bundle a scene" if scenario.split else f"{scenario.granules} bundles"
     yield (
-        f"Lighter than life: {scenario.chunks} chunks a channel, granules of a datastrip in {scenario.granules} "
-        f"bundles, a sweep every {scenario.sweep_s:g} s, files of a few bytes."
+        f"Lighter than life: {scenario.chunks} chunks a channel, granules of a datastrip in {bundles}, a sweep every "
+        f"{scenario.sweep_s:g} s, files of a few bytes."
     )
+    if scenario.split is not None:
+        split = scenario.split
+        yield f"Datastrips of more than {split.scenes} scenes are cut, with {split.overlap} scenes more at either end."
     yield ""
     yield "LEVEL  EXPECTED  PRODUCED  ABSENT  PARKED  P50 MIN  P95    P99    LATEST  BUDGET  IN TIME"
     for one in timeliness(result):

@@ -19,12 +19,13 @@ from functions.rehearse.durations import NOMINAL, Duration
 from functions.rehearse.faults import PROFILES, Dice, Profile, Strike
 from functions.rehearse.jobs import VirtualJobs
 from functions.rehearse.outputs import Maker
-from functions.rehearse.passes import chunks, session_name
+from functions.rehearse.passes import MOST_SCENES, chunks, session_name
 from functions.rehearse.sizing import Ran
 from functions.rehearse.station import VirtualStation
 from functions.rehearse.steps import steps
 from functions.rehearse.world import World
 from shared.domain.mission_plan import Pass
+from shared.domain.strategy import Split
 from shared.dsib import Dsib, make_dsib
 from shared.ledger import keys
 from shared.ledger.records import Account, AccountEntry
@@ -55,6 +56,7 @@ class Scenario:
     only: frozenset[int] | None = None
     chunks: int = 4
     granules: int = 4
+    split: Split | None = None
     sweep_s: float = 300.0
     durations: Mapping[str, Duration] = field(default_factory=lambda: NOMINAL)
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -108,8 +110,12 @@ class Rehearsal:
         self.ended: list[Ended] = []
         self.broken: list[str] = []
         self._waiting = set(self.sessions)
-        workflow = self.world.services.workflow
-        maker = Maker(workflow, self.world.store, settings.bucket_work, scenario.granules)
+        workflow, granules = self.world.services.workflow, scenario.granules
+        if scenario.split is not None:
+            workflow = workflow.with_split(scenario.split)
+            vars(self.world.services).update(workflow=workflow)
+            granules = MOST_SCENES  # a part is cut out by its scenes: each must be told apart
+        maker = Maker(workflow, self.world.store, settings.bucket_work, granules, scenario.split)
         self.jobs = VirtualJobs(self.world, scenario.durations, self.sessions, maker)
         self.cluster = VirtualCluster(
             clock=self.world.clock.now,

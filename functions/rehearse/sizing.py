@@ -36,14 +36,17 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A Job to run again: ``lag_s`` after the last of ``after`` (indices), or at ``at``."""
+    """A Job to run again: ``lag_s`` after the last of ``after`` (indices), or at ``at``.
+
+    ``level``: of its products; empty where it publishes none.
+    """
 
     job: JobSpec
     seconds: float
     after: tuple[int, ...]
     lag_s: float
     at: datetime | None
-    publishes: bool
+    level: str
 
 
 def tasks_of(ran: Sequence[Ran], workflow: Workflow) -> list[Task]:
@@ -66,7 +69,7 @@ def tasks_of(ran: Sequence[Ran], workflow: Workflow) -> list[Task]:
                 after=tuple(index[key] for key in above),
                 lag_s=lag,
                 at=each.launched if ready is None else None,
-                publishes=bool(workflow.publishes(step)),
+                level=next((str(output.publish) for output in workflow.publishes(step)), ""),
             )
         )
     return found
@@ -120,11 +123,17 @@ class _Again:
 
 
 def within(tasks: Sequence[Task], nodes: int, cpus: float, memory_mb: int) -> float:
-    """The share of Jobs with products that end, and are published, by their deadlines, on so many nodes."""
+    """The share of Jobs with products that end, and are published, by their deadlines, on so many nodes.
+
+    It is that of the level that does worst: many that are early do not make up for few that are late.
+    """
     starts = [task.at for task in tasks if task.at is not None]
     ends = _Again(tasks, nodes, cpus, memory_mb, min(starts)).run() if starts else {}
-    due = [(ends[task.job.name] + _PUBLISH, task.job.deadline) for task in tasks if task.publishes]
-    return sum(end <= deadline for end, deadline in due) / len(due) if due else 1.0
+    due: defaultdict[str, list[bool]] = defaultdict(list)
+    for task in tasks:
+        if task.level:
+            due[task.level].append(ends[task.job.name] + _PUBLISH <= task.job.deadline)
+    return min((sum(found) / len(found) for found in due.values()), default=1.0)
 
 
 def needed(tasks: Sequence[Task], share: float, cpus: float, memory_mb: int) -> int | None:

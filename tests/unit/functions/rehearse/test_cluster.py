@@ -131,8 +131,8 @@ def test_the_same_job_is_launched_once_and_a_lost_node_gives_its_room() -> None:
 
 def tasks(count: int) -> list[Task]:
     """One Job, then ``count`` that wait for it, due ten minutes after it could be over."""
-    first = Task(job("first", minutes=60), 300, (), 0, NOW, publishes=False)
-    rest = [Task(job(f"t{n}", minutes=16, cpus=16), 300, (0,), 0, None, publishes=True) for n in range(count)]
+    first = Task(job("first", minutes=60), 300, (), 0, NOW, level="")
+    rest = [Task(job(f"t{n}", minutes=16, cpus=16), 300, (0,), 0, None, level="L1C") for n in range(count)]
     return [first, *rest]
 
 
@@ -147,3 +147,13 @@ def test_the_size_is_the_smallest_that_holds() -> None:
 def test_no_size_helps_one_job_that_takes_too_long() -> None:
     slow = [replace(each, seconds=7200) for each in tasks(1)]
     assert needed(slow, 0.99, 16, 4000) is None
+
+
+def test_the_level_that_does_worst_decides() -> None:
+    """Thirty that have all day do not hide two of ten that are late."""
+    late, day = tasks(10), timedelta(days=1)
+    early = [
+        replace(each, level="L2A", job=replace(each.job, name=f"{each.job.name}-early", deadline=NOW + day))
+        for each in tasks(30)[1:]
+    ]
+    assert within(late, 4, 16, 4000) == within([*late, *early], 4, 16, 4000) == 0.8

@@ -15,13 +15,14 @@ from click.testing import CliRunner
 from functions.rehearse import scenario as rehearsals
 from functions.rehearse.command import rehearse as command
 from functions.rehearse.faults import PROFILES, Profile
-from functions.rehearse.passes import drawn, session_name
+from functions.rehearse.passes import drawn, largest, session_name
 from functions.rehearse.picture import picture
 from functions.rehearse.report import hourly, timeliness, utilisation
 from functions.rehearse.scenario import START, Result, Scenario, rehearse
 from functions.rehearse.shrinking import minimal, shrink
 from functions.rehearse.steps import steps
 from shared.domain.mission_plan import Pass
+from shared.domain.strategy import Split
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,30 @@ def test_whatever_goes_wrong_each_account_is_closed(profile: str, seed: int) -> 
         assert len(result.strikes) > 20
     ends = [entry.ended for each in result.ended for entry in each.entries]
     assert ends.count("produced") > len(ends) // 2
+
+
+def test_the_longest_datastrip_is_in_time_when_it_is_cut() -> None:
+    """212 scenes, 2 544 granules: an hour over without, within the budgets with parts of 24 scenes."""
+    one = (largest("S2A", START),)
+    uncut = rehearse(of(passes=one, nodes=30, processor_set="esa"))
+    cut = rehearse(of(passes=one, nodes=30, processor_set="esa", split=Split(scenes=24, overlap=2)))
+    assert uncut.broken == cut.broken == []
+    late, early = ({line.level: line for line in timeliness(each)} for each in (uncut, cut))
+    assert late["L1C"].p50 - late["L1C"].budget > 45
+    assert late["L1C"].in_time == late["L2A"].in_time == 0
+    assert early["L1C"].in_time > 0.99
+    assert early["L2A"].in_time > 0.99
+    assert early["L0"].expected == 212 + 1
+    # A tile on a seam has a product from either side.
+    assert late["L1C"].expected < early["L1C"].expected < 1.2 * late["L1C"].expected
+
+
+def test_the_licensed_chain_is_rehearsed_with_its_auxiliary_files() -> None:
+    result = rehearse(of("heavy", processor_set="esa", seed=2))
+    assert result.broken == []
+    lines = {line.level: line for line in timeliness(result)}
+    assert set(lines) == {"HKTM", "SAD", "L0", "L1B", "L1C", "L2A"}
+    assert lines["L1C"].produced > 0
 
 
 def test_half_the_room_loses_nothing() -> None:
