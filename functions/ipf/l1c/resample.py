@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _STRIP_ROWS: Final = 512
 _KERNEL_MARGIN: Final = 4
 _LOOK_STEP: Final = 32
+_NOWHERE: Final = -1e6
+"""A line and column for pixels that no line of the datastrip sees."""
+
 _FAR: Final = np.float32(np.inf)
 _BEHIND: Final = np.float32(10.0)
 """Added to the distance (at most 1) of a pixel without data: any detector that has some comes before."""
@@ -131,6 +134,7 @@ def _strip(
         if not columns:
             continue
         line, column, base = dense(source.model, tile, resolution, rows, columns)
+        line, column = (np.nan_to_num(part, copy=False, nan=_NOWHERE) for part in (line, column))
         last = image.lines - 0.5 - base
         # Between the centres of the outermost samples: nothing is extrapolated.
         seen = (line >= 0.5 - base) & (line <= last) & (column >= 0.5) & (column <= image.columns - 0.5)

@@ -123,9 +123,7 @@ def run_chain(root: Path, flight: Flight, scene: ProceduralLandscape, tile: str,
     }
     made = sorted((root / "l1c").glob("*.SAFE"))
     # The simulated scene is lifted pixel by pixel: no light comes from its surroundings.
-    order = write_order(
-        root / "l2a.xml", {"MSI_L1C_TL": made}, {"MSI_L2A_TL": root / "l2a"}, ADJACENCY_CORRECTION="NO"
-    )
+    order = write_order(root / "l2a.xml", {"MSI_L1C_TL": made}, {"MSI_L2A_TL": root / "l2a"}, ADJACENCY_CORRECTION="NO")
     codes["l2a"] = run_processor("S2PS-L2A", "test", l2a, [str(order)])
     return Chain(root, flight, scene, flight.sun_zenith_deg, codes)
 
