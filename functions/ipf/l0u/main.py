@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L0U"
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 
 
 def run(argv: Sequence[str] | None = None) -> int:

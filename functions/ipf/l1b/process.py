@@ -16,6 +16,7 @@ from functions.ipf.common.processor import Exit
 from functions.ipf.l1b.geolocation import HEIGHTS_M, boxes, outline, spread, sun_zenith_at_nodes
 from functions.ipf.l1b.inputs import first_lines, read_orientation, terrain_of
 from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancillary, read_band, read_downlink
+from functions.ipf.l1b.part import narrowed, scenes_of
 from functions.ipf.l1b.tile_list import tile_list
 from functions.ipf.safe.parallel import threads_of
 from functions.ipf.safe.working import (
@@ -30,7 +31,8 @@ from functions.ipf.safe.working import (
     to_counts,
 )
 from shared.errors import BadInputError
-from shared.geometry.telemetry import telemetry_model
+from shared.geometry.model import SensorModel
+from shared.geometry.telemetry import telemetry_strip
 from shared.msi.earth import earth_sun_u, utc_from_gps_ns
 from shared.msi.instrument import BANDS, LINES_PER_PACKET, MAX_DN, SCENE_NS, Band
 from shared.msi.radiometry import LOWEST_SUN_DEG, dn_to_reflectance
@@ -43,11 +45,10 @@ if TYPE_CHECKING:
     from functions.ipf.safe.working import Counts
     from shared.geometry.heights import Relief
     from shared.geometry.instrument import Instrument
-    from shared.geometry.model import SensorModel
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L1B"
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 SIMPLIFICATIONS: Final = (
     "Image packets carry an open codec (CCSDS 121), not the instrument's own, which is not public.",
     "L1B: equalisation tables are the simulator's; no crosstalk, defective pixel, deconvolution or SWIR step.",
@@ -70,7 +71,8 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         raise BadInputError("L0 granules", f"detectors {described.detectors} of the descriptor", strangers)
     sight = _sight(order, folder, ancillary, granules)
     model, relief = sight.model, sight.relief
-    journal.info(f"{folder.name}: {described.scenes} scenes, detectors {described.detectors}")
+    first, last = sight.scenes.start, sight.scenes.stop - 1
+    journal.info(f"{folder.name}: scenes {first} to {last} of {described.scenes}, detectors {described.detectors}")
 
     if (sun := _least_sun_zenith(sight)) > LOWEST_SUN_DEG:
         journal.warning(f"night: the Sun stands {sun:.0f} degrees from the zenith, there is no reflectance")
@@ -90,7 +92,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     working.write_datastrip(datastrip)
     working.write_model(model.strip, sight.instrument)
     if relief is not None:
-        working.write_relief(relief, *boxes(model, described.scenes, HEIGHTS_M))
+        working.write_relief(relief, *boxes(model, len(sight.scenes), HEIGHTS_M))
     for document in sorted(folder.glob("*_MTD_L0*_DS_*.xml"))[:1]:
         shutil.copyfile(document, root / LEVEL0_FILE)
     tiles = model.tiles(terrain=0.0 if relief is None else relief)
@@ -107,18 +109,18 @@ def process(order: JobOrder, journal: IpfLog) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """What the datastrip was seen with, and what it saw; names of the files that told of it."""
+    """What the datastrip was seen with, and what it saw; names of the files that told of it.
+
+    ``scenes``, counted from 1, are those to process; ``model`` counts lines from the first of them.
+    """
 
     ancillary: Ancillary
+    scenes: range
     instrument: Instrument
     model: SensorModel
     relief: Relief | None
     elevation: str
     bulletin: str
-
-    @property
-    def scenes(self) -> int:
-        return self.ancillary.descriptor.scenes
 
     @property
     def centre_ns(self) -> int:
@@ -131,15 +133,16 @@ def _sight(order: JobOrder, folder: Path, ancillary: Ancillary, granules: Mappin
     orientation, bulletin = orientation_of(order, described.first_line_ns)
     if not bulletin:
         orientation = read_orientation(folder) or orientation
-    model = telemetry_model(
-        described, ancillary.gps, ancillary.attitudes, orientation, instrument, first_lines(granules)
-    )
+    scenes = scenes_of(order, described.scenes, granules)
+    lines = first_lines(granules, instrument.first_lines(described.first_line_ns, described.detectors))
+    strip = telemetry_strip(described, ancillary.gps, ancillary.attitudes, orientation, lines)
+    model = SensorModel(narrowed(strip, scenes), instrument.viewing, instrument.spacecraft, bridged=True)
     relief, elevation = terrain_of(order)
-    return _Sight(ancillary, instrument, model, relief, elevation, bulletin or "None")
+    return _Sight(ancillary, scenes, instrument, model, relief, elevation, bulletin or "None")
 
 
 def _least_sun_zenith(sight: _Sight) -> float:
-    lon, lat = outline(sight.model, sight.scenes, None)
+    lon, lat = outline(sight.model, len(sight.scenes), None)
     return float(sight.model.sun_angles(lon, lat)[0].min())
 
 
@@ -187,7 +190,7 @@ def _quality(raw: DetectorImage, useful: slice) -> Quality:
 
 def _calibrated(raw: DetectorImage, sight: _Sight, detector: int, band: Band) -> Counts:
     """Counts of reflectance, 0 where packets are missing or the Sun is too low; scene after scene, to bound memory."""
-    nodes = sun_zenith_at_nodes(sight.model, detector, band.name, sight.scenes)
+    nodes = sun_zenith_at_nodes(sight.model, detector, band.name, len(sight.scenes))
     useful, lines = sight.instrument.useful(band), raw.counts.shape[0]
     columns = useful.stop - useful.start
     blind = (useful.start, band.width - useful.stop)
@@ -208,7 +211,7 @@ def _describe(order: JobOrder, folder: Path, sight: _Sight, images: Sequence[Ban
     described, centre = ancillary.descriptor, sight.centre_ns
     station, downlink_orbit = read_downlink(folder) or (order.acquisition_station or "XXX_", described.absolute_orbit)
     nearest = min(ancillary.gps, key=lambda point: abs(point.gps_ns - centre))
-    lon, lat = outline(sight.model, described.scenes, sight.relief)
+    lon, lat = outline(sight.model, len(sight.scenes), sight.relief)
     return Datastrip(
         satellite=described.satellite,
         absolute_orbit=described.absolute_orbit,
@@ -218,9 +221,9 @@ def _describe(order: JobOrder, folder: Path, sight: _Sight, images: Sequence[Ban
         datatake_start=utc_from_gps_ns(described.datatake_start_ns),
         sensing_start=utc_from_gps_ns(described.first_line_ns),
         sensing_stop=utc_from_gps_ns(described.first_line_ns + round(SCENE_NS * described.scenes)),
-        first_line_ns=described.first_line_ns,
+        first_line_ns=described.first_line_ns + round(SCENE_NS * (sight.scenes.start - 1)),
         centre_ns=centre,
-        scenes=described.scenes,
+        scenes=len(sight.scenes),
         level0_datastrip=folder.name,
         reception_station=station,
         downlink_orbit=downlink_orbit,
