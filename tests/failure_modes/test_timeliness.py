@@ -78,7 +78,7 @@ def test_failure_mode_02_the_first_job_starts_within_three_minutes_of_the_last_f
 
 
 def test_failure_mode_02_ticks_are_no_further_apart_than_two_minutes() -> None:
-    """On a quiet cluster; a session that comes in is polled each ``poll_interval_s`` (tests/unit/shared/test_vigil.py)."""
+    """On a quiet cluster; one that comes in is polled each ``poll_interval_s`` (tests/unit/shared/test_vigil.py)."""
     ticks = {each.metadata.name: each for each in load_manifests(BASE) if isinstance(each, PingSource)}
     for name in ("station-poll", "aux-poll"):
         begin = datetime(2026, 11, 22, tzinfo=UTC)
@@ -93,7 +93,7 @@ def without_channel_2(made: House) -> None:
 
 @pytest.mark.parametrize("decision", ["proceed", "park"])
 def test_failure_mode_03_nothing_is_waited_for_for_ever(decision: str) -> None:
-    """Longer: tests/faults/test_auxiliary_waits.py for auxiliary files, tests/unit/functions/job_settlement for Jobs."""
+    """Longer: tests/faults/test_auxiliary_waits.py for auxiliary files, tests/unit/functions/job_settlement."""
     made = build()
     made.settings = made.settings.model_copy(update={"session_partial": decision})
     vars(made.services)["settings"] = made.settings
@@ -111,7 +111,7 @@ def test_failure_mode_10_a_late_tile_keeps_no_other() -> None:
     class Late(StandInLauncher):
         """One tile's Level 1C never comes to its turn."""
 
-        def run_one(self) -> None:  # type: ignore[override]
+        def run_one(self) -> None:
             for name, job in sorted(self.pending.items()):
                 if not (job.step == "l1c" and job.unit.endswith("32TQL")):
                     self.pending, rest = {name: job}, {n: j for n, j in self.pending.items() if n != name}
