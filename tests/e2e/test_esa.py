@@ -22,8 +22,14 @@ from tests.support.esa_run import EsaRun, by_level, running
 
 DETECTORS = 12
 # Name, type, scenes, tiles, reference images: 152 scenes in all.
-TAKES = (("DT33", "NOBS", 96, 5, 24), ("DT34", "VIC", 30, 3, 0), ("DT35", "NOBS", 20, 3, 2), ("DT36", "DASC", 6, 2, 1))
-WHOLE, WITH_L1B, L1A_ONLY = 152, 146, 6
+TAKES = (
+    ("DT33", "NOBS", 46, 5, 24),
+    ("DT34", "VIC", 30, 3, 0),
+    ("DT35", "NOBS", 20, 3, 2),
+    ("DT36", "DASC", 6, 2, 1),
+    ("DT37", "TST", 50, 0, 0),
+)
+WHOLE, WITH_L1B, L1A_ONLY = 152, 96, 6
 TILES = 11
 
 
@@ -113,6 +119,7 @@ def test_what_a_datatake_is_for_decides_what_is_made_of_it(ended: Ended) -> None
     assert steps["DT33"] == level1 | {"l2a-ds", "l2a"} == steps["DT35"]
     assert steps["DT34"] == level1
     assert steps["DT36"] == {"l0c", "l1a", "l1a-format"}
+    assert steps["DT37"] == {"l0c"}
     assert any("DT36" in said and "DASC" in said for said in ended.account.not_owed)
 
 
