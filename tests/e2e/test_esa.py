@@ -23,13 +23,13 @@ from tests.support.esa_run import EsaRun, by_level, running
 DETECTORS = 12
 # Name, type, scenes, tiles, reference images: 152 scenes in all.
 TAKES = (
-    ("DT33", "NOBS", 46, 5, 24),
-    ("DT34", "VIC", 30, 3, 0),
-    ("DT35", "NOBS", 20, 3, 2),
+    ("DT33", "NOBS", 16, 5, 24),
+    ("DT34", "VIC", 6, 3, 0),
+    ("DT35", "NOBS", 6, 3, 2),
     ("DT36", "DASC", 6, 2, 1),
-    ("DT37", "TST", 50, 0, 0),
+    ("DT37", "TST", 118, 0, 0),
 )
-WHOLE, WITH_L1B, L1A_ONLY = 152, 96, 6
+WHOLE, WITH_L1B, L1A_ONLY = 152, 28, 6
 TILES = 11
 
 
@@ -192,7 +192,7 @@ def test_a_killed_attempt_is_followed_by_one_in_a_folder_of_its_own(disturbed: E
     outcome = disturbed.outcomes["l1a", "DT1"]
     assert (outcome.status, outcome.attempt) == ("succeeded", 2)
     (place,) = [a.attributes["place"] for a in outcome.outputs if a.file_type == "L1A_PLACE"]
-    assert place.split("/")[0].endswith("-2")
+    assert place.split("/")[0].split("-")[2] == "2"
     (base,) = disturbed.run.run.shared.glob(f"*/DT1/{place.split('/')[0]}")
     assert (base / "output" / "L1A" / "ContextFile_T000.json").is_file()
 
