@@ -164,6 +164,14 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="A sweep leaves alone what was written less than this ago: its event may be under way"),
     ] = 20.0
+    sla_priors: Annotated[
+        dict[str, tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]],
+        BeforeValidator(_from_json),
+        Field(
+            description="What is believed of a step before it was seen often, as JSON: step to median and 95th "
+            "percentile from order to outcome, s; beside those that come with the service"
+        ),
+    ] = {}
     trace_dir: Annotated[
         Path | None, Field(description="Where spans go as OTLP JSON lines when no collector is set")
     ] = None

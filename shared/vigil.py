@@ -103,6 +103,11 @@ def sessions_open(ledger: Ledger) -> bool:
     return next(ledger.list(keys.OPEN), None) is not None
 
 
+def sessions_untold(ledger: Ledger) -> bool:
+    """Is any account still open, or one that is closed not told of yet?"""
+    return sessions_open(ledger) or next(ledger.list(keys.CLOSED), None) is not None
+
+
 def session_incoming(ledger: Ledger) -> bool:
     """Is there an open session whose files are not all here?"""
     sessions = (info.key.removeprefix(keys.OPEN) for info in ledger.list(keys.OPEN))

@@ -8,13 +8,13 @@ from flask import Request
 from eventing.http import Answer, answer
 from functions.sweep.step import Sweep
 from shared.bootstrap import services
-from shared.vigil import Vigil, sessions_open
+from shared.vigil import Vigil, sessions_untold
 
 SERVICES = services()  # a wrong setting stops the function here
 SWEEP = Sweep(SERVICES)
 VIGIL = Vigil(
     SWEEP.run,
-    lambda: sessions_open(SERVICES.ledger),
+    lambda: sessions_untold(SERVICES.ledger),
     SERVICES.clock,
     stay_s=SERVICES.settings.sweep_stay_s,
     interval_s=SERVICES.settings.sweep_interval_s,

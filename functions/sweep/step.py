@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from functions.sweep.lost import Story, answered_files, lost_files, lost_work, tell
+from functions.sweep.watch import Watch
 from shared.auxiliary.awaited import AwaitedFiles
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
@@ -23,6 +24,7 @@ from shared.ledger.provision import ARRIVALS, parse_arrival
 from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receipt, Reopened, Seen, Timer
 from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
+from shared.sla.closing import PARKED_TIMER, Closing
 from shared.workflow.plan import Ready
 from shared.workflow.products import product_key, product_name, published_artifacts
 from shared.workflow.sources import LedgerRecords, read_source
@@ -46,6 +48,7 @@ class Sweep:
         # Why this sweep asks for no further Job: whoever runs them does not answer, or refuses to.
         self._unanswered: list[PermanentError | RetryableError] = []
         self._files = AwaitedFiles(services)
+        self._watch = Watch(services)
 
     def run(self) -> int:
         """One sweep over all open sessions and due timers; returns how many events were sent again.
@@ -64,13 +67,36 @@ class Sweep:
         for closed in set(self._done).difference(sessions):
             del self._done[closed]
             self._files.forget(closed)
+        self._watch.forget(sessions)
         for session in sessions:
             sent += self._send(self._session(session), failures)
+        sent += self._promise(failures)
         if not failures:
             grace = timedelta(seconds=self._services.settings.sweep_grace_s)
             self._files.heal(self._services.clock.now(), grace)
         for failure in (*failures, *self._unanswered):
             raise failure
+        return sent
+
+    def _promise(self, failures: list[PermanentError | RetryableError]) -> int:
+        """Tell which levels are at risk or missed, and do what follows from accounts that were written."""
+        sent = 0
+
+        def hand_over(event: Event) -> bool:
+            nonlocal sent
+            taken = self._hand_over(event, failures)
+            sent += taken
+            return taken
+
+        for _ in self._watch.tell(hand_over):
+            pass
+        closing = Closing(self._services, hand_over)
+        for info in self._services.ledger.list(keys.CLOSED):
+            try:
+                closing.follow(info.key.removeprefix(keys.CLOSED))
+            except PermanentError as error:
+                _log.error("sweep: %s", error)
+                failures.append(error)
         return sent
 
     def _send(self, events: Iterable[Event], failures: list[PermanentError | RetryableError]) -> int:
@@ -102,6 +128,10 @@ class Sweep:
         for key, timer in self._services.ledger.due_timers(self._services.clock.now(), failures.append):
             if timer.timer == REOPENED:
                 self._reopened(key, timer)
+                continue
+            if timer.timer == PARKED_TIMER:
+                Closing(self._services, lambda _event: False).again(timer.session)
+                self._services.ledger.delete(key)
                 continue
             data = {"key": key, "session": timer.session, "subject": timer.subject, "due": timer.due.isoformat()}
             extensions = {"traceparent": timer.traceparent} if timer.traceparent else {}
@@ -148,6 +178,7 @@ class Sweep:
         if story.account is not None and self._in_force(session, story):
             services.ledger.delete(keys.open_marker(session))
             return
+        self._watch.look(session, story, listing.__contains__)
         held = self._held(story)
         for info in (*lost_files(story, now, grace), *self._superseded(session, story, now, grace)):
             yield self._again(info, trace)
@@ -244,14 +275,18 @@ class Sweep:
     def _followed(self, key: str, records: LedgerRecords, listing: dict[str, ObjectInfo]) -> bool:
         services, source = self._services, read_source(self._services.ledger, key)
         records.know(source)
-        for item in next_work(services.workflow, source, records):
+        items = list(next_work(services.workflow, source, records))
+        for item in items:
             if isinstance(item, Ready):
                 place = item.key(source.session)
                 if place.order not in listing and place.waiting not in listing:
                     return False
-        if isinstance(source.record, Complete):
-            return True
-        return services.ledger.all_exist(_shelf_keys(services, source.record))
+        followed = isinstance(source.record, Complete) or services.ledger.all_exist(
+            _shelf_keys(services, source.record)
+        )
+        if followed:
+            self._watch.followed(source, items)
+        return followed
 
 
 def _shelf_keys(services: Services, outcome: Outcome) -> Iterator[str]:

@@ -123,16 +123,29 @@ class Outlook(_Model):
         return self.deadline - self.arrival
 
 
-def outlook(legs: Sequence[Leg], deadline: datetime, now: datetime) -> Outlook:
+def left_s(leg: Leg, now: datetime) -> float:
+    """Seconds that a step is expected to take from now on.
+
+    One that is under way for longer than expected is taken to need a quarter of what it took so far again: it says
+    itself that the expectation was wrong.
+    """
+    spent = _spent_s(leg, now)
+    return leg.expected_s - spent if spent < leg.expected_s else max(1.0, spent / 4)
+
+
+def _spent_s(leg: Leg, now: datetime) -> float:
+    return max(0.0, (now - leg.since).total_seconds()) if leg.since is not None else 0.0
+
+
+def outlook(legs: Sequence[Leg], deadline: datetime, now: datetime, margin: timedelta = timedelta(0)) -> Outlook:
     """The outlook for a product with these steps left, in their order; the first may be under way.
 
-    A step under way for longer than expected is taken to need a quarter of what it took so far again: it says itself
-    that the expectation was wrong. At risk is what would be late, and is not yet.
+    At risk is what would arrive less than ``margin`` before the deadline, or after it, and is not late yet. With a
+    margin, what is not there so long before its deadline has been called at risk, whatever was expected of it.
     """
     arrival, worst = now, ("", 0.0)
     for leg in legs:
-        spent = (now - leg.since).total_seconds() if leg.since is not None else 0.0
-        left = leg.expected_s - spent if spent < leg.expected_s else max(1.0, spent / 4)
+        spent, left = _spent_s(leg, now), left_s(leg, now)
         arrival += timedelta(seconds=left)
         beyond = max(spent + left - leg.expected_s, 0.0) or left / 1e6
         if beyond > worst[1]:
@@ -140,7 +153,7 @@ def outlook(legs: Sequence[Leg], deadline: datetime, now: datetime) -> Outlook:
     if now > deadline:
         state: Literal["on-time", "at-risk", "missed"] = "missed"
     else:
-        state = "at-risk" if arrival > deadline else "on-time"
+        state = "at-risk" if arrival + margin > deadline else "on-time"
     return Outlook(state=state, arrival=arrival, deadline=deadline, eats="" if state == "on-time" else worst[0])
 
 

@@ -8,15 +8,22 @@ became complete: a ``complete.json`` supersedes it, which somebody may write at 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from shared.errors import ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Hold
+from shared.ledger.records import Account, Hold, Record
 
 REOPENED: Final = "reopened"
 """The kind of timer that keeps a reopened session in the sweep's sight until an account of it is in force again."""
+
+
+class ClosedMarker(Record):
+    """An account of this session was written: the sweep tells of it, and counts it in."""
+
+    kind: ClassVar[str] = "closed"
+    session: str
 
 
 def active_hold(ledger: Ledger, key: str) -> Hold | None:
@@ -51,8 +58,13 @@ def in_force(ledger: Ledger, account: Account) -> bool:
 def write_account(ledger: Ledger, record: Account) -> bool:
     """Close the session: the first account stands, a superseded one gives way under its etag.
 
+    A marker says that what follows from an account (events, its link of the chain) has not followed yet.
+
     One that parks work by a hold is brought up to date where a Job that ran on has changed it meanwhile.
     """
+    # First, so that an account whose writer dies is not left untold; one that leads nowhere is removed by the sweep.
+    marker = ClosedMarker(created=record.created, traceparent=record.traceparent, session=record.session)
+    ledger.create(keys.closed_marker(record.session), marker)
     key = keys.account(record.session)
     if ledger.create(key, record):
         return True

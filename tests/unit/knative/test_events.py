@@ -17,9 +17,10 @@ from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, OBJECT_CREATED, TIMER_DUE, Event, object_created
 from shared.ledger.keys import WorkKey, timer
-from shared.ledger.records import timer_due
+from shared.ledger.records import Account, AccountEntry, timer_due
 from shared.ports import JobState
 from shared.settings import Settings
+from shared.sla.notices import ABSENT, Notice, State, absent_event
 from tests.support.house import START, VirtualClock
 from tests.support.manifests import BASE, ROOT, Document
 
@@ -47,6 +48,35 @@ def due() -> Event:
     services.ledger.create(timer(record.due, "retry", PLACE.job_name(1)), record)
     (event,) = Sweep(services)._timers([])
     return event
+
+
+def notice(state: State) -> Event:
+    return Notice(
+        created=START,
+        session=PLACE.session,
+        level="L1C",
+        state=state,
+        t0=START,
+        deadline=START + timedelta(minutes=75),
+        expected=START + timedelta(minutes=80),
+        step="l1c",
+        cause="l1c has not begun, 6 min expected of it",
+        sensing_stop=START,
+    ).event()
+
+
+def absent() -> Event:
+    entry = AccountEntry(level="L1C", step="l1c", unit="D1", product="L1C of D1", ended="absent", reason="2 scenes")
+    account = Account(created=START, session=PLACE.session, t0=START, entries=(entry,), produced=0, absent=1, parked=0)
+    return absent_event(account, entry)
+
+
+@pytest.mark.parametrize("event", [notice("at-risk"), notice("missed"), absent()], ids=lambda event: event.type)
+def test_what_is_told_of_the_promise(event: Event) -> None:
+    assert list(validator(event.type).iter_errors(event.data)) == []
+    assert TYPES[event.type].source == event.source
+    assert list(validator(event.type).iter_errors({**event.data, "level": "L3"})) != []
+    assert event.type != ABSENT or event.data["reason"] == "2 scenes"
 
 
 def test_every_schema_is_one_and_is_named_by_a_type() -> None:
@@ -109,11 +139,12 @@ def test_policies_let_each_sender_say_what_it_says_and_no_more(due: Event, produ
     written = object_created("s2-ledger", PLACE.order, "e")
     ended = job_ended(PLACE, 1, JobState("failed"), TRACE)
     added = Event("1", "https://10.96.0.1:443", f"{RESOURCE}.add", "/apis/batch/v1/namespaces/s2ps/jobs/x")
+    told = [notice("at-risk"), notice("missed"), absent()]
     for sender, events in {
         ("SinkBinding", "object-events"): [written],
-        ("SinkBinding", "sweep"): [written, due, ended],
+        ("SinkBinding", "sweep"): [written, due, ended, *told],
         ("ApiServerSource", "jobs"): [ended, added],
     }.items():
         said = {event.type for event in events}
-        for event in (written, due, ended, added):
+        for event in (written, due, ended, added, *told):
             assert matches(allowed[sender], event) is (event.type in said), (sender, event.type)

@@ -1,0 +1,141 @@
+"""The promise, watched as part of the sweep: which level of an open session is at risk, and which was missed.
+
+It costs no listing of its own: the sweep's tells which work began and ended, and what the sweep reads of outcomes tells
+what does not run after them. Of its own are one read of ``complete.json`` for each session, and one of the durations
+every ten minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from functions.sweep.lost import Story
+from shared.bootstrap import Services
+from shared.domain.deadlines import deadline
+from shared.domain.events import Event
+from shared.domain.forecast import AT_RISK, Durations, Leg, Outlook, outlook
+from shared.ledger import keys
+from shared.ledger.records import FINISHED, Complete, Outcome
+from shared.sla.durations import StepDurations, expectation
+from shared.sla.notices import Notice
+from shared.sla.progress import ARRIVAL, Followed, Ways, progress
+from shared.workflow.plan import Item, Ready, Source
+
+MARGIN: Final = AT_RISK + timedelta(minutes=1)
+"""What is not there so long before its deadline is told of: the sweep looks once a minute at the latest."""
+
+_EVERY: Final = timedelta(seconds=30)
+_READ_AGAIN: Final = timedelta(minutes=10)
+
+
+@dataclass
+class _Watched:
+    """What is remembered of an open session."""
+
+    complete: Complete | None = None
+    followed: dict[str, Followed] = field(default_factory=dict)
+    looked: datetime | None = None
+
+
+@dataclass
+class Watch:
+    """The outlook of open sessions, with the memory of one instance; losing it costs reads."""
+
+    services: Services
+    _sessions: dict[str, _Watched] = field(default_factory=dict)
+    _pending: list[Notice] = field(default_factory=list)
+    _durations: dict[str, Durations] = field(default_factory=dict)
+    _read: datetime | None = None
+
+    def forget(self, open_sessions: Iterable[str]) -> None:
+        """Sessions that are not among these are closed."""
+        for closed in self._sessions.keys() - set(open_sessions):
+            del self._sessions[closed]
+
+    def followed(self, source: Source, items: Iterable[Item]) -> None:
+        """All has followed from ``source``; ``items``: what it readied, and what a rule left out."""
+        if isinstance(source.record, Outcome):
+            left_out = tuple({item.step.name for item in items if not isinstance(item, Ready)})
+            known = Followed(left_out, stopped=source.record.status not in FINISHED)
+            self._of(source.session).followed[source.key] = known
+
+    def look(self, session: str, story: Story, present: Callable[[str], bool]) -> None:
+        """Work out the outlook of a session, from a story of it; ``present`` says whether a record is in the listing.
+
+        What is to be told waits for ``tell``.
+        """
+        now, watched = self.services.clock.now(), self._of(session)
+        if watched.looked is not None and now < watched.looked + _EVERY:
+            return
+        watched.looked = now
+        t0 = self._t0(session, story)
+        if t0 is None:
+            return
+        self._read_durations(now)
+        arrival = None
+        if story.complete is None:
+            arrival = Leg(step=ARRIVAL, expected_s=self._expected(ARRIVAL, 1), since=t0)
+        steps = progress(story.work.values(), watched.followed)
+        ways = Ways(self.services.workflow, steps, self._expected, now, arrival)
+        for level, legs in ways.levels().items():
+            found = outlook(legs, deadline(t0, level), now, MARGIN)
+            if found.state != "on-time" and not present(keys.notice(session, level, found.state)):
+                self._pending.append(self._notice(session, level, t0, found, legs, now))
+
+    def tell(self, hand_over: Callable[[Event], bool]) -> Iterator[Notice]:
+        """Send what is to be told; what the broker does not take is told at the next look."""
+        pending, self._pending = self._pending, []
+        for notice in pending:
+            if hand_over(notice.event()):
+                self.services.ledger.create(notice.key, notice)
+                yield notice
+
+    def _of(self, session: str) -> _Watched:
+        return self._sessions.setdefault(session, _Watched())
+
+    def _t0(self, session: str, story: Story) -> datetime | None:
+        """T0; of a session that is not complete, when its newest file was seen: the clock runs for it too."""
+        watched = self._of(session)
+        if story.complete is None:
+            return max((info.modified for info in story.seen.values()), default=None)
+        if watched.complete is None:
+            watched.complete = self.services.ledger.read(keys.complete(session), Complete)
+        return watched.complete.t0
+
+    def _read_durations(self, now: datetime) -> None:
+        if self._read is None or self._read + _READ_AGAIN <= now:
+            key = keys.durations(self.services.workflow.set_name)
+            record = self.services.ledger.find(key, StepDurations)
+            self._durations, self._read = record.steps if record is not None else {}, now
+
+    def _expected(self, step: str, units: int) -> float:
+        return expectation(self._durations, self.services.settings.sla_priors, step, units)
+
+    def _notice(
+        self, session: str, level: str, t0: datetime, found: Outlook, legs: tuple[Leg, ...], now: datetime
+    ) -> Notice:
+        complete = self._of(session).complete
+        eats = next(leg for leg in legs if leg.step == found.eats)
+        return Notice(
+            created=now,
+            traceparent=self.services.trace(session),
+            session=session,
+            level=level,
+            state="missed" if found.state == "missed" else "at-risk",
+            t0=t0,
+            deadline=found.deadline,
+            expected=found.arrival,
+            step=found.eats,
+            cause=_cause(eats, now),
+            sensing_stop=complete.sensing_stop if complete is not None else None,
+        )
+
+
+def _cause(leg: Leg, now: datetime) -> str:
+    expected = f"{leg.expected_s / 60:.0f} min expected of it"
+    if leg.since is None:
+        return f"{leg.step} has not begun, {expected}"
+    return f"{leg.step} has been under way for {(now - leg.since).total_seconds() / 60:.0f} min, {expected}"

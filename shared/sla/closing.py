@@ -1,0 +1,112 @@
+"""What follows from an account: events of what is absent, late or parked, its runs counted, its link of the chain.
+
+All of it may be done again: events have the same ids, and the rest is done once. A ``closed/`` marker stands until all
+has been done; the sweep goes by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.bootstrap import Services
+from shared.domain.deadlines import deadline
+from shared.domain.events import Event
+from shared.ledger import keys
+from shared.ledger.attempts import sort_work
+from shared.ledger.records import Account, AccountEntry, Complete, timer_due
+from shared.ledger.standing import ClosedMarker, account_in_force
+from shared.sla.chain import account_digest, append
+from shared.sla.durations import add_session, runs
+from shared.sla.notices import Notice, State, absent_event, late_levels, parked_levels
+
+PARKED_TIMER: Final = "sla"
+"""The kind of timer at the deadline of a level that is parked: is it still?"""
+
+_FORGET: Final = timedelta(hours=1)
+
+Tell = Callable[[Event], bool]
+"""Hands an event to the broker; False where it was not taken."""
+
+
+@dataclass(frozen=True)
+class Closing:
+    """One account and what follows from it; ``tell`` hands an event over."""
+
+    services: Services
+    tell: Tell
+
+    def follow(self, session: str) -> bool:
+        """Do what follows from the session's account; True where all of it has been done."""
+        ledger, marker = self.services.ledger, keys.closed_marker(session)
+        account = account_in_force(ledger, session)
+        if account is None:
+            self._forget(marker)
+            return False
+        told = [self.tell(absent_event(account, entry)) for entry in account.entries if entry.ended == "absent"]
+        told += [self._notify(notice) for notice in self._notices(account)]
+        if not all(told):
+            return False
+        work = sort_work(ledger.list(f"{keys.session(session)}work/")).values()
+        now = self.services.clock.now()
+        add_session(ledger, self.services.workflow.set_name, session, runs(work), now)
+        append(ledger, session, account_digest(ledger, session), now, account.traceparent)
+        ledger.delete(marker)
+        return True
+
+    def again(self, session: str) -> None:
+        """A timer of a parked level is due: look at the account once more."""
+        record = ClosedMarker(created=self.services.clock.now(), session=session)
+        self.services.ledger.create(keys.closed_marker(session), record)
+
+    def _forget(self, marker: str) -> None:
+        """The account was never written, or was opened again: it will come with a marker of its own."""
+        record = self.services.ledger.find(marker, ClosedMarker)
+        if record is not None and record.created + _FORGET < self.services.clock.now():
+            self.services.ledger.delete(marker)
+
+    def _notify(self, notice: Notice) -> bool:
+        """Tell of a level, once: the record says that it was told."""
+        ledger = self.services.ledger
+        if ledger.exists(notice.key):
+            return True
+        return self.tell(notice.event()) and (ledger.create(notice.key, notice) or True)
+
+    def _notices(self, account: Account) -> Iterator[Notice]:
+        if account.t0 is None:
+            return
+        now = self.services.clock.now()
+        complete = self.services.ledger.find(keys.complete(account.session), Complete)
+        stop = complete.sensing_stop if complete is not None else None
+
+        def notice(state: State, level: str, entry: AccountEntry, due: datetime, cause: str) -> Notice:
+            return Notice(
+                created=now,
+                traceparent=account.traceparent,
+                session=account.session,
+                level=level,
+                state=state,
+                t0=account.t0 or now,
+                deadline=due,
+                expected=entry.at,
+                step=entry.step,
+                cause=cause,
+                sensing_stop=stop,
+            )
+
+        for level, entry in late_levels(account).items():
+            due = entry.deadline or deadline(account.t0, level)
+            minutes = -(entry.slack_s or 0.0) / 60
+            warned = self.services.ledger.find(keys.notice(account.session, level, "at-risk"), Notice)
+            cause = f"{entry.product} came {minutes:.0f} min late{f'; {warned.cause}' if warned is not None else ''}"
+            yield notice("missed", level, entry, due, cause)
+        for level, entry in parked_levels(account).items():
+            due = entry.deadline or deadline(account.t0, level)
+            if now < due:
+                timer = timer_due(now, due, PARKED_TIMER, account.session, level, account.traceparent)
+                self.services.ledger.create(keys.timer(due, PARKED_TIMER, account.session), timer)
+                yield notice("at-risk", level, entry, due, f"parked: {entry.reason}")
+            else:
+                yield notice("missed", level, entry, due, f"parked: {entry.reason}")
