@@ -15,9 +15,12 @@ from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from shared.adapters.auxip import AuxipSource
+    from shared.domain.strategy import Strategy, Subject
     from shared.ledger.ledger import Ledger
-    from shared.ports import Clock, EventSink, JobLauncher, ObjectStore, Station
-    from shared.workflow.graph import Workflow
+    from shared.ledger.records import Complete, Order
+    from shared.ports import Clock, EventSink, JobLauncher, JobSpec, ObjectStore, Station
+    from shared.workflow.graph import Processor, Workflow
+    from shared.workflow.ruling import Ruling
 
 
 class SystemClock:
@@ -60,13 +63,72 @@ class Services:
         return load_workflow(self.settings.processor_set)
 
     @cached_property
+    def _strategies(self) -> dict[str, Strategy]:
+        return {}
+
+    def strategy_of(self, version: str) -> Strategy:
+        """The strategy of a version, read once; empty is the default one."""
+        from shared.domain.strategy import DEFAULT
+
+        if not version:
+            return DEFAULT
+        if version not in self._strategies:
+            from shared.strategy.shelf import StrategyShelf
+
+            self._strategies[version] = StrategyShelf(self.ledger).load(version)
+        return self._strategies[version]
+
+    def active_strategy(self) -> str:
+        """The version that is active now; empty where it is the default one."""
+        from shared.strategy.shelf import StrategyShelf
+
+        active = StrategyShelf(self.ledger).active()
+        return active.version if active is not None else ""
+
+    def active_ruling(self, subject: Subject) -> Ruling:
+        """What the active strategy decides of a session that is not complete yet."""
+        from shared.workflow.ruling import Ruling
+
+        return Ruling(self.strategy_of(self.active_strategy()), subject)
+
+    def workflow_in(self, processor_set: str) -> Workflow:
+        """The graph with a processor set; empty is that of the settings."""
+        if not processor_set:
+            return self.workflow
+        from shared.workflow.graph import load_workflow
+
+        return load_workflow(processor_set)
+
+    def workflow_of(self, complete: Complete | None) -> Workflow:
+        """The workflow of a session, under the strategy that it is bound to; None: of no session."""
+        if complete is None:
+            return self.workflow
+        from shared.workflow.ruling import ruling_of
+
+        ruling = ruling_of(self.strategy_of(complete.strategy), complete)
+        return self.workflow_in(ruling.whole.decision.processor_set or "").under(ruling)
+
+    def workflow_for(self, order: Order) -> Workflow:
+        """The workflow of one work item: its processor as the order's strategy decided."""
+        from shared.workflow.binding import bound
+
+        return bound(self.workflow_in(order.processor_set), order.step, order.decision)
+
+    def processor_of(self, job: JobSpec) -> Processor:
+        """The processor that a Job runs, with the Job's time limit."""
+        from shared.ports import STAGING_S
+
+        processor = self.workflow_in(job.processor_set).processors[job.step]
+        return processor.model_copy(update={"time_limit_s": job.time_limit_s - STAGING_S})
+
+    @cached_property
     def launcher(self) -> JobLauncher:
         if self.settings.launcher == "kubernetes":
             from shared.adapters.kubernetes.client import KubernetesApi
             from shared.adapters.kubernetes.launcher import KubernetesJobLauncher
 
             api = KubernetesApi.from_environment(self.settings.kube_namespace)
-            return KubernetesJobLauncher(api, lambda step: self.workflow.processors[step], self.settings, self.clock)
+            return KubernetesJobLauncher(api, self.processor_of, self.settings, self.clock)
         from shared.adapters.local_jobs import LocalJobLauncher
 
         return LocalJobLauncher(self.settings.jobs_dir)

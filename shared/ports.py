@@ -191,6 +191,10 @@ class Station(Protocol):
 
 # The step of Jobs that clear up; no step of a graph can have this name.
 CLEAN: Final = "clean_up"
+STAGING_S: Final = 900
+"""What a Job has beyond its IPF's time limit, s.
+
+The runner stops an IPF itself, and saves its log; the platform's limit is for a runner that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,7 @@ class JobSpec:
 
     ``shared``: the folder that it sees of its processor's shared volume, ``<session>/<datastrip>``. A Job that clears
     up what a session left on such a volume has the step ``CLEAN``, the claim for its unit, and no work.
+    ``processor_set``: that a strategy decided; empty for that of the settings.
     """
 
     name: str
@@ -214,6 +219,7 @@ class JobSpec:
     priority: int
     traceparent: str
     shared: str = ""
+    processor_set: str = ""
 
 
 @dataclass(frozen=True, slots=True)

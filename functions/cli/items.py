@@ -87,10 +87,10 @@ def read_found(services: Services, wanted: Iterable[str], model: type[R]) -> dic
         return {key: record for key, record in found if record is not None}
 
 
-def workflow_of(services: Services) -> Workflow:
-    """The processing graph; where its processor set cannot be read here, the one that comes with the service."""
+def workflow_of(services: Services, complete: Complete | None = None) -> Workflow:
+    """The processing graph of a session; where its processor set cannot be read here, the one of the service."""
     try:
-        return services.workflow
+        return services.workflow_of(complete)
     except ConfigurationError:
         return load_workflow("open")
 
@@ -127,10 +127,10 @@ def story_rows(
     items = [work for work in story.work.values() if not step or work.place.step == step]
     if not items:
         return []
-    workflow = workflow_of(services)
+    complete = services.ledger.find(keys.complete(story.session), Complete)
+    workflow = workflow_of(services, complete)
     order = {each.name: index for index, each in enumerate(workflow.steps)}
     items.sort(key=lambda work: (order.get(work.place.step, len(order)), work.place.unit, work.place.digest))
-    complete = services.ledger.find(keys.complete(story.session), Complete)
     read = read_deciding(services, story, items, outcomes=not stands or bool(_DONE.intersection(stands)))
     deadlines = _deadlines(services, items, workflow, complete)
     now = services.clock.now()
@@ -156,11 +156,13 @@ def read_deciding(
 def _deadlines(
     services: Services, items: Iterable[WorkRecords], workflow: Workflow, complete: Complete | None
 ) -> dict[str, datetime]:
-    """By work prefix: from T0 and the graph; from the order of a step that the graph here does not know."""
+    """By work prefix: from T0 and the graph; from the order, of a step that the graph here does not know, and of a
+    session whose strategy may have decided other budgets.
+    """
     levels = {step.name: step.level for step in workflow.steps}
     unknown, found = [], {}
     for work in items:
-        if complete is not None and work.place.step in levels:
+        if complete is not None and not complete.strategy and work.place.step in levels:
             found[work.place.prefix] = deadline(complete.t0, levels[work.place.step])
         else:
             unknown.append(work.place)

@@ -6,7 +6,8 @@ from functions.cli.items import workflow_of
 from functions.cli.why import Cause
 from shared.bootstrap import Services
 from shared.errors import S2psError
-from shared.ledger.records import Outcome
+from shared.ledger import keys
+from shared.ledger.records import Complete, Outcome
 from shared.workflow.graph import Step, Workflow
 from shared.workflow.plan import Item, NotOwed, Ready, Skipped, unit_above
 from shared.workflow.sources import LedgerRecords
@@ -16,19 +17,19 @@ from shared.workflow.walk import Walk
 def why_unordered(services: Services, session: str, text: str) -> Cause | None:
     """The cause of ``step/unit`` of a session; None where the graph has no such step, or the unit is none of it."""
     name, _, unit = text.partition("/")
-    workflow = workflow_of(services)
+    records = LedgerRecords(services.ledger)
+    complete = records.find(keys.complete(session))
+    workflow = workflow_of(services, complete if isinstance(complete, Complete) else None)
     step = next((each for each in workflow.steps if each.name == name), None)
     if step is None or not unit:
         return None
-    records = LedgerRecords(services.ledger)
     walk = Walk(workflow, session, records)
     try:
         item = walk.item(step, unit)
     except S2psError as error:
         return _cause(text, "waiting", f"{name} of {unit} cannot be told: {error}.")
     if isinstance(item, NotOwed):
-        kind = f"type {item.datatake_type}" if item.datatake_type else "unknown type"
-        return _cause(text, "not-owed", f"{name} of {unit} is not asked for: its datatake is of {kind}.")
+        return _cause(text, "not-owed", f"{name} of {unit} is not asked for: {item.cause}.")
     if isinstance(item, Skipped):
         return _cause(text, item.ended, f"{name} of {unit} is left out: {item.reason}.")
     if isinstance(item, Ready):

@@ -11,7 +11,7 @@ from shared.domain.events import Event
 from shared.errors import BadInputError, PermanentError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Cleared
+from shared.ledger.records import Account, Cleared, Complete
 from shared.ledger.standing import account_in_force
 from shared.workflow.clearing import claims, clearing_job, rearm
 
@@ -37,7 +37,11 @@ def clear(event: Event, services: Services) -> None:
     elif account.created + keep > now:
         rearm(ledger, session, account.created + keep, 1, account.traceparent)
     else:
-        left = [claim for claim in claims(services.workflow) if not _is_cleared(ledger, account, claim)]
+        left = [
+            claim
+            for claim in claims(services.workflow_of(ledger.find(keys.complete(session), Complete)))
+            if not _is_cleared(ledger, account, claim)
+        ]
         if left and number > TRIES:
             ledger.delete(key)
             raise PermanentError(

@@ -10,15 +10,14 @@ from shared.errors import BadInputError, PermanentError
 from shared.ledger import keys
 from shared.ledger.attempts import Attempts, WorkRecords, attempts_of, pause, read_work
 from shared.ledger.keys import WorkKey, parse_work
+from shared.ledger.provision import place_of
 from shared.ledger.records import Attempt, AttemptEnded, Order
 from shared.ledger.standing import active_hold
-from shared.ports import JobSpec
+from shared.ports import STAGING_S, JobSpec
+from shared.workflow.binding import attempts_allowed, first_pause_s
 from shared.workflow.shared_folders import datastrip_folder
 
 OUT_OF_MEMORY = "OOMKilled"
-# What a Job has beyond its IPF's time limit. The runner stops an IPF itself, and saves its log; the platform's limit is
-# for a runner that hangs.
-STAGING_S = 900
 # For so long the platform may refuse a Job (rights, a policy, no image set) before the attempt counts as failed; as
 # long as one that it took and cannot start.
 REFUSED_LIMIT = timedelta(minutes=5)
@@ -43,7 +42,7 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
         return None
     order = ledger.read(place.order, Order)
     attempts = attempts_of(ledger, work)
-    number = attempts.due(services.clock.now(), services.settings.max_attempts)
+    number = attempts.due(services.clock.now(), attempts_allowed(order, services.settings))
     # An attempt that is written down already goes on: a hold stops new ones only.
     if number is None or (number > attempts.started and _held(work, services)):
         return None
@@ -55,24 +54,24 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
         job=job.name,
         cpus=job.cpus,
         memory_mb=job.memory_mb,
-        time_limit_s=services.workflow.processors[order.step].time_limit_s,
+        time_limit_s=job.time_limit_s - STAGING_S,
     )
     ledger.create(place.attempt(number), attempt)
     try:
         services.launcher.launch(job)
     except PermanentError as error:
-        if not _give_up(place, number, work.granted, error, services):
+        if not _give_up(order, number, work.granted, error, services):
             raise
         return None
     return job
 
 
-def _give_up(place: WorkKey, number: int, granted: int, error: PermanentError, services: Services) -> bool:
+def _give_up(order: Order, number: int, granted: int, error: PermanentError, services: Services) -> bool:
     """Where an attempt has been refused for long, it ends with that reason: no session waits for ever.
 
     Until then the event is refused, and the sweep sends it again: who mends a setting at once loses no attempt.
     """
-    now, settings = services.clock.now(), services.settings
+    now, place = services.clock.now(), place_of(order)
     if services.ledger.read(place.attempt(number), Attempt).created + REFUSED_LIMIT > now:
         return False
     ended = AttemptEnded(
@@ -81,7 +80,7 @@ def _give_up(place: WorkKey, number: int, granted: int, error: PermanentError, s
         number=number,
         status="infrastructure",
         reason=f"Refused: {error}"[:1000],
-        retry_at=now + pause(settings.retry_delay_s, number - granted),
+        retry_at=now + pause(first_pause_s(order, services.settings), number - granted),
     )
     services.ledger.create(place.ended(number), ended)
     return True
@@ -96,9 +95,10 @@ def _held(work: WorkRecords, services: Services) -> bool:
 
 
 def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services: Services) -> JobSpec:
-    processor = services.workflow.processors[order.step]
+    workflow = services.workflow_for(order)
+    processor = workflow.processors[order.step]
     most = max(processor.memory_mb, services.settings.job_memory_limit_mb)
-    shared = datastrip_folder(services.workflow, order.step, place.session, place.unit) if processor.shared else ""
+    shared = datastrip_folder(workflow, order.step, place.session, place.unit) if processor.shared else ""
     escalations = sum(ended.reason.partition(":")[0] == OUT_OF_MEMORY for ended in attempts.ended.values())
     return JobSpec(
         name=place.job_name(number),
@@ -114,4 +114,5 @@ def _job(place: WorkKey, order: Order, attempts: Attempts, number: int, services
         priority=order.priority,
         traceparent=services.trace(place.session),
         shared=shared,
+        processor_set=order.processor_set,
     )

@@ -36,7 +36,7 @@ def claim_with_files(
 
     ``sources``: what readies it. Returns whether its order is new.
     """
-    needs = services.workflow.processors[order.step].auxiliary
+    needs = services.workflow_for(order).processors[order.step].auxiliary
     if needs is None:
         return claim(services, order, complete.station, complete.satellite)
     place = place_of(order)
@@ -111,9 +111,10 @@ def ask_again(services: Services, place: WorkKey, looks: Looks | None = None) ->
     if work.order is not None or work.outcome is not None:
         forget(services, place, waiting.types)
         return False
-    processor = services.workflow.processors.get(place.step)
+    workflow = services.workflow_for(waiting.order)
+    processor = workflow.processors.get(place.step)
     if processor is None:
-        known = f"a step of the processor set {services.workflow.set_name}, which it was when this work came to wait"
+        known = f"a step of the processor set {workflow.set_name}, which it was when this work came to wait"
         raise ConfigurationError(f"{place.waiting}: expected {known}")
     needs = processor.auxiliary
     if needs is None:  # the set of processors was changed meanwhile

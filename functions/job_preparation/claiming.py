@@ -12,7 +12,7 @@ from shared.workflow.joborders import job_order_of
 def claim(services: Services, order: Order, station: str, satellite: str) -> bool:
     """Write the job order, where the processor takes one, and the order; False where the order was there."""
     place = place_of(order)
-    made = job_order_of(services.workflow, order, station, satellite)
+    made = job_order_of(services.workflow_for(order), order, station, satellite)
     if made is not None:
         # The job order first: whoever sees the claim finds it. Both are the same whoever writes them.
         services.store.put_new(

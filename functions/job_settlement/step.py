@@ -13,7 +13,8 @@ from shared.domain.events import JOB_CHANGED, Event
 from shared.errors import BadInputError, PermanentError
 from shared.ledger.attempts import RETRYABLE, attempts_of, conclude, pause, read_work
 from shared.ledger.keys import WorkKey, parse_work, timer
-from shared.ledger.records import Attempt, AttemptEnded, Outcome, timer_due
+from shared.ledger.records import Attempt, AttemptEnded, Order, Outcome, timer_due
+from shared.workflow.binding import attempts_allowed, first_pause_s
 
 WORK_LABEL = "s2ps.org/work"
 ATTEMPT_LABEL = "s2ps.org/attempt"
@@ -88,7 +89,7 @@ def _witness(told: JobEnd, services: Services) -> None:
             status="retry" if end.reason == "DeadlineExceeded" else "infrastructure",
             exit_code=end.exit_code,
             reason=end.reason,
-            retry_at=now + _delay(end.attempt - work.granted, services),
+            retry_at=now + _delay(end.attempt - work.granted, _order(end.place, services), services),
         )
         ledger.create(end.place.ended(end.attempt), ended)
     _settle(told.place, services)
@@ -117,9 +118,13 @@ def _asked(told: JobEnd, services: Services) -> JobEnd | None:
     return replace(told, reason=state.reason or told.reason, exit_code=state.exit_code)
 
 
-def _delay(number: int, services: Services) -> timedelta:
+def _order(place: WorkKey, services: Services) -> Order | None:
+    return services.ledger.find(place.order, Order)
+
+
+def _delay(number: int, order: Order | None, services: Services) -> timedelta:
     """The pause after attempt ``number`` (from 1, counted from the newest grant)."""
-    return pause(services.settings.retry_delay_s, number)
+    return pause(first_pause_s(order, services.settings), number)
 
 
 def _settle(place: WorkKey, services: Services) -> None:
@@ -131,8 +136,9 @@ def _settle(place: WorkKey, services: Services) -> None:
     if end is None or work.outcome is not None or attempts.started <= attempts.granted:
         return
     trace = services.trace(place.session)
-    if end.status in RETRYABLE and attempts.left(services.settings.max_attempts):
-        due = end.retry_at or end.created + _delay(attempts.started - attempts.granted, services)
+    order = _order(place, services) if end.status in RETRYABLE else None
+    if end.status in RETRYABLE and attempts.left(attempts_allowed(order, services.settings)):
+        due = end.retry_at or end.created + _delay(attempts.started - attempts.granted, order, services)
         record = timer_due(now, due, RETRY, place.session, place.order, trace)
         ledger.create(timer(due, RETRY, place.job_name(attempts.started)), record)
         return

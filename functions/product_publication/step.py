@@ -28,16 +28,16 @@ def publish(event: Event, services: Services) -> int:
     if place is None or place[1] != "outcome.json":
         raise BadInputError("event, subject", "the key of an outcome.json", event.subject)
     outcome = services.ledger.read(event.subject, Outcome)
-    if outcome.status not in FINISHED:
+    if outcome.status not in FINISHED or outcome.attempt == 0:
         return 0
-    found = list(published_artifacts(services.workflow, outcome))
+    order = services.ledger.read(place[0].order, Order)
+    found = list(published_artifacts(services.workflow_in(order.processor_set), outcome))
     record_keys = [product_key(str(o.publish), product_name(artifact), outcome.finished) for o, artifact in found]
     with pool_of(_THREADS, sum(len(artifact.files) for _, artifact in found)) as pool:
         shelved = list(pool.map(services.ledger.exists, record_keys))
         wanted = [item for item, there in zip(found, shelved, strict=True) if not there]
         if not wanted:
             return 0
-        order = services.ledger.read(place[0].order, Order)
         # The files of all products at once: a datastrip has hundreds of granules of few files each.
         copies = [[pool.submit(copy) for copy in _copies(*item, outcome, services)] for item in wanted]
         try:
@@ -87,7 +87,7 @@ def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, se
         sensing_start=sensing,
         footprint=artifact.attributes.get("footprint", ""),
         t0=order.t0,
-        deadline=deadline(order.t0, level),
+        deadline=deadline(order.t0, level, order.decision.budgets if order.decision is not None else None),
         status=outcome.status,
         provenance={
             "processor": order.processor,

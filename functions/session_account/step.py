@@ -17,6 +17,7 @@ from shared.ledger.standing import active_hold, held_by, in_force, reopenings, w
 from shared.telemetry import emit_session_root
 from shared.workflow.accounting import make_account
 from shared.workflow.clearing import arm
+from shared.workflow.graph import Workflow
 from shared.workflow.products import product_key, product_name, published_artifacts
 from shared.workflow.unfolding import Holds, Pending, Unfolding
 
@@ -80,7 +81,8 @@ def _account(session: str, services: Services) -> Account | None:
         ledger.delete(keys.open_marker(session))
         return None
     record = _make(session, services)
-    arm(ledger, services.workflow, record, services.settings.shared_keep_s)
+    workflow = services.workflow_of(ledger.find(keys.complete(session), Complete))
+    arm(ledger, workflow, record, services.settings.shared_keep_s)
     if write_account(ledger, record):
         _close_trace(session, record, services)
     if record.reopened >= reopenings(ledger, session):
@@ -121,8 +123,9 @@ def _make(session: str, services: Services) -> Account:
         raise _lacking(open_work)
     outcome_keys = [work.place.outcome for work in found.values() if work.outcome is not None]
     outcomes = dict(zip(outcome_keys, ledger.read_many(outcome_keys, Outcome), strict=True))
-    shelf = _shelf(outcomes.values(), services)
-    unfolding = Unfolding(services.workflow, session, complete.t0, outcomes, shelf.get, _reasons(holds))
+    workflow = services.workflow_of(complete)
+    shelf = _shelf(outcomes.values(), workflow, services)
+    unfolding = Unfolding(workflow, session, complete.t0, outcomes, shelf.get, _reasons(holds))
     try:
         entries = unfolding.of(complete)
     except Pending as pending:
@@ -141,7 +144,7 @@ def _make(session: str, services: Services) -> Account:
     )
 
 
-def _shelf(outcomes: Iterable[Outcome], services: Services) -> dict[str, Published]:
+def _shelf(outcomes: Iterable[Outcome], workflow: Workflow, services: Services) -> dict[str, Published]:
     """The product records of these outcomes, by their keys. Lacking where one is not there.
 
     The youngest outcome's first: what is not published yet is most likely its.
@@ -151,7 +154,7 @@ def _shelf(outcomes: Iterable[Outcome], services: Services) -> dict[str, Publish
         product_key(str(output.publish), product_name(artifact), outcome.finished)
         for outcome in sorted(outcomes, key=lambda each: each.finished, reverse=True)
         if outcome.status in FINISHED
-        for output, artifact in published_artifacts(services.workflow, outcome)
+        for output, artifact in published_artifacts(workflow, outcome)
     ]
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]

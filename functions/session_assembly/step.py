@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from functions.session_assembly.assess import Assessment, assess, awaited
@@ -10,6 +10,7 @@ from shared.bootstrap import Services
 from shared.domain.deadlines import t0
 from shared.domain.events import TIMER_DUE, Event
 from shared.domain.names import SessionFile
+from shared.domain.strategy import Decision, Subject, WorkClass
 from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.errors import BadInputError
 from shared.ledger import keys
@@ -33,7 +34,7 @@ def assemble(event: Event, services: Services) -> None:
     if services.ledger.exists(keys.complete(session)):
         return
     if _released(session, reopenings(services.ledger, session), services) is not None:
-        _decide(session, services)
+        _decide(session, services, _policy(session, services))
         return
     if account_in_force(services.ledger, session) is not None:
         return
@@ -45,7 +46,7 @@ def assemble(event: Event, services: Services) -> None:
     found = assess(dsibs, receipts, seen)
     _refuse_all(session, found, receipts, services)
     if found.whole:
-        _write_complete(session, dsibs, receipts, services)
+        _write_complete(session, dsibs, receipts, seen, services)
 
 
 def _released(session: str, reopened: int, services: Services) -> Reopened | None:
@@ -107,6 +108,7 @@ def _write_complete(
     session: str,
     dsibs: dict[int, Dsib],
     receipts: dict[str, Receipt],
+    seen: Mapping[str, Seen],
     services: Services,
     *,
     missing: tuple[str, ...] = (),
@@ -136,10 +138,33 @@ def _write_complete(
         ),
         missing=missing,
         reason=reason,
+        strategy=services.active_strategy(),
+        work_class=_class(seen[name] for name in wanted if name in seen),
     )
     services.ledger.create(keys.complete(session), record)
     # Whoever waited in vain may have closed the session meanwhile. (One that is closed for good: the sweep removes it.)
     services.ledger.create(keys.open_marker(session), marker)
+
+
+def _class(seen: Iterable[Seen]) -> WorkClass:
+    return "retransfer" if any(each.tree == "RETRANSFER" for each in seen) else "nominal"
+
+
+def _policy(session: str, services: Services) -> Decision:
+    """What the strategy that is active now decides of a session that is not complete."""
+    version = services.active_strategy()
+    if not version:
+        return services.active_ruling(Subject(unit=session)).whole.decision
+    listed = [info.key for info in services.ledger.list(f"{keys.session(session)}seen/")]
+    seen = services.ledger.read_many(listed, Seen)
+    subject = Subject(
+        unit=session,
+        satellite=seen[0].satellite if seen else "",
+        station=seen[0].station if seen else "",
+        work_class=_class(seen),
+        when=services.clock.now(),
+    )
+    return services.active_ruling(subject).whole.decision
 
 
 def _wait_over(event: Event, services: Services) -> None:
@@ -147,7 +172,8 @@ def _wait_over(event: Event, services: Services) -> None:
     timer_key, session = str(event.data["key"]), str(event.data["session"])
     settled = services.ledger.exists(keys.complete(session)) or account_in_force(services.ledger, session) is not None
     if not settled:
-        wait = timedelta(seconds=services.settings.session_wait_s)
+        policy = _policy(session, services)
+        wait = timedelta(seconds=policy.session_wait_s or services.settings.session_wait_s)
         last = _last_activity(session, services)
         now = services.clock.now()
         if last is not None and last + wait > now:
@@ -157,7 +183,7 @@ def _wait_over(event: Event, services: Services) -> None:
             if keys.timer(due, TIMER, session) == timer_key:
                 return
         else:
-            _decide(session, services)
+            _decide(session, services, policy)
     else:
         _stay_open(session, services)
     services.ledger.delete(timer_key)
@@ -167,7 +193,7 @@ def _last_activity(session: str, services: Services) -> datetime | None:
     return max((info.modified for info in services.ledger.list(f"{keys.session(session)}seen/")), default=None)
 
 
-def _decide(session: str, services: Services) -> None:
+def _decide(session: str, services: Services, policy: Decision) -> None:
     reopened = reopenings(services.ledger, session)
     released = _released(session, reopened, services)
     received = _received(session, services)
@@ -177,11 +203,12 @@ def _decide(session: str, services: Services) -> None:
     _refuse_all(session, found, receipts, services)
     missing = (*found.missing, *(f"{file}: {reason}" for file, reason in found.refused))
     chunks = [name for name in receipts if SessionFile.parse(name).kind == "DSDB"]
-    reason = f"the wait of {services.settings.session_wait_s:.0f} s is over"
+    reason = f"the wait of {policy.session_wait_s or services.settings.session_wait_s:.0f} s is over"
     if released is not None:
         reason = f"released by {released.who}: {released.reason}"
-    if (services.settings.session_partial == "proceed" or released is not None) and chunks:
-        _write_complete(session, dsibs, receipts, services, missing=missing, reason=reason)
+    partial = policy.session_partial or services.settings.session_partial
+    if (partial == "proceed" or released is not None) and chunks:
+        _write_complete(session, dsibs, receipts, seen, services, missing=missing, reason=reason)
         return
     why = f"{reason}, missing: {'; '.join(missing[:5]) or 'every DSDB'}"
     refused = [info.key for info in services.ledger.list(f"{keys.session(session)}refused/")]

@@ -12,6 +12,7 @@ from typing import Final
 
 from functions.station_poll.changes import Changes, Known
 from shared.bootstrap import Services
+from shared.domain.strategy import Subject
 from shared.errors import ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.records import OpenMarker, Refusal, Seen, timer_due
@@ -43,7 +44,7 @@ class Writer:
     def begin(self, satellite: str) -> bool:
         """Open the session; False where it is open already. The timer first: what is open always has its deadline."""
         services, now = self.services, self.services.clock.now()
-        due = now + timedelta(seconds=services.settings.session_wait_s)
+        due = now + timedelta(seconds=self._wait_s(satellite))
         timer = timer_due(now, due, TIMER, self.session, traceparent=self.trace)
         services.ledger.create(keys.timer(due, TIMER, self.session), timer)
         marker = OpenMarker(
@@ -54,6 +55,12 @@ class Writer:
             satellite=satellite,
         )
         return services.ledger.create(keys.open_marker(self.session), marker)
+
+    def _wait_s(self, satellite: str) -> float:
+        """How long is waited for the rest of it, by the strategy that is active now, s."""
+        services = self.services
+        subject = Subject(self.session, satellite, self.memory.station, when=services.clock.now())
+        return services.active_ruling(subject).whole.decision.session_wait_s or services.settings.session_wait_s
 
     def write(self, found: Changes, refused: list[tuple[str, str]]) -> None:
         """All records of a poll, several at a time, oldest files first; each is tried, then a failure is raised."""

@@ -25,6 +25,7 @@ from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receip
 from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
 from shared.sla.closing import PARKED_TIMER, Closing
+from shared.workflow.graph import Workflow
 from shared.workflow.plan import Ready
 from shared.workflow.products import product_key, product_name, published_artifacts
 from shared.workflow.sources import LedgerRecords, read_source
@@ -275,23 +276,25 @@ class Sweep:
     def _followed(self, key: str, records: LedgerRecords, listing: dict[str, ObjectInfo]) -> bool:
         services, source = self._services, read_source(self._services.ledger, key)
         records.know(source)
-        items = list(next_work(services.workflow, source, records))
+        complete = records.find(keys.complete(source.session))
+        workflow = services.workflow_of(complete if isinstance(complete, Complete) else None)
+        items = list(next_work(workflow, source, records))
         for item in items:
             if isinstance(item, Ready):
                 place = item.key(source.session)
                 if place.order not in listing and place.waiting not in listing:
                     return False
         followed = isinstance(source.record, Complete) or services.ledger.all_exist(
-            _shelf_keys(services, source.record)
+            _shelf_keys(workflow, source.record)
         )
         if followed:
             self._watch.followed(source, items)
         return followed
 
 
-def _shelf_keys(services: Services, outcome: Outcome) -> Iterator[str]:
+def _shelf_keys(workflow: Workflow, outcome: Outcome) -> Iterator[str]:
     if outcome.status.startswith("succeeded"):
-        for output, artifact in published_artifacts(services.workflow, outcome):
+        for output, artifact in published_artifacts(workflow, outcome):
             yield product_key(str(output.publish), product_name(artifact), outcome.finished)
 
 

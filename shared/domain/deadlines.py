@@ -28,8 +28,13 @@ def t0(modified: Iterable[datetime]) -> datetime:
     return max(modified)
 
 
-def deadline(start: datetime, level: str) -> datetime:
-    """When a product of ``level`` must be queryable, for a session with T0 ``start``."""
+def deadline(start: datetime, level: str, budgets: Mapping[str, float] | None = None) -> datetime:
+    """When a product of ``level`` must be queryable, for a session with T0 ``start``.
+
+    ``budgets``: minutes by level, where a strategy decided others than ``BUDGETS``.
+    """
+    if budgets and level in budgets:
+        return start + timedelta(minutes=budgets[level])
     try:
         return start + BUDGETS[level]
     except KeyError:

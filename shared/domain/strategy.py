@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -26,6 +26,8 @@ from shared.domain.deadlines import BUDGETS
 
 WorkClass = Literal["nrt", "nominal", "retransfer", "reprocessing"]
 Levels = Literal["L1A", "L1B", "L1C", "L2A"]
+CLASS_PRIORITY: Final[Mapping[WorkClass, int]] = {"nrt": 100, "nominal": 0, "retransfer": -50, "reprocessing": -100}
+"""What the class of a session adds to the priority of its work."""
 DIGITS: Final = 16
 """Of a version: hexadecimal digits."""
 
@@ -36,7 +38,7 @@ class _Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a decision is about; empty or None where it is not known. ``unit`` is what sampling draws by."""
+    """What a decision is about; empty or None where it is not known. ``when``: T0 of the session, or now before it."""
 
     unit: str
     satellite: str = ""
@@ -133,8 +135,8 @@ class Decision(_Model):
     """What a rule decides; None leaves a matter to the rules below, and at last to processor set and settings.
 
     ``levels``: made beside Level 0. ``processor_set``: by name or path, so that two versions run at once and one can be
-    frozen. ``priority``: higher goes first among equal deadlines. ``budgets``: minutes from T0 by level. ``hold``: no
-    Job is started until an operator releases it; the text says why.
+    frozen. ``priority``: higher goes first. ``budgets``: minutes from T0 by level. ``hold``: no Job is started until an
+    operator releases it; the text says why. ``sample``: of what is made beside Level 0.
     """
 
     levels: tuple[Levels, ...] | None = None
@@ -160,13 +162,32 @@ class Decision(_Model):
         return self
 
 
+_OF_SESSIONS: Final = frozenset({"processor_set", "split", "session_partial", "session_wait_s"})
+_KNOWN_OF_SESSIONS: Final = frozenset({"satellites", "stations", "classes", "since", "until"})
+
+
 class Rule(_Model):
-    """Where ``when`` holds, ``then`` is decided. ``note`` is for people."""
+    """Where ``when`` holds, ``then`` is decided. ``note`` is for people.
+
+    Of a whole session are decided: processor set, split, and what is done before it is complete. A rule that decides
+    one of them asks for nothing that is known of parts of sessions alone.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
     note: str = ""
     when: Condition = Condition()
     then: Decision
+
+    @model_validator(mode="after")
+    def _known_in_time(self) -> Self:
+        whole = sorted(name for name in _OF_SESSIONS if getattr(self.then, name) is not None)
+        asked = sorted(name for name in set(Condition.model_fields) - _KNOWN_OF_SESSIONS if getattr(self.when, name))
+        if whole and asked:
+            raise ValueError(
+                f"when: {', '.join(asked)}: expected nothing but {', '.join(sorted(_KNOWN_OF_SESSIONS))}, since "
+                f"{', '.join(whole)} is decided once for a whole session"
+            )
+        return self
 
 
 class Strategy(_Model):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from shared.domain.strategy import Decision, WorkClass
 from shared.ledger.keys import WorkKey
 
 StatusClass = Literal["succeeded", "succeeded-with-warnings", "no-product", "retry", "failed", "infrastructure"]
@@ -109,7 +110,8 @@ class Given(BaseModel):
 class Complete(Record):
     """What processing starts from: the raw files of a session, or (``given``) a product that came from elsewhere.
 
-    ``missing`` and ``reason`` tell of a partial session.
+    ``missing`` and ``reason`` tell of a partial session. ``strategy``: the version that it is processed under, to its
+    end, whatever is activated meanwhile; empty for the default one.
     """
 
     kind: ClassVar[str] = "complete"
@@ -122,6 +124,8 @@ class Complete(Record):
     missing: tuple[str, ...] = ()
     reason: str = ""
     given: Given | None = None
+    strategy: str = ""
+    work_class: WorkClass = "nominal"
 
 
 class FileEntry(BaseModel):
@@ -166,6 +170,7 @@ class Order(Record):
 
     ``facts``: what earlier runs found out about the unit (``shared.workflow.processor.Fact``). ``auxiliary``: the names
     of the auxiliary files that were chosen. ``warnings``: what is gone on without, for the products to tell.
+    ``strategy``: the version that decided ``decision``, and by which of its rules each matter.
     """
 
     kind: ClassVar[str] = "order"
@@ -183,6 +188,14 @@ class Order(Record):
     t0: AwareDatetime
     deadline: AwareDatetime
     priority: int = 0
+    strategy: str = ""
+    decision: Decision | None = None
+    rules: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def processor_set(self) -> str:
+        """The processor set that a strategy decided; empty for that of the settings."""
+        return (self.decision.processor_set or "") if self.decision is not None else ""
 
 
 class Attempt(Record):

@@ -206,4 +206,13 @@ def _write(deed: Deed, name: CompactName, given: Given, output: Output, found: _
     deed.write(given.key(session).outcome, outcome)
     common = {"traceparent": deed.trace, "session": session, "station": "", "satellite": name.satellite}
     deed.write(keys.open_marker(session), OpenMarker(created=deed.now, **common))
-    deed.write(keys.complete(session), Complete(created=t0, t0=t0, files=(), given=given, **common))
+    made = Complete(
+        created=t0,
+        t0=t0,
+        files=(),
+        given=given,
+        strategy=deed.services.active_strategy(),
+        work_class="reprocessing",
+        **common,
+    )
+    deed.write(keys.complete(session), made)

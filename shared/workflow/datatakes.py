@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from shared.domain.deadlines import BUDGETS
 from shared.workflow.processor import Model
-
-DATATAKE_TYPE: Final = "datatake_type"
-"""The fact that tells the type of the datatake which a datastrip is of."""
 
 
 def _known(levels: tuple[str, ...]) -> tuple[str, ...]:

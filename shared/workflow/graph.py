@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from shared.domain.deadlines import BUDGETS
 from shared.domain.strategy import Split
 from shared.errors import ConfigurationError
 from shared.workflow.datatakes import Datatakes
 from shared.workflow.processor import Harvest, Input, Model, Output, Processor, Volume
+from shared.workflow.ruling import Ruling
 
 __all__ = ["Harvest", "Input", "Output", "Processor", "Step", "Volume", "Workflow", "load_workflow"]
 
@@ -72,6 +73,7 @@ class Workflow(Model):
     datatakes: Datatakes
     steps: tuple[Step, ...]
     processors: dict[str, Processor]
+    _ruling: Ruling = PrivateAttr(default_factory=Ruling)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -159,6 +161,18 @@ class Workflow(Model):
             if not {s.name for s in found}.isdisjoint(step.after):
                 found.append(step)
         return tuple(found)
+
+    @property
+    def ruling(self) -> Ruling:
+        """What the strategy of a session decides: nothing, unless this is the workflow of one."""
+        return self._ruling
+
+    def under(self, ruling: Ruling) -> Workflow:
+        """The same for a session, under its strategy."""
+        split = ruling.whole.decision.split
+        found = self.with_split(split) if split is not None else self.model_copy()
+        found._ruling = ruling  # noqa: SLF001 - a copy of its own
+        return found
 
     def with_split(self, split: Split | None) -> Workflow:
         """The same with datastrips cut so, or not cut."""

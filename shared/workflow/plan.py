@@ -14,15 +14,15 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal
 
-from shared.domain.deadlines import deadline
 from shared.domain.names import PdiName, format_stamp, parse_stamp
+from shared.domain.strategy import Decided
 from shared.errors import BadInputError
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import Artifact, ArtifactRef, Complete, Order, Outcome
-from shared.workflow.datatakes import DATATAKE_TYPE
 from shared.workflow.graph import Processor, Step, Workflow
 from shared.workflow.parts import Granule, Part, apart, part_of, part_units, scene_numbers, without_part
+from shared.workflow.ruling import DATATAKE_TYPE, FOOTPRINT, UNDECIDED, Known, footprint_of
 
 GRANULES: Final = "PDI_DS_GR_LIST"
 _TILE: Final = "-T"
@@ -72,6 +72,7 @@ class Ready:
     parameters: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    decided: Decided = UNDECIDED
 
     def key(self, session: str) -> WorkKey:
         return WorkKey(session, self.step.name, self.unit, self.digest)
@@ -89,11 +90,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class NotOwed:
-    """A step that nobody asks for on this unit: datatakes of its type are not processed so far."""
+    """A step that nobody asks for on this unit: by the type of its datatake, or by a rule of the strategy."""
 
     step: Step
     unit: str
-    datatake_type: str
+    cause: str
 
 
 Item = Ready | Skipped | NotOwed
@@ -133,11 +134,13 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     """The work of ``step`` on ``unit``, where all of ``step.after`` is there: ``sources``, by step."""
     processor, above = workflow.processors[step.name], [sources[name] for name in step.after]
     facts = {name: value for source in above for name, value in source.facts.items()}
-    datatake_type = facts.get(DATATAKE_TYPE, "")
-    if not workflow.datatakes.asks_for(datatake_type, step.serves):
-        return NotOwed(step, unit, datatake_type)
+    facts |= {} if FOOTPRINT in facts else footprint_of([source.record for source in above])
     part, taken = _part(step, unit, above[0].record)
     counts = [count for source in above if (count := _granules(source.record, taken)) is not None]
+    known = Known(facts, max(counts[0].values(), default=0) if counts else None)
+    decided = workflow.ruling.of(step, unit, known)
+    if cause := not_asked(workflow, step, unit, known, decided):
+        return NotOwed(step, unit, cause)
     warnings: tuple[str, ...] = ()
     if counts and processor.minimum_scenes > (scenes := max(counts[0].values(), default=0)):
         return Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
@@ -156,7 +159,15 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
         parameters |= {"FIRST_SCENE": str(part.first + 1), "LAST_SCENE": str(part.last)}
     digest = work_digest(step.name, unit, inputs, processor, parameters)
     created = max(source.record.created for source in above)
-    return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings)
+    return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings, decided)
+
+
+def not_asked(workflow: Workflow, step: Step, unit: str, known: Known, decided: Decided) -> str:
+    """Why nobody asks for the work of ``step`` on ``unit``; empty where somebody does."""
+    kind = known.facts.get(DATATAKE_TYPE, "")
+    if not workflow.datatakes.asks_for(kind, step.serves):
+        return f"of a datatake of {f'type {kind}' if kind else 'unknown type'}"
+    return workflow.ruling.left_out(step, unit, known, decided)
 
 
 def static_parameters(workflow: Workflow, step: str) -> dict[str, str]:
@@ -273,7 +284,7 @@ def make_order(
 
     ``warnings``: what it goes on without, beside what ``ready`` tells of itself.
     """
-    processor = workflow.processors[ready.step.name]
+    processor, ruling = workflow.processors[ready.step.name], workflow.ruling
     return Order(
         created=ready.created,
         traceparent=traceparent,
@@ -288,7 +299,11 @@ def make_order(
         facts=dict(ready.facts),
         warnings=(*ready.warnings, *warnings),
         t0=complete.t0,
-        deadline=deadline(complete.t0, ready.step.level),
+        deadline=ruling.deadline(ready.step.level, ready.decided, complete.t0),
+        priority=ruling.priority(ready.decided),
+        strategy=complete.strategy,
+        decision=ready.decided.decision if ready.decided.by else None,
+        rules=dict(ready.decided.by),
     )
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from shared.domain.deadlines import deadline, slack
+from shared.domain.deadlines import slack
+from shared.domain.strategy import Decided
 from shared.ledger import keys
 from shared.ledger.records import FINISHED, AccountEntry, Complete, Outcome, Published
-from shared.workflow.datatakes import DATATAKE_TYPE
 from shared.workflow.graph import Step, Workflow
-from shared.workflow.plan import NotOwed, Skipped, Source, plan_item, unit_above
+from shared.workflow.plan import NotOwed, Skipped, Source, not_asked, plan_item, unit_above
 from shared.workflow.products import product_key, product_name, published_artifacts
+from shared.workflow.ruling import DATATAKE_TYPE, Known
 
 Shelf = Callable[[str], Published | None]
 Holds = Callable[[str], str]
@@ -44,7 +45,21 @@ class _Lost:
 
 @dataclass(frozen=True, slots=True)
 class _NotOwed:
-    datatake_type: str
+    """``cause``: why nobody asks for it; empty where that is not told."""
+
+    cause: str
+
+
+@dataclass(slots=True)
+class _LeftOut:
+    """What of a datastrip nobody asks for, for one cause: the levels, and of which tiles."""
+
+    levels: dict[str, None] = field(default_factory=dict)
+    tiles: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        tiles = f" of {len(self.tiles)} tiles" if self.tiles else ""
+        return f"no {', '.join(self.levels)} is made{tiles}"
 
 
 _State = _Done | _Lost | _NotOwed
@@ -64,7 +79,7 @@ class Unfolding:
     shelf: Shelf = lambda _key: None
     holds: Holds = lambda _prefix: ""
     _states: dict[str, dict[str, _State]] = field(default_factory=dict)
-    _not_owed: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    _not_owed: dict[tuple[str, str], _LeftOut] = field(default_factory=dict)
 
     def of(self, complete: Complete) -> tuple[AccountEntry, ...]:
         """Every product that the session promised, and how it ended.
@@ -90,12 +105,8 @@ class Unfolding:
 
     @property
     def not_owed(self) -> tuple[str, ...]:
-        """What nobody asks for, a line for each datastrip."""
-        return tuple(
-            f"{unit}: of a datatake of {f'type {kind}' if kind else 'unknown type'} no {', '.join(levels)} is made"
-            for (unit, kind), levels in self._not_owed.items()
-            if levels
-        )
+        """What nobody asks for, a line for each datastrip and cause."""
+        return tuple(f"{unit}: {cause} {left}" for (unit, cause), left in self._not_owed.items() if left.levels)
 
     def _entries(self) -> Iterator[AccountEntry]:
         for step in self.workflow.steps:
@@ -127,13 +138,13 @@ class Unfolding:
         done = {name: state for name, state in above.items() if isinstance(state, _Done)}
         unasked = next((state for state in above.values() if isinstance(state, _NotOwed)), None)
         if unasked is not None:
-            return self._unasked(step, unit, unasked.datatake_type), ()
+            return self._unasked(step, unit, unasked.cause), ()
         if lost:
             # One that is absent by rule stays so, whatever an operator does about another that is parked.
             return self._lost(step, unit, lost[0].ended, lost[0].cause, _facts(lost, done), lost[0].cause)
         item = plan_item(self.workflow, step, unit, {name: state.source for name, state in done.items()})
         if isinstance(item, NotOwed):
-            return self._unasked(step, unit, item.datatake_type), ()
+            return self._unasked(step, unit, item.cause), ()
         facts = _facts(lost, done)
         if isinstance(item, Skipped):
             return self._lost(step, unit, item.ended, item.reason, facts)
@@ -149,15 +160,18 @@ class Unfolding:
                 step, unit, "absent" if outcome.status == "no-product" else "parked", outcome.reason, facts
             )
         warnings = tuple(dict.fromkeys([w for s in done.values() for w in s.warnings] + list(outcome.warnings)))
-        entries = tuple(self._produced(outcome, warnings))
+        entries = tuple(self._produced(outcome, warnings, item.decided))
         silent = () if self.workflow.publishes(step.name) else warnings
         return _Done(Source(place.outcome, outcome, self.session), silent), entries
 
-    def _unasked(self, step: Step, unit: str, datatake_type: str) -> _NotOwed:
-        strip = unit_above(unit, "datastrip", self.session)
-        levels = self._not_owed.setdefault((strip, datatake_type), {})
-        levels.update({str(output.publish): None for output in self.workflow.publishes(step.name)})
-        return _NotOwed(datatake_type)
+    def _unasked(self, step: Step, unit: str, cause: str) -> _NotOwed:
+        levels = {str(output.publish): None for output in self.workflow.publishes(step.name)}
+        if cause and levels:
+            left = self._not_owed.setdefault((unit_above(unit, "datastrip", self.session), cause), _LeftOut())
+            left.levels.update(levels)
+            by_rule = self.workflow.unit(step.name) == "tile" and cause.startswith("by ")
+            left.tiles.update([unit] if by_rule else [])
+        return _NotOwed(cause)
 
     def _lost(
         self,
@@ -169,9 +183,13 @@ class Unfolding:
         cause: str = "",
     ) -> tuple[_Lost | _NotOwed, tuple[AccountEntry, ...]]:
         """One entry per level that ``step`` would have published for this unit, if that was asked for."""
-        if not self.workflow.datatakes.asks_for(facts.get(DATATAKE_TYPE, ""), step.serves):
-            kind = facts.get(DATATAKE_TYPE, "")  # where it was lost before its type was known, it is not told
-            return (self._unasked(step, unit, kind) if kind else _NotOwed("")), ()
+        known, ruling = Known(facts), self.workflow.ruling
+        decided = ruling.of(step, unit, known)
+        unasked = not_asked(self.workflow, step, unit, known, decided)
+        if unasked:
+            # Where it was lost before its type was known, and that is why nobody asks, it is not told.
+            told = facts.get(DATATAKE_TYPE) or ruling.left_out(step, unit, known, decided)
+            return self._unasked(step, unit, unasked if told else ""), ()
         entries = tuple(
             AccountEntry(
                 level=str(output.publish),
@@ -180,22 +198,22 @@ class Unfolding:
                 product=f"{output.artifact} of {unit}",
                 ended=ended,
                 reason=reason,
-                deadline=deadline(self.t0, str(output.publish)) if self.t0 else None,
+                deadline=ruling.deadline(str(output.publish), decided, self.t0) if self.t0 else None,
             )
             for output in self.workflow.publishes(step.name)
             if output.mandatory
         )
-        told = cause or f"{step.name} of {unit} ended without a product: {reason}"
-        return _Lost(ended, reason, told, facts), entries
+        above = cause or f"{step.name} of {unit} ended without a product: {reason}"
+        return _Lost(ended, reason, above, facts), entries
 
-    def _produced(self, outcome: Outcome, warnings: tuple[str, ...]) -> Iterator[AccountEntry]:
+    def _produced(self, outcome: Outcome, warnings: tuple[str, ...], decided: Decided) -> Iterator[AccountEntry]:
         for output, artifact in published_artifacts(self.workflow, outcome):
             level, name = str(output.publish), product_name(artifact)
             key = product_key(level, name, outcome.finished)
             published = self.shelf(key)
             if published is None:
                 raise Pending(key)
-            due = deadline(self.t0, level) if self.t0 else None
+            due = self.workflow.ruling.deadline(level, decided, self.t0) if self.t0 else None
             yield AccountEntry(
                 level=level,
                 step=outcome.step,

@@ -75,7 +75,7 @@ def connect(cluster: Cluster, namespace: str = "") -> KubernetesApi:
 
 def launcher_of(cluster: Cluster, **given: Any) -> KubernetesJobLauncher:
     return KubernetesJobLauncher(
-        connect(cluster), PROCESSORS.__getitem__, Settings(**given), VirtualClock(datetime.now(UTC))
+        connect(cluster), lambda job: PROCESSORS[job.step], Settings(**given), VirtualClock(datetime.now(UTC))
     )
 
 
@@ -275,7 +275,7 @@ def services(cluster: Cluster) -> Services:
     clock = VirtualClock(datetime.now(UTC) - timedelta(hours=1))
     made = Services(Settings(launcher="kubernetes"), clock)
     store = MemoryStore(clock)
-    launcher = KubernetesJobLauncher(connect(cluster), PROCESSORS.__getitem__, made.settings, clock)
+    launcher = KubernetesJobLauncher(connect(cluster), lambda job: PROCESSORS[job.step], made.settings, clock)
     vars(made).update(store=store, sink=Sink(), launcher=launcher)
     place = WorkKey("S2A", "l1b", "DT01", "0" * 64)
     order = Order(

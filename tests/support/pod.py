@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from functions.ipf.runner.pod import is_static
-from functions.job_launch.step import STAGING_S
 from shared.adapters.kubernetes.manifest import job_manifest
-from shared.ports import JobSpec
+from shared.ports import STAGING_S, JobSpec
 from tests.support.bench import NOW, Bench
 
 CONTAINERS: Final = ("stage-in", "ipf", "stage-out")

@@ -126,15 +126,16 @@ class Job:
         """
         place = work_place(work)
         order = services.ledger.read(place.order, Order)
-        processor = services.workflow.processors.get(order.step)
+        workflow = services.workflow_for(order)
+        processor = workflow.processors.get(order.step)
         if processor is None or (processor.name, processor.version) != (order.processor, order.version):
             raise ConfigurationError(
                 f"{place.order}: expected processor {order.processor} {order.version} for step {order.step}, "
-                f"found {processor and (processor.name, processor.version)} in set {services.workflow.set_name}"
+                f"found {processor and (processor.name, processor.version)} in set {workflow.set_name}"
             )
         shared = None
         if processor.shared is not None:
-            strip = datastrip_folder(services.workflow, order.step, order.session, order.unit)
+            strip = datastrip_folder(workflow, order.step, order.session, order.unit)
             shared = mounted or services.settings.shared_dir.absolute() / strip
         return cls(services, place, number, order, processor, Scratch(scratch.absolute()), shared)
 
@@ -153,7 +154,7 @@ class Job:
 
     def values(self, base: Path) -> dict[str, str]:
         """What the placeholders of commands, paths and job orders stand for, ``{input:...}`` apart."""
-        workflow, auxiliary = self.services.workflow, self.processor.auxiliary
+        workflow, auxiliary = self.services.workflow_in(self.order.processor_set), self.processor.auxiliary
         return {
             **self.order.parameters,
             **{f"root:{name}": path for name, path in workflow.roots.items()},

@@ -25,8 +25,9 @@ from shared.bootstrap import Services
 from shared.errors import IntegrityError, S2psError
 from shared.ledger.attempts import conclude, pause, read_work
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Outcome, StatusClass
+from shared.ledger.records import FINISHED, Artifact, AttemptEnded, FileEntry, Order, Outcome, StatusClass
 from shared.telemetry import current_traceparent
+from shared.workflow.binding import first_pause_s
 from shared.workflow.plan import tree_digest
 from shared.workflow.shared_folders import PLACE, base_of, is_of, place_digest
 
@@ -87,6 +88,8 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
     if not conclude(job.services.ledger, job.place, outcome):
         _log.info("%s: another attempt wrote its outcome first", job.place.prefix)
         _leave(job, base)
+    elif finished:
+        _leave(job, base)
     return verdict.status
 
 
@@ -103,7 +106,8 @@ def _base(job: Job, staged: Staged) -> Path:
 def _leave(job: Job, base: Path) -> None:
     """Nobody will ask for what this run left on the shared volume: it goes. The scratch folder goes in any case.
 
-    It stays where the outcome names it: one that this very run wrote, without having heard so.
+    It stays where the outcome names it, even one that this very run wrote without having heard so. What a tile or a
+    formatting step worked with is in no outcome: hundreds of them would fill the volume long before the session ends.
     """
     if job.shared is None:
         return
@@ -129,7 +133,7 @@ def end_attempt(
 ) -> None:
     """Write the end of an attempt that has no outcome; ``failed`` ends the work, other classes leave it to the next."""
     now, tried = services.clock.now(), number - read_work(services.ledger, place).granted
-    delay = pause(services.settings.retry_delay_s, tried)
+    delay = pause(first_pause_s(services.ledger.find(place.order, Order), services.settings), tried)
     ended = AttemptEnded(
         created=now,
         traceparent=current_traceparent() or traceparent,

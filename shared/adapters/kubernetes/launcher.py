@@ -19,13 +19,13 @@ class KubernetesJobLauncher:
 
     Args:
         api: the cluster.
-        processor: the processor of a step. Whoever only asks how Jobs stand never calls it.
+        processor: the processor of a Job. Whoever only asks how Jobs stand never calls it.
         settings: of the Jobs.
         clock: for the priority by slack, and for how long a pod has not started.
     """
 
     def __init__(
-        self, api: KubernetesApi, processor: Callable[[str], Processor], settings: Settings, clock: Clock
+        self, api: KubernetesApi, processor: Callable[[JobSpec], Processor], settings: Settings, clock: Clock
     ) -> None:
         self._api, self._processor, self._settings, self._clock = api, processor, settings, clock
 
@@ -38,7 +38,7 @@ class KubernetesJobLauncher:
         if job.step == CLEAN:
             self._api.create_job(clearing_manifest(job, self._settings))
             return
-        self._api.create_job(job_manifest(job, self._processor(job.step), self._settings, self._clock.now()))
+        self._api.create_job(job_manifest(job, self._processor(job), self._settings, self._clock.now()))
 
     def state(self, name: str) -> JobState | None:
         """How the Job stands: its own word, and that of its pods where they know more. None where there is none."""

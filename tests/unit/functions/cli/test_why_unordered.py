@@ -65,7 +65,7 @@ def test_it_says_what_is_waited_for_and_what_mends_it(
 def test_it_says_what_nobody_asked_for() -> None:
     cause = why_unordered(house(script, ("l1c",)).operator()[0], SESSION, "l1a-format/DT01")
     assert cause is not None
-    assert cause.sentence == "l1a-format of DT01 is not asked for: its datatake is of unknown type."
+    assert cause.sentence == "l1a-format of DT01 is not asked for: of a datatake of unknown type."
 
 
 def test_it_knows_nothing_of_what_is_not_in_the_graph() -> None:

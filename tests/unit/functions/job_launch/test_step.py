@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.job_launch.step import STAGING_S, launch
+from functions.job_launch.step import launch
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import object_created
@@ -10,7 +10,7 @@ from shared.errors import ConfigurationError, PermanentError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import Attempt, AttemptEnded, Hold, Order
-from shared.ports import JobSpec
+from shared.ports import STAGING_S, JobSpec
 from shared.settings import Settings
 from tests.support.house import START, VirtualClock
 from tests.support.standin import SESSION

@@ -25,9 +25,12 @@ rules:
       area: {type: Polygon, coordinates: [[[5, 44], [16, 44], [16, 48], [5, 48], [5, 44]]]}
       until: 2026-12-31T00:00:00Z
     then:
+      waits: {default: {wait_s: 600, then: go-on}}
+  - name: frozen-for-s2c
+    when: {satellites: [S2C]}
+    then:
       processor_set: /etc/s2ps/processors/esa-0400.yaml
       split: {scenes: 24}
-      waits: {default: {wait_s: 600, then: go-on}}
   - name: a-tenth-of-the-rest
     then: {sample: {percent: 10}, budgets: {L2A: 110}}
 """
