@@ -19,6 +19,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
+from shared.adapters.breaker import Breaker
 from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, range_headers, refused
 from shared.adapters.odata_auth import Credentials
 from shared.adapters.odata_paging import joined, origin
@@ -52,6 +53,7 @@ class ODataService:
             ssl_context=_trust(what, ca_file),
         )
         self._credentials = Credentials(what, auth, self._pool)
+        self._breaker = Breaker(what, StationUnavailableError)
 
     def get_json(self, url: str) -> Any:
         """The JSON document at ``url``.
@@ -100,7 +102,7 @@ class ODataService:
         here = url
         for count in range(_MOST_REDIRECTS + 1):
             sent = self._credentials.headers() if self._trusted(here, url, redirected=count > 0) else {}
-            response = self._send(here, headers | sent)
+            response = self._send(here, headers | sent) if count else self._asked(here, headers | sent)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
                 return _Answer(response, sent, urlsplit(here).hostname or "", redirected=count > 0)
@@ -120,6 +122,17 @@ class ODataService:
         if scheme not in {"http", "https"} or (scheme == "http" and origin(here)[0] == "https"):
             raise BadInputError(f"{self.what}, {_place(here)}, Location", "a URL as safe as this one", _place(target))
         return target
+
+    def _asked(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """The service's own answer, behind its breaker: where a redirect leads to is another endpoint."""
+        self._breaker.admit()
+        try:
+            response = self._send(url, headers)
+        except StationUnavailableError:
+            self._breaker.failed()
+            raise
+        self._breaker.answered(response.status)
+        return response
 
     def _send(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         try:

@@ -13,8 +13,18 @@ from typing import Any, Final
 import botocore.session
 import urllib3.exceptions
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
+)
 
+from shared.adapters.breaker import Breaker
 from shared.errors import ConfigurationError, ObjectAbsentError, S2psError, StoreUnavailableError
 from shared.settings import Settings
 
@@ -28,7 +38,7 @@ _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 
 
 def make_client(settings: Settings) -> Any:
-    """A botocore S3 client: bounded retries, timeouts, path-style addressing where an endpoint is set."""
+    """A botocore S3 client: bounded retries, timeouts, a breaker, path-style addressing where an endpoint is set."""
     access, secret = settings.store_access_key.get_secret_value(), settings.store_secret_key.get_secret_value()
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
@@ -37,7 +47,7 @@ def make_client(settings: Settings) -> Any:
         max_pool_connections=CONNECTIONS,
         s3={"addressing_style": "path" if settings.store_endpoint else "auto"},
     )
-    return botocore.session.Session().create_client(
+    client = botocore.session.Session().create_client(
         "s3",
         endpoint_url=settings.store_endpoint or None,
         region_name=settings.store_region,
@@ -45,6 +55,33 @@ def make_client(settings: Settings) -> Any:
         aws_secret_access_key=secret or None,
         config=config,
     )
+    break_when_down(client, Breaker(f"object store {settings.store_endpoint or 'AWS'}", StoreUnavailableError))
+    return client
+
+
+def break_when_down(client: Any, breaker: Breaker) -> None:
+    """Put a breaker before every call of a botocore client: once for each, whatever it sends again by itself.
+
+    Source: botocore's events ``before-call``, ``after-call`` and ``after-call-error``. What the breaker refuses was
+    never sent: it cannot have been written.
+    """
+
+    def before(**_: Any) -> None:
+        breaker.admit()
+
+    def after(http_response: Any, **_: Any) -> None:
+        if http_response.status_code >= 500:
+            breaker.failed()
+        else:
+            breaker.worked()
+
+    def after_error(exception: Exception, **_: Any) -> None:
+        if isinstance(exception, (NoConnectionError, HTTPClientError, urllib3.exceptions.HTTPError, OSError)):
+            breaker.failed()
+
+    client.meta.events.register("before-call.s3", before)
+    client.meta.events.register("after-call.s3", after)
+    client.meta.events.register("after-call-error.s3", after_error)
 
 
 def trusted() -> str | bool:

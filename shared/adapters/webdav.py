@@ -17,6 +17,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
+from shared.adapters.breaker import Breaker
 from shared.adapters.http_bodies import RETRY, body_from, failed, finishing, range_headers, refused
 from shared.adapters.webdav_listing import MAX_ANSWER, REQUEST, Entry, members
 from shared.domain.names import SATELLITES
@@ -50,6 +51,7 @@ class WebDavStation:
             cert_reqs="CERT_REQUIRED",
             ca_certs=None if settings.ca_file is None else str(settings.ca_file),
         )
+        self._breaker = Breaker(f"station {settings.name}", StationUnavailableError)
         self._authorise = settings.preemptive
         self._roots: dict[Tree, list[tuple[str, str]]] = {}
 
@@ -130,12 +132,17 @@ class WebDavStation:
         basic = self._credentials()
         while True:
             sent = headers | (basic if self._authorise else {})
+            self._breaker.admit()
             try:
                 response = self._pool.request(
                     method, self._url(path), headers=sent, body=body, preload_content=False, redirect=False
                 )
             except HTTPError as error:
-                raise self._unavailable(path, error) from error
+                told = self._unavailable(path, error)
+                if isinstance(told, StationUnavailableError):
+                    self._breaker.failed()
+                raise told from error
+            self._breaker.answered(response.status)
             challenge = response.headers.get("WWW-Authenticate", "")
             if response.status != 401 or self._authorise or not basic or not _BASIC.search(challenge):
                 return response
