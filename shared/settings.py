@@ -164,6 +164,9 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="A sweep leaves alone what was written less than this ago: its event may be under way"),
     ] = 20.0
+    pass_wait_s: Annotated[
+        float, Field(gt=0, description="A planned pass that was not seen so long after its end is missing")
+    ] = 3600.0
     sla_priors: Annotated[
         dict[str, tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]],
         BeforeValidator(_from_json),

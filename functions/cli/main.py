@@ -30,6 +30,8 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "why": ("functions.cli.asking:why", "Why something is as it is, and what to do."),
         "watch": ("functions.cli.watching:watch", "Watch sessions until their accounts are closed."),
         "trace": ("functions.cli.tracing:trace", "The waterfall of a session."),
+        "plan": ("functions.cli.plan:plan", "Planned passes: seen, or missing."),
+        "account": ("functions.cli.account:account", "Are the accounts those that were closed?"),
         "dead-letters": ("functions.cli.letters:dead_letters", "Events that nothing could handle."),
     },
     "Steer": {

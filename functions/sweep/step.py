@@ -25,6 +25,7 @@ from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receip
 from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
 from shared.sla.closing import PARKED_TIMER, Closing
+from shared.sla.passes import EXPECTED_TIMER, look_for
 from shared.workflow.graph import Workflow
 from shared.workflow.plan import Ready
 from shared.workflow.products import product_key, product_name, published_artifacts
@@ -50,6 +51,8 @@ class Sweep:
         self._unanswered: list[PermanentError | RetryableError] = []
         self._files = AwaitedFiles(services)
         self._watch = Watch(services)
+        # Timers, by their keys, of planned passes whose time is over.
+        self._passes: dict[str, str] = {}
 
     def run(self) -> int:
         """One sweep over all open sessions and due timers; returns how many events were sent again.
@@ -91,6 +94,10 @@ class Sweep:
 
         for _ in self._watch.tell(hand_over):
             pass
+        passes, self._passes = self._passes, {}
+        for timer, planned in passes.items():
+            if look_for(self._services, planned, hand_over):
+                self._services.ledger.delete(timer)
         closing = Closing(self._services, hand_over)
         for info in self._services.ledger.list(keys.CLOSED):
             try:
@@ -133,6 +140,9 @@ class Sweep:
             if timer.timer == PARKED_TIMER:
                 Closing(self._services, lambda _event: False).again(timer.session)
                 self._services.ledger.delete(key)
+                continue
+            if timer.timer == EXPECTED_TIMER:
+                self._passes[key] = timer.subject
                 continue
             data = {"key": key, "session": timer.session, "subject": timer.subject, "due": timer.due.isoformat()}
             extensions = {"traceparent": timer.traceparent} if timer.traceparent else {}

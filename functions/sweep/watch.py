@@ -14,7 +14,6 @@ from typing import Final
 
 from functions.sweep.lost import Story
 from shared.bootstrap import Services
-from shared.domain.deadlines import deadline
 from shared.domain.events import Event
 from shared.domain.forecast import AT_RISK, Durations, Leg, Outlook, outlook
 from shared.ledger import keys
@@ -79,9 +78,10 @@ class Watch:
         if story.complete is None:
             arrival = Leg(step=ARRIVAL, expected_s=self._expected(ARRIVAL, 1), since=t0)
         steps = progress(story.work.values(), watched.followed)
-        ways = Ways(self.services.workflow, steps, self._expected, now, arrival)
+        workflow = self.services.workflow_of(watched.complete)
+        ways, ruling = Ways(workflow, steps, self._expected, now, arrival), workflow.ruling
         for level, legs in ways.levels().items():
-            found = outlook(legs, deadline(t0, level), now, MARGIN)
+            found = outlook(legs, ruling.deadline(level, ruling.whole, t0), now, MARGIN)
             if found.state != "on-time" and not present(keys.notice(session, level, found.state)):
                 self._pending.append(self._notice(session, level, t0, found, legs, now))
 
