@@ -13,6 +13,7 @@ from functions.cli.safe import safe
 if TYPE_CHECKING:
     from functions.cli.places import Place
     from shared.domain.strategy import Strategy
+    from shared.strategy.explaining import Explanation
     from shared.strategy.shelf import StrategyShelf
 
 _file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
@@ -60,12 +61,12 @@ def history(place: Place, shape: Shape) -> None:
     from functions.cli.output import show as show_rows
     from shared.strategy.shelf import Activation
 
-    columns = (
-        Column[Activation]("since", lambda row: f"{row.created:%Y-%m-%dT%H:%M:%SZ}"),
-        Column[Activation]("version", lambda row: row.version or "(default)"),
-        Column[Activation]("name", lambda row: row.name),
-        Column[Activation]("by", lambda row: row.who),
-        Column[Activation]("reason", lambda row: row.reason, fold=True),
+    columns: tuple[Column[Activation], ...] = (
+        Column("since", lambda row: f"{row.created:%Y-%m-%dT%H:%M:%SZ}"),
+        Column("version", lambda row: row.version or "(default)"),
+        Column("name", lambda row: row.name),
+        Column("by", lambda row: row.who),
+        Column("reason", lambda row: row.reason, fold=True),
     )
     rows = list(_shelf(place).history())
     show_rows(shape, "Activation", rows, columns, lambda row: row.version, "No strategy was ever activated.")
@@ -99,7 +100,7 @@ def activate(place: Place, file: Path, reason: str) -> None:
     from functions.cli.steering import operator
 
     document = file.read_bytes()
-    _read(file)
+    _loadable(_read(file))
     done = _shelf(place).activate(document.decode(), who=operator(), reason=reason, now=place.services.clock.now())
     former = done.former or "the default"
     click.echo(safe(f"{done.name} {done.version} is active; `s2ps strategy rollback` brings back {former}."))
@@ -116,10 +117,62 @@ def rollback(place: Place, reason: str) -> None:
     click.echo(safe(f"{done.name} {done.version or '(default)'} is active again."))
 
 
+@strategy.command()
+@click.argument("session")
+@shape_options
+@looks
+def explain(place: Place, session: str, shape: Shape) -> None:
+    """Say which rule decided what of SESSION, of each step and unit of it, as far as its facts are known."""
+    from functions.cli.named import find_session
+    from functions.cli.output import show_one
+    from shared.errors import ObjectAbsentError
+    from shared.strategy.explaining import explain as explained
+
+    name = find_session(place.services, session)
+    if name is None:
+        raise ObjectAbsentError(f"session {session}: there is none")
+    found = explained(place.services, name)
+    show_one(shape, "StrategyExplanation", found, lambda: _tell(found, shape), found.version)
+
+
+def _tell(found: Explanation, shape: Shape) -> None:
+    from functions.cli.output import Column
+    from functions.cli.output import show as show_rows
+    from shared.strategy.explaining import Explained
+
+    since = "to its end" if found.bound else "if it were complete now"
+    click.echo(safe(f"{found.session} ({found.work_class}) runs under {found.strategy} {found.version}, {since}."))
+    columns = (
+        Column[Explained]("step", lambda row: row.step),
+        Column[Explained]("of", lambda row: row.units[0] + (f" +{len(row.units) - 1}" if len(row.units) > 1 else "")),
+        Column[Explained]("matter", lambda row: row.matter),
+        Column[Explained]("decided", lambda row: row.value, fold=True),
+        Column[Explained]("rule", lambda row: row.rule or "-"),
+    )
+    nothing = "No rule decides anything of it: processor set and settings stand."
+    show_rows(shape, "Explained", found.decided, columns, lambda row: row.rule, nothing)
+
+
 def _read(file: Path) -> Strategy:
     from shared.strategy.document import parse_strategy
 
     return parse_strategy(file.read_bytes(), str(file))
+
+
+def _loadable(strategy: Strategy) -> None:
+    """BadInputError where a processor set that it names by its name is none. Of a path, functions have the file."""
+    from shared.errors import BadInputError, ConfigurationError
+    from shared.workflow.graph import load_workflow
+
+    for rule in strategy.rules:
+        name = rule.then.processor_set or ""
+        if name and "/" not in name:
+            try:
+                load_workflow(name)
+            except ConfigurationError as error:
+                raise BadInputError(
+                    f"rule {rule.name}, processor_set", f"one that can be read ({error})", name
+                ) from None
 
 
 def _shelf(place: Place) -> StrategyShelf:
