@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from functions.rehearse.durations import told
+from functions.rehearse.durations import told as durations_told
 from functions.rehearse.scenario import Result
 from shared.domain.deadlines import BUDGETS
+from shared.domain.forecast import AT_RISK
 
 LEVELS: Final = ("HKTM", "SAD", "L0", "L1A", "L1B", "L1C", "L2A")
 
@@ -64,6 +65,28 @@ def _share(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """Levels of sessions that had a product late: how many, told before they were, and told early enough."""
+
+    late: int
+    before: int
+    early: int
+
+
+def warnings(result: Result) -> Warnings:
+    """Whether what was late had been told."""
+    late = before = early = 0
+    for each in result.ended:
+        for level in {entry.level for entry in each.entries if entry.slack_s is not None and entry.slack_s < 0}:
+            due = min(entry.deadline for entry in each.entries if entry.level == level and entry.deadline)
+            told = each.warned.get(level)
+            late += 1
+            before += told is not None and told < due
+            early += told is not None and told + AT_RISK <= due
+    return Warnings(late, before, early)
+
+
 def utilisation(result: Result) -> tuple[float, float]:
     """(mean, peak) share of the cluster's cores that were in use, from the first Job to the last."""
     if not result.load:
@@ -99,7 +122,7 @@ def lines(result: Result) -> Iterator[str]:
         f"{scenario.processor_set}, {scenario.nodes} nodes of {scenario.node_cpus:g} cores, seed {scenario.seed}"
     )
     yield "Jobs take (none of it measured on the licensed processors, whose run times are not public):"
-    yield from (f"  {line}" for line in told(scenario.durations) if line.partition(":")[0] in result.seconds)
+    yield from (f"  {line}" for line in durations_told(scenario.durations) if line.partition(":")[0] in result.seconds)
     bundles = "a bundle a scene" if scenario.split else f"{scenario.granules} bundles"
     yield (
         f"Lighter than life: {scenario.chunks} chunks a channel, granules of a datastrip in {bundles}, a sweep every "
@@ -114,6 +137,13 @@ def lines(result: Result) -> Iterator[str]:
         yield (
             f"{one.level:<5}  {one.expected:>8}  {one.produced:>8}  {one.absent:>6}  {one.parked:>6}  {one.p50:>7.1f}  "
             f"{one.p95:>5.1f}  {one.p99:>5.1f}  {one.latest:>6.1f}  {one.budget:>6.0f}  {one.in_time:>7.2%}"
+        )
+    told = warnings(result)
+    if told.late:
+        yield ""
+        yield (
+            f"Levels of sessions with products late: {told.late}; told before they were: {told.before}, at least "
+            f"{AT_RISK.total_seconds() / 60:.0f} minutes before: {told.early}."
         )
     mean, peak = utilisation(result)
     yield ""
@@ -136,8 +166,9 @@ def document(result: Result) -> dict[str, object]:
         "node_cpus": scenario.node_cpus,
         "processor_set": scenario.processor_set,
         "passes": len(scenario.passes),
-        "durations": told(scenario.durations),
+        "durations": durations_told(scenario.durations),
         "timeliness": timeliness(result),
+        "warnings": warnings(result),
         "utilisation": {"mean": mean, "peak": peak, "core_hours": result.busy_core_s / 3600},
         "counts": result.counts,
         "broken": result.broken,

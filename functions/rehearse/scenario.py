@@ -24,6 +24,7 @@ from functions.rehearse.sizing import Ran
 from functions.rehearse.station import VirtualStation
 from functions.rehearse.steps import steps
 from functions.rehearse.world import World
+from shared.domain.deadlines import BUDGETS
 from shared.domain.mission_plan import Pass
 from shared.domain.strategy import Split
 from shared.dsib import Dsib, make_dsib
@@ -64,13 +65,17 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one session ended: its account without what a report does not need."""
+    """How one session ended: its account without what a report does not need.
+
+    ``warned``: when a level was first said to be at risk.
+    """
 
     session: str
     t0: datetime | None
     closed: datetime
     scenes: int
     entries: tuple[AccountEntry, ...]
+    warned: Mapping[str, datetime]
 
 
 @dataclass
@@ -221,7 +226,12 @@ class Rehearsal:
         body, _ = world.memory.get(world.settings.bucket_ledger, keys.account(session))
         account = Account.model_validate_json(body)
         one = self.sessions[session]
-        self.ended.append(Ended(session, account.t0, account.created, one.scenes, account.entries))
+        warned = {}
+        for level in BUDGETS:
+            told = world.memory.head(world.settings.bucket_ledger, keys.notice(session, level, "at-risk"))
+            if told is not None:
+                warned[level] = told.modified
+        self.ended.append(Ended(session, account.t0, account.created, one.scenes, account.entries, warned))
         self._waiting.discard(session)
         # An hour later: what speaks late must find the ledger as it is.
         world.after(3600, partial(self._forget, session, account))

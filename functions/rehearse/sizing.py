@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from functions.rehearse.cluster import VirtualCluster
+from functions.rehearse.cluster import Used, VirtualCluster
 from shared.ports import JobSpec, JobState
 from shared.workflow.graph import Workflow
 from shared.workflow.plan import unit_above
@@ -86,6 +86,7 @@ class _Again:
     now: datetime
     heap: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     ends: dict[str, datetime] = field(default_factory=dict)
+    used: Used = field(default_factory=Used)
 
     def run(self) -> Mapping[str, datetime]:
         """When each Job ended."""
@@ -119,7 +120,17 @@ class _Again:
         while self.heap:
             self.now, _, do = heapq.heappop(self.heap)
             do()
+        self.used = cluster.used
         return self.ends
+
+
+def replay(tasks: Sequence[Task], nodes: int, cpus: float, memory_mb: int) -> tuple[Mapping[str, datetime], Used]:
+    """When each Job ends on so many nodes, by its name, and what they use of them."""
+    starts = [task.at for task in tasks if task.at is not None]
+    if not starts:
+        return {}, Used()
+    again = _Again(tasks, nodes, cpus, memory_mb, min(starts))
+    return again.run(), again.used
 
 
 def within(tasks: Sequence[Task], nodes: int, cpus: float, memory_mb: int) -> float:

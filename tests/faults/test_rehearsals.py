@@ -17,7 +17,7 @@ from functions.rehearse.command import rehearse as command
 from functions.rehearse.faults import PROFILES, Profile
 from functions.rehearse.passes import drawn, largest, session_name
 from functions.rehearse.picture import picture
-from functions.rehearse.report import hourly, timeliness, utilisation
+from functions.rehearse.report import hourly, timeliness, utilisation, warnings
 from functions.rehearse.scenario import START, Result, Scenario, rehearse
 from functions.rehearse.shrinking import minimal, shrink
 from functions.rehearse.steps import steps
@@ -124,6 +124,10 @@ def test_half_the_room_loses_nothing() -> None:
     lines = timeliness(tight)
     assert all(line.produced == line.expected for line in lines)
     assert any(line.in_time < 1 for line in lines)
+    # What is late was told before it was.
+    told = warnings(tight)
+    assert told.late > 0
+    assert told.before == told.late
 
 
 def test_a_service_that_loses_something_is_found_out_and_the_story_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
