@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -28,6 +29,12 @@ _of_session = click.option(
     "--session", default="", help="Session that TARGETs like l1c/DT01-T32TMQ are of.", shell_complete=complete_session
 )
 _targets = click.argument("targets", metavar="TARGET...", nargs=-1, required=True, shell_complete=complete_session)
+_since = click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="Of --all-...: only what ended then or later, UTC.",
+)
+_reason_contains = click.option("--reason-contains", default="", metavar="TEXT", help="Of --all-...: by its reason.")
 
 
 def _acts(command: Command) -> Command:
@@ -47,19 +54,49 @@ def _reason(required: bool = False) -> Callable[[Command], Command]:
 
 
 @click.command()
-@_targets
+@click.argument("targets", metavar="[TARGET...]", nargs=-1, shell_complete=complete_session)
 @_of_session
+@click.option("--all-parked", is_flag=True, help="All parked work that fits the options below, in place of TARGETs.")
+@click.option("--session-glob", default="*", metavar="GLOB", help="Of --all-parked: in these sessions.")
+@click.option("--step", default="", help="Of --all-parked: of this step.")
+@_reason_contains
+@_since
 @_reason()
 @_acts
-def retry(place: Place, shape: Shape, targets: tuple[str, ...], session: str, reason: str, dry_run: bool) -> None:
+def retry(
+    place: Place,
+    shape: Shape,
+    targets: tuple[str, ...],
+    session: str,
+    all_parked: bool,
+    session_glob: str,
+    step: str,
+    reason_contains: str,
+    since: datetime | None,
+    reason: str,
+    dry_run: bool,
+) -> None:
     """Give failed work new attempts, and open its session's account again.
 
     A TARGET is a session (all of its failed work) or a work item: its prefix in the ledger, as `work -o name` prints
-    it, the begin of its digest, or with --session its step and unit.
+    it, the begin of its digest, or with --session its step and unit. With --all-parked, all that failed for good and
+    fits is tried again; --dry-run names it.
     """
     from shared import steering
 
-    _act(place, shape, steering.retry, _named(place.services, targets, session), reason, dry_run=dry_run)
+    _either(targets, "TARGET", "--all-parked", all_parked, (session_glob != "*", step, reason_contains, since))
+    if not all_parked:
+        _act(place, shape, steering.retry, _named(place.services, targets, session), reason, dry_run=dry_run)
+        return
+    which = steering.ParkedFilter(session_glob, step, reason_contains, _utc(since))
+    found = steering.parked_work(place.services, which)
+
+    def these(services: Services, target: str, **more: Any) -> list[Done]:
+        return steering.retry(services, target, only=found[target], **more)
+
+    _act(place, shape, these, list(found), reason, dry_run=dry_run)
+    count = sum(len(prefixes) for prefixes in found.values())
+    click.echo(f"{count} work items of {len(found)} sessions", err=True)
 
 
 @click.command()
@@ -93,21 +130,49 @@ def release(place: Place, shape: Shape, targets: tuple[str, ...], session: str, 
 
 
 @click.command()
-@click.argument("targets", metavar="EVENT...", nargs=-1, required=True)
+@click.argument("targets", metavar="[EVENT...]", nargs=-1)
+@click.option(
+    "--all-dead-letters", is_flag=True, help="All that were not replayed and fit the options below, in place of EVENTs."
+)
+@click.option("--type-contains", default="", metavar="TEXT", help="Of --all-dead-letters: by the event's type.")
+@click.option("--subject-glob", default="*", metavar="GLOB", help="Of --all-dead-letters: by the event's subject.")
+@click.option("--function", default="", metavar="TEXT", help="Of --all-dead-letters: by who could not handle it.")
+@_reason_contains
+@_since
 @_reason()
 @_acts
-def replay(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dry_run: bool) -> None:
+def replay(
+    place: Place,
+    shape: Shape,
+    targets: tuple[str, ...],
+    all_dead_letters: bool,
+    type_contains: str,
+    subject_glob: str,
+    function: str,
+    reason_contains: str,
+    since: datetime | None,
+    reason: str,
+    dry_run: bool,
+) -> None:
     """Let an event happen again.
 
     An EVENT is the key of a ledger record, the id of an event that was dead-lettered, or the key of a dead letter, as
-    `dead-letters -o name` prints it.
+    `dead-letters -o name` prints it. With --all-dead-letters, all that fit are replayed; --dry-run names them.
     """
     from functions.cli.letters import letter_named
     from shared import steering
 
-    found = [target if target.startswith("sessions/") else letter_named(place.services, target) or target
-             for target in targets]  # fmt: skip
+    options = (type_contains, subject_glob != "*", function, reason_contains, since)
+    _either(targets, "EVENT", "--all-dead-letters", all_dead_letters, options)
+    if all_dead_letters:
+        which = steering.LetterFilter(type_contains, function, reason_contains, subject_glob, _utc(since))
+        found = list(steering.dead_letters(place.services, which))
+    else:
+        found = [target if target.startswith("sessions/") else letter_named(place.services, target) or target
+                 for target in targets]  # fmt: skip
     _act(place, shape, steering.replay, found, reason, dry_run=dry_run)
+    if all_dead_letters:
+        click.echo(f"{len(found)} dead letters", err=True)
 
 
 @click.command()
@@ -123,6 +188,20 @@ def submit(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dr
     from shared import steering
 
     _act(place, shape, steering.submit, targets, reason, dry_run=dry_run)
+
+
+def _either(targets: Sequence[str], metavar: str, flag: str, given: bool, options: Sequence[object]) -> None:
+    """Targets by name, or all that fit; UsageError where it is neither, both, or options stand without their flag."""
+    if given and targets:
+        raise click.UsageError(f"{flag}: takes no {metavar}")
+    if not given and not targets:
+        raise click.UsageError(f"Missing argument '{metavar}...', or {flag}.")
+    if not given and any(options):
+        raise click.UsageError(f"options that choose among all want {flag}")
+
+
+def _utc(when: datetime | None) -> datetime | None:
+    return None if when is None else when.replace(tzinfo=UTC)
 
 
 def _named(services: Services, targets: Sequence[str], session: str) -> list[str]:

@@ -13,10 +13,23 @@ target. RefusedError: the state does not allow it; its sentence says what would.
 from __future__ import annotations
 
 from shared.errors import RefusedError
+from shared.steering.bulk import LetterFilter, ParkedFilter, dead_letters, parked_work
 from shared.steering.done import Done
 from shared.steering.holding import park, release
 from shared.steering.replaying import replay
 from shared.steering.retrying import retry
 from shared.steering.submitting import submit
 
-__all__ = ["Done", "RefusedError", "park", "release", "replay", "retry", "submit"]
+__all__ = [
+    "Done",
+    "LetterFilter",
+    "ParkedFilter",
+    "RefusedError",
+    "dead_letters",
+    "park",
+    "parked_work",
+    "release",
+    "replay",
+    "retry",
+    "submit",
+]

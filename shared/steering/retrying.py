@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -28,17 +29,27 @@ class _Failed:
     etag: str
 
 
-def retry(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:
-    """New attempts for a work item that failed, or for all that failed of a session.
+def retry(
+    services: Services,
+    target: str,
+    *,
+    who: str,
+    reason: str,
+    dry_run: bool = False,
+    only: Collection[str] | None = None,
+) -> list[Done]:
+    """New attempts for a work item that failed, or for all that failed of a session: of those, ``only`` these prefixes.
 
     A session of which nothing failed, but the processor set parked something, is asked again: the set may have changed.
     RefusedError where nothing of it has failed.
     """
     found = find_target(services, target)
     deed = Deed(services, RETRY, found.session, who, reason, dry_run)
-    failed = _failed(services, found)
+    failed = [item for item in _failed(services, found) if only is None or item.work.place.prefix in only]
     # An interrupted retry is taken up again: granted, but not begun.
     waiting = [work for work in found.work if work.superseded and work.newest <= work.granted]
+    if only is not None and not failed:
+        raise RefusedError(f"session {found.session}: none of the {len(only)} work items is parked any more")
     if not (failed or waiting or _outdated(services, found) or _left_out(services, found)):
         raise RefusedError(_why_not(services, found))
     deed.begin(found.name, tuple(item.work.place.prefix for item in failed))
