@@ -135,6 +135,47 @@ def explain(place: Place, session: str, shape: Shape) -> None:
     show_one(shape, "StrategyExplanation", found, lambda: _tell(found, shape), found.version)
 
 
+@strategy.command()
+@_file
+@click.option("--sessions", multiple=True, metavar="SESSION", help="Which; else all that were ever complete.")
+@click.option("--nodes", type=click.IntRange(1), help="Of the cluster.  [default: those in use at the record's peak]")
+@click.option("--node-cpus", type=click.FloatRange(1), default=32.0, show_default=True, help="Cores of a node.")
+@click.option(
+    "--node-memory", type=click.IntRange(1), default=128, show_default=True, metavar="GIB", help="Memory of a node."
+)
+@shape_options
+@looks
+def simulate(
+    place: Place,
+    file: Path,
+    sessions: tuple[str, ...],
+    nodes: int | None,
+    node_cpus: float,
+    node_memory: int,
+    shape: Shape,
+) -> None:
+    """Replay recorded sessions under the strategy of FILE, and compare timeliness, cost and load with what was."""
+    from functions.cli.items import all_sessions
+    from functions.cli.named import find_session
+    from functions.cli.output import show_one
+    from functions.cli.simulated import tell
+    from functions.rehearse.recorded import read_session
+    from functions.rehearse.simulation import compare
+    from shared.errors import ObjectAbsentError
+
+    services, other, recorded = place.services, _read(file), []
+    for text in sessions or all_sessions(services):
+        name = find_session(services, text) if sessions else text
+        found = read_session(services, name) if name is not None else None
+        if found is None and sessions:
+            raise ObjectAbsentError(f"session {text}: there is none, or it was never complete")
+        recorded += [found] if found is not None and found.items else []
+    if not recorded:
+        raise ObjectAbsentError("no session of this ledger has Jobs that succeeded: there is nothing to replay")
+    result = compare(services, recorded, other, nodes=nodes, node_cpus=node_cpus, node_memory_mb=node_memory * 1024)
+    show_one(shape, "StrategySimulation", result, lambda: tell(result, shape), result.other.name)
+
+
 def _tell(found: Explanation, shape: Shape) -> None:
     from functions.cli.output import Column
     from functions.cli.output import show as show_rows
@@ -142,12 +183,12 @@ def _tell(found: Explanation, shape: Shape) -> None:
 
     since = "to its end" if found.bound else "if it were complete now"
     click.echo(safe(f"{found.session} ({found.work_class}) runs under {found.strategy} {found.version}, {since}."))
-    columns = (
-        Column[Explained]("step", lambda row: row.step),
-        Column[Explained]("of", lambda row: row.units[0] + (f" +{len(row.units) - 1}" if len(row.units) > 1 else "")),
-        Column[Explained]("matter", lambda row: row.matter),
-        Column[Explained]("decided", lambda row: row.value, fold=True),
-        Column[Explained]("rule", lambda row: row.rule or "-"),
+    columns: tuple[Column[Explained], ...] = (
+        Column("step", lambda row: row.step),
+        Column("of", lambda row: row.units[0] + (f" +{len(row.units) - 1}" if len(row.units) > 1 else "")),
+        Column("matter", lambda row: row.matter),
+        Column("decided", lambda row: row.value, fold=True),
+        Column("rule", lambda row: row.rule or "-"),
     )
     nothing = "No rule decides anything of it: processor set and settings stand."
     show_rows(shape, "Explained", found.decided, columns, lambda row: row.rule, nothing)
