@@ -14,8 +14,10 @@ from functions.rehearse.passes import drawn
 from functions.rehearse.scenario import START as PLAYED
 from functions.rehearse.scenario import Result, Scenario, rehearse
 from shared import steering
+from shared.adapters.breaker import LONGEST_PAUSE_S, Breaker
 from shared.adapters.kubernetes.manifest import job_manifest
 from shared.domain.events import Event, object_created
+from shared.errors import StoreUnavailableError
 from shared.ledger.attempts import pause
 from shared.ledger.keys import parse_work
 from shared.ledger.records import Action, Attempt, Order
@@ -184,3 +186,26 @@ def test_failure_mode_17_attempts_come_with_pauses_that_double_to_a_bound() -> N
     assert [pause(30, tried).total_seconds() for tried in range(1, 11)] == [
         30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600,
     ]  # fmt: skip
+
+
+def test_failure_mode_17_an_endpoint_that_is_down_is_not_flooded() -> None:
+    """Longer: tests/unit/shared/adapters/test_breaker.py, with the adapters of stations and store."""
+    now, sent, refused = 0.0, 0, 0
+    breaker = Breaker("object store", StoreUnavailableError, clock=lambda: now)
+    for second in range(3600):
+        now = float(second)
+        for _ in range(10):
+            try:
+                breaker.admit()
+            except StoreUnavailableError:
+                refused += 1
+                continue
+            sent += 1
+            breaker.failed()
+    assert sent + refused == 36_000
+    assert sent < 150
+    now += LONGEST_PAUSE_S
+    breaker.admit()
+    breaker.worked()
+    for _ in range(10):
+        breaker.admit()
