@@ -147,14 +147,15 @@ def _make(session: str, services: Services) -> Account:
 def _shelf(outcomes: Iterable[Outcome], workflow: Workflow, services: Services) -> dict[str, Published]:
     """The product records of these outcomes, by their keys. Lacking where one is not there.
 
-    The youngest outcome's first: what is not published yet is most likely its.
+    The youngest outcome's first, and of them the last: products are published in their order, so that the one that is
+    found lacking is lacking as long as any.
     """
     found: dict[str, Published] = {}
     wanted = [
         product_key(str(output.publish), product_name(artifact), outcome.finished)
         for outcome in sorted(outcomes, key=lambda each: each.finished, reverse=True)
         if outcome.status in FINISHED
-        for output, artifact in published_artifacts(workflow, outcome)
+        for output, artifact in reversed(list(published_artifacts(workflow, outcome)))
     ]
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
