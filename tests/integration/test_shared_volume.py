@@ -84,6 +84,13 @@ def processors(**scripts: str) -> dict[str, Any]:
                     },
                 ],
             ),
+            "l1c-ds": step(
+                "[ -e output/L1A/context ] && mkdir -p working/INV/S2A_DS && echo product >working/INV/S2A_DS/a",
+                shared=SHARED,
+                inputs=[{"file_type": "L1B_PLACE", "source": "l1b"}],
+                links=[{"what": "output/*", "source": "l1b", "to": "output"}],
+                outputs=[{"file_type": "DS", "path": "working/INV", "harvest": {"rule": "folders"}}],
+            ),
             "l1c": step("true"),
         },
     }
@@ -200,6 +207,23 @@ def test_what_an_attempt_left_that_counts_for_nothing_goes(make: Make) -> None:
     assert ended is not None
     assert ended.status == "infrastructure"
     assert world.bases() == []
+
+
+def test_what_a_step_worked_with_goes_once_its_products_are_in_the_store(make: Make) -> None:
+    world = make()
+    l1a = world.order("l1a")
+    first = world.run(l1a)
+    assert first is not None
+    l1b = world.order("l1b", named(l1a, first))
+    second = world.run(l1b)
+    assert second is not None
+    kept = world.bases()
+    last = world.run(world.order("l1c-ds", named(l1b, second)))
+    assert last is not None
+    assert (last.status, [artifact.size for artifact in last.outputs]) == ("succeeded", [8]), last.reason
+    assert world.bases() == kept, "what later steps look for stays"
+    assert [path.name for base in kept for path in (world.strip / base).glob("output/*/seen")] == ["seen"]
+    assert [path for base in kept for path in (world.strip / base).glob("output/L1A/context")], "and what links led to"
 
 
 def test_what_failed_for_good_is_kept_for_whoever_looks(make: Make) -> None:

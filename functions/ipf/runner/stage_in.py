@@ -25,7 +25,8 @@ from shared.workflow.plan import tree_digest
 from shared.workflow.shared_folders import PLACE
 from shared.workflow.sources import read_source
 
-_THREADS: Final = 4
+# A datastrip is some ten thousands of small files: what counts is the store's answer to each.
+_THREADS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

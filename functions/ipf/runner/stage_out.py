@@ -33,7 +33,8 @@ from shared.workflow.shared_folders import PLACE, base_of, is_of, place_digest
 
 PART: Final = 16 << 20
 LOG_NAME: Final = "log.txt"
-_THREADS: Final = 4
+# A datastrip is some ten thousands of small files: what counts is the store's answer to each.
+_THREADS: Final = 16
 _log: Final = logging.getLogger(__name__)
 
 
@@ -89,7 +90,7 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
         _log.info("%s: another attempt wrote its outcome first", job.place.prefix)
         _leave(job, base)
     elif finished:
-        _leave(job, base)
+        _leave(job, base, outcome)
     return verdict.status
 
 
@@ -103,7 +104,7 @@ def _base(job: Job, staged: Staged) -> Path:
     return base
 
 
-def _leave(job: Job, base: Path) -> None:
+def _leave(job: Job, base: Path, written: Outcome | None = None) -> None:
     """Nobody will ask for what this run left on the shared volume: it goes. The scratch folder goes in any case.
 
     It stays where the outcome names it, even one that this very run wrote without having heard so. What a tile or a
@@ -111,7 +112,7 @@ def _leave(job: Job, base: Path) -> None:
     """
     if job.shared is None:
         return
-    outcome = job.services.ledger.find(job.place.outcome, Outcome)
+    outcome = written or job.services.ledger.find(job.place.outcome, Outcome)
     named = {base_of(artifact.attributes.get(PLACE, "")) for artifact in outcome.outputs} if outcome else set()
     if base.name not in named:
         shutil.rmtree(base, ignore_errors=True)
