@@ -144,3 +144,19 @@ def test_functions_need_no_feature_flag(base: list[Document], real_data: Path) -
         assert set(flagged(schema, service)) <= ALLOWED_BY_DEFAULT, service["metadata"]["name"]
     services[0]["spec"]["template"]["spec"]["nodeSelector"] = {"a": "b"}
     assert "nodeSelector" in set(flagged(schema, services[0]))
+
+
+@pytest.mark.parametrize(
+    ("function", "measured_mib"),
+    [("job-preparation", 303), ("session-account", 640), ("product-publication", 792), ("sweep", 300)],
+)
+def test_functions_have_room_for_the_outcomes_of_the_longest_datastrip(
+    kind: list[Document], production: list[Document], function: str, measured_mib: int
+) -> None:
+    """Measured: as many requests at a time as the function takes, 2 544 granules of 20 files each."""
+    for rendered in (kind, production):
+        (service,) = (d for d in rendered if (d["kind"], d["metadata"]["name"]) == ("Service", function))
+        (each,) = service["spec"]["template"]["spec"]["containers"]
+        limit = each["resources"]["limits"]["memory"]
+        assert limit.endswith("Mi")
+        assert int(limit.removesuffix("Mi")) >= 1.5 * measured_mib
