@@ -52,7 +52,8 @@ class LetterFilter:
 def parked_work(services: Services, which: ParkedFilter) -> dict[str, tuple[str, ...]]:
     """The ledger prefixes of work that failed for good and was not granted more attempts since, by session.
 
-    Costs a listing for each session that the glob names, however old; and a read for each work item that ended.
+    Costs a listing for each session that the glob names, however old; and a read for each work item that ended. What an
+    interrupted retry has granted already is not in it: a retry of that session takes it up again.
     """
     if not which.session.strip("/") or "/" in which.session:
         raise BadInputError("session", "a session, or a glob of sessions", which.session)
