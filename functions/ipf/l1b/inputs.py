@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from shared.msi.instrument import BANDS, LINES_PER_PACKET, Band
 from shared.msi.packets import image_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from shared.geometry.frames import EarthOrientation
     from shared.joborder import JobOrder
@@ -27,6 +28,7 @@ GEOID: Final = ("DEM_GEOID", "DEM_GEOIDF")
 ELEVATION_PARAMETER: Final = "DEM_PATH"
 GEOID_PARAMETER: Final = "GEOID_PATH"
 _TIME_AT: Final = USER_DATA_AT - CUC_OCTETS - 1
+_DATED_WITHIN_NS: Final = 31
 
 
 def terrain_of(order: JobOrder) -> tuple[Terrain | None, str]:
@@ -79,30 +81,54 @@ def read_orientation(datastrip: Path) -> EarthOrientation | None:
     return None
 
 
-def first_lines(granules: Mapping[int, Iterable[Path]]) -> dict[tuple[str, int], int]:
+def first_lines(
+    granules: Mapping[int, Iterable[Path]], nominal: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], int]:
     """When line 0 of each (band name, detector) begins, GPS nanoseconds, as the first sound image packet dates it.
 
-    Packets are dated at the begin of their first line, within 30 ns. Bands of which no packet came are absent.
+    Packets are dated at the begin of their first line, within 30 ns. A date that agrees with the nominal one within
+    that gives way to it: it says no more, and the parts of a datastrip, each dated by packets of its own, would differ.
+    Bands of which no packet came are dated nominally.
     """
-    found: dict[tuple[str, int], int] = {}
+    found = dict(nominal)
     for detector, folders in granules.items():
         for band in BANDS:
-            files = (path for folder in folders for path in sorted((folder / "IMG_DATA").glob(f"*_{band.name}.bin")))
-            dated = next((time for path in files for time in _dated(path, detector, band)), None)
-            if dated is not None:
+            dated = next((packet.line_0_ns for folder in folders for packet in _packets(folder, detector, band)), None)
+            usual = nominal.get((band.name, detector))
+            if dated is not None and (usual is None or abs(dated - usual) > _DATED_WITHIN_NS):
                 found[band.name, detector] = dated
     return found
 
 
-def _dated(path: Path, detector: int, band: Band) -> Iterable[int]:
-    for annotation, octets in read_annotated(path):
-        if annotation.ignore or annotation.incomplete or annotation.invalid or len(octets) <= USER_DATA_AT + CRC_OCTETS:
-            continue
-        try:
-            place = image_place(octets[USER_DATA_AT:-CRC_OCTETS])
-        except BadInputError:
-            continue
-        if (place.detector, place.band) != (detector, band.index) or place.block >= band.packets_per_scene:
-            continue
-        lines = (place.scene - 1) * band.lines_per_scene + place.block * LINES_PER_PACKET
-        yield decode_cuc(octets[_TIME_AT : _TIME_AT + CUC_OCTETS]) - round(lines * band.line_period_ns)
+def scenes_in(granules: Mapping[int, Iterable[Path]]) -> set[int]:
+    """The scenes, counted from 1, whose packets the granules hold, by the first sound packet of each."""
+    first = (
+        next((packet.scene for band in BANDS for packet in _packets(folder, detector, band)), None)
+        for detector, folders in granules.items()
+        for folder in folders
+    )
+    return {scene for scene in first if scene is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    scene: int
+    line_0_ns: int
+
+
+def _packets(granule: Path, detector: int, band: Band) -> Iterator[_Packet]:
+    """Sound image packets of a band and detector: their scene, and when by their date line 0 of the datastrip began."""
+    for path in sorted((granule / "IMG_DATA").glob(f"*_{band.name}.bin")):
+        for annotation, octets in read_annotated(path):
+            refused = annotation.ignore or annotation.incomplete or annotation.invalid
+            if refused or len(octets) <= USER_DATA_AT + CRC_OCTETS:
+                continue
+            try:
+                place = image_place(octets[USER_DATA_AT:-CRC_OCTETS])
+            except BadInputError:
+                continue
+            if (place.detector, place.band) != (detector, band.index) or place.block >= band.packets_per_scene:
+                continue
+            lines = (place.scene - 1) * band.lines_per_scene + place.block * LINES_PER_PACKET
+            dated = decode_cuc(octets[_TIME_AT : _TIME_AT + CUC_OCTETS])
+            yield _Packet(place.scene, dated - round(lines * band.line_period_ns))

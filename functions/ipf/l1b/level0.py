@@ -135,10 +135,10 @@ def granules_by_detector(folders: Iterable[Path]) -> dict[int, list[Path]]:
     return dict(sorted(found.items()))
 
 
-def read_band(granules: Iterable[Path], detector: int, band: Band, scenes: int) -> DetectorImage:
-    """All lines of a band and detector over ``scenes`` scenes, from its granules' files ``*_<band>.bin``."""
-    lines = scenes * band.lines_per_scene
-    present, damaged = np.zeros((2, scenes * band.packets_per_scene), dtype=bool)
+def read_band(granules: Iterable[Path], detector: int, band: Band, scenes: range) -> DetectorImage:
+    """All lines of a band and detector over ``scenes`` (counted from 1), from its granules' files ``*_<band>.bin``."""
+    lines = len(scenes) * band.lines_per_scene
+    present, damaged = np.zeros((2, len(scenes) * band.packets_per_scene), dtype=bool)
     image = DetectorImage(np.zeros((lines, band.width), np.uint16), present, damaged)
     for granule in granules:
         for path in sorted((granule / "IMG_DATA").glob(f"*_{band.name}.bin")):
@@ -147,14 +147,14 @@ def read_band(granules: Iterable[Path], detector: int, band: Band, scenes: int) 
     return image
 
 
-def _place(image: DetectorImage, data: bytes, detector: int, band: Band, scenes: int) -> None:
+def _place(image: DetectorImage, data: bytes, detector: int, band: Band, scenes: range) -> None:
     try:
         block = ImageBlock.decode(data)
         _check(block, detector, band, scenes)
     except BadInputError as error:
         image.refused.append(str(error))
         return
-    number = (block.scene - 1) * band.packets_per_scene + block.block
+    number = (block.scene - scenes.start) * band.packets_per_scene + block.block
     try:
         samples = decompress(block.payload, block.compression, block.lines, block.columns)
     except BadInputError as error:
@@ -166,10 +166,12 @@ def _place(image: DetectorImage, data: bytes, detector: int, band: Band, scenes:
     image.present[number] = True
 
 
-def _check(block: ImageBlock, detector: int, band: Band, scenes: int) -> None:
+def _check(block: ImageBlock, detector: int, band: Band, scenes: range) -> None:
     expected = (detector, BANDS.index(band), LINES_PER_PACKET, band.width)
     found = (block.detector, block.band, block.lines, block.columns)
-    if found != expected or not 1 <= block.scene <= scenes or block.block >= band.packets_per_scene:
+    if found != expected or block.scene not in scenes or block.block >= band.packets_per_scene:
         raise BadInputError(
-            "image packet", f"detector, band, lines, columns {expected} in scenes 1..{scenes}", (*found, block.scene)
+            "image packet",
+            f"detector, band, lines, columns {expected} in scenes {scenes.start}..{scenes.stop - 1}",
+            (*found, block.scene),
         )
