@@ -38,7 +38,8 @@ def arm(ledger: Ledger, workflow: Workflow, account: Account, keep_s: float) -> 
 def rearm(ledger: Ledger, session: str, due: datetime, number: int, trace: str) -> None:
     """Write the timer for try ``number`` at a session."""
     record = timer_due(due, due, CLEAR, session, str(number), trace)
-    ledger.create(keys.timer(due, CLEAR, f"{keys.safe_name(session)}-{number}"), record)
+    # The folder of timers tells the minute; accounts of one session may be written twice in it.
+    ledger.create(keys.timer(due, CLEAR, f"{keys.safe_name(session)}-{number}-{due:%S%f}"), record)
 
 
 def clearing_job(account: Account, claim: str, number: int) -> JobSpec:

@@ -163,6 +163,15 @@ def test_a_session_that_is_open_again_keeps_what_it_has(tmp_path: Path) -> None:
     assert len({job.name for job in world.pass_by(timedelta(hours=2))}) == 1
 
 
+def test_a_second_account_within_the_minute_keeps_its_own_timer() -> None:
+    world = World()
+    world.close()
+    world.clock.advance(20)
+    world.close(reopened=1)
+    assert world.pass_by(KEEP - timedelta(seconds=10)) == [], "that of the first account: too early"
+    assert len(world.pass_by(timedelta(minutes=1))) == 1
+
+
 def test_what_an_operator_holds_stays() -> None:
     world = World()
     world.close(held=True)
