@@ -23,7 +23,7 @@ _MOST_POINTS = 10_000
 class Area(BaseModel):
     """A GeoJSON Polygon or MultiPolygon. Holes are not looked at: an area is where something is decided, not a map."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     type: Literal["Polygon", "MultiPolygon"]
     coordinates: tuple[object, ...] = Field(min_length=1)
 

@@ -33,7 +33,8 @@ DIGITS: Final = 16
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Every function imports this, and few ask: the models are built when they are first needed.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,9 @@ class Decided:
         return tuple(lines)
 
 
-DEFAULT: Final = Strategy(name="default", note="Decides nothing: processor set and settings stand.")
+DEFAULT: Final = Strategy.model_construct(
+    name="default", note="Decides nothing: processor set and settings stand.", rules=()
+)
 
 
 def differences(one: Strategy, other: Strategy) -> tuple[str, ...]:
