@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from shared.bootstrap import Services
 from shared.domain.strategy import Strategy, Subject, WorkClass
 from shared.errors import BadInputError
 from shared.ledger.records import Artifact, Complete, Order, Outcome
+from shared.ports import STAGING_S, JobSpec
 from shared.settings import Settings
 from shared.strategy.document import parse_strategy
 from shared.workflow.binding import attempts_allowed, bound, first_pause_s
@@ -167,3 +169,23 @@ def test_what_is_decided_of_a_session_asks_for_nothing_of_its_parts(then: str) -
 
 def test_nothing_is_decided_without_rules() -> None:
     assert Ruling(session=Subject("S")).of(ESA.step("l1b"), "DT01", Known()).by == {}
+
+
+def test_a_job_runs_the_processor_of_its_set_with_its_own_limit() -> None:
+    job = JobSpec(
+        name="j",
+        work="",
+        attempt=1,
+        session="S",
+        step="l1c",
+        unit="DT01-T32TVK",
+        cpus=1,
+        memory_mb=1,
+        time_limit_s=STAGING_S + 77,
+        deadline=NOON,
+        priority=0,
+        traceparent="",
+        processor_set="esa",
+    )
+    found = Services(Settings(processor_set="open")).processor_of(job)
+    assert (found.name, found.time_limit_s) == (ESA.processors["l1c"].name, 77)
