@@ -16,6 +16,7 @@ from shared.domain.events import Event
 from shared.errors import AbsentError, BadInputError, PermanentError, RetryableError
 from shared.ledger.keys import parse_session
 from shared.telemetry import configure, configure_logging, parse_traceparent, session_traceparent, span
+from shared.telemetry.metrics import configure_metrics
 
 if TYPE_CHECKING:
     from flask import Request
@@ -45,6 +46,7 @@ def answer(request: Request, name: str, step: Step) -> Answer:
     """
     configure_logging()
     configure(name)
+    configure_metrics(name)
     if request.method != "POST":
         return text("expected an event by POST", 405)
     try:

@@ -92,6 +92,7 @@ class Sweep:
             sent += taken
             return taken
 
+        self._watch.measure()
         for _ in self._watch.tell(hand_over):
             pass
         passes, self._passes = self._passes, {}

@@ -7,6 +7,7 @@ every ten minutes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from typing import Final
 
 from functions.sweep.lost import Story
 from shared.bootstrap import Services
+from shared.domain.deadlines import BUDGETS
 from shared.domain.events import Event
 from shared.domain.forecast import AT_RISK, Durations, Leg, Outlook, outlook
 from shared.ledger import keys
@@ -21,6 +23,7 @@ from shared.ledger.records import FINISHED, Complete, Outcome
 from shared.sla.durations import StepDurations, expectation
 from shared.sla.notices import Notice
 from shared.sla.progress import ARRIVAL, Followed, Ways, progress
+from shared.telemetry import metrics
 from shared.workflow.plan import Item, Ready, Source
 
 MARGIN: Final = AT_RISK + timedelta(minutes=1)
@@ -37,6 +40,9 @@ class _Watched:
     complete: Complete | None = None
     followed: dict[str, Followed] = field(default_factory=dict)
     looked: datetime | None = None
+    slack: dict[str, float] = field(default_factory=dict)
+    running: Counter[str] = field(default_factory=Counter)
+    waiting: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -51,8 +57,26 @@ class Watch:
 
     def forget(self, open_sessions: Iterable[str]) -> None:
         """Sessions that are not among these are closed."""
-        for closed in self._sessions.keys() - set(open_sessions):
+        still = set(open_sessions)
+        for closed in self._sessions.keys() - still:
             del self._sessions[closed]
+        metrics.measure(metrics.OPEN, len(still))
+
+    def measure(self) -> None:
+        """The outlook of all open sessions, as metrics: the smallest slack of each level, and work by step."""
+        slack: dict[str, float] = {}
+        running: Counter[str] = Counter()
+        waiting: Counter[str] = Counter()
+        for watched in self._sessions.values():
+            for level, seconds in watched.slack.items():
+                slack[level] = min(seconds, slack.get(level, seconds))
+            running += watched.running
+            waiting += watched.waiting
+        for level in BUDGETS:
+            metrics.measure(metrics.SLACK, slack.get(level, BUDGETS[level].total_seconds()), level=level)
+        for step in self.services.workflow.steps:
+            metrics.measure(metrics.RUNNING, running[step.name], step=step.name)
+            metrics.measure(metrics.WAITING, waiting[step.name], step=step.name)
 
     def followed(self, source: Source, items: Iterable[Item]) -> None:
         """All has followed from ``source``; ``items``: what it readied, and what a rule left out."""
@@ -70,6 +94,10 @@ class Watch:
         if watched.looked is not None and now < watched.looked + _EVERY:
             return
         watched.looked = now
+        watched.slack.clear()
+        unended = [work for work in story.work.values() if work.outcome is None]
+        watched.running = Counter(work.place.step for work in unended if work.under_way)
+        watched.waiting = Counter(work.place.step for work in unended if not work.under_way)
         t0 = self._t0(session, story)
         if t0 is None:
             return
@@ -82,6 +110,7 @@ class Watch:
         ways, ruling = Ways(workflow, steps, self._expected, now, arrival), workflow.ruling
         for level, legs in ways.levels().items():
             found = outlook(legs, ruling.deadline(level, ruling.whole, t0), now, MARGIN)
+            watched.slack[level] = found.slack.total_seconds()
             if found.state != "on-time" and not present(keys.notice(session, level, found.state)):
                 self._pending.append(self._notice(session, level, t0, found, legs, now))
 
@@ -90,7 +119,8 @@ class Watch:
         pending, self._pending = self._pending, []
         for notice in pending:
             if hand_over(notice.event()):
-                self.services.ledger.create(notice.key, notice)
+                if self.services.ledger.create(notice.key, notice):
+                    metrics.measure(metrics.NOTICES, level=notice.level, state=notice.state)
                 yield notice
 
     def _of(self, session: str) -> _Watched:

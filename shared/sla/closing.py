@@ -21,6 +21,7 @@ from shared.ledger.standing import ClosedMarker, account_in_force
 from shared.sla.chain import account_digest, append
 from shared.sla.durations import add_session, runs
 from shared.sla.notices import Notice, State, absent_event, late_levels, parked_levels
+from shared.telemetry import metrics
 
 PARKED_TIMER: Final = "sla"
 """The kind of timer at the deadline of a level that is parked: is it still?"""
@@ -51,7 +52,9 @@ class Closing:
             return False
         work = sort_work(ledger.list(f"{keys.session(session)}work/")).values()
         now = self.services.clock.now()
-        add_session(ledger, self.services.workflow.set_name, session, runs(work), now)
+        took = runs(work)
+        if add_session(ledger, self.services.workflow.set_name, session, took, now) or not took:
+            _measure(account, took)
         append(ledger, session, account_digest(ledger, session), now, account.traceparent)
         ledger.delete(marker)
         return True
@@ -72,7 +75,11 @@ class Closing:
         ledger = self.services.ledger
         if ledger.exists(notice.key):
             return True
-        return self.tell(notice.event()) and (ledger.create(notice.key, notice) or True)
+        if not self.tell(notice.event()):
+            return False
+        if ledger.create(notice.key, notice):
+            metrics.measure(metrics.NOTICES, level=notice.level, state=notice.state)
+        return True
 
     def _notices(self, account: Account) -> Iterator[Notice]:
         if account.t0 is None:
@@ -110,3 +117,13 @@ class Closing:
                 yield notice("at-risk", level, entry, due, f"parked: {entry.reason}")
             else:
                 yield notice("missed", level, entry, due, f"parked: {entry.reason}")
+
+
+def _measure(account: Account, took: list[tuple[str, float]]) -> None:
+    """What a closed account adds to the metrics."""
+    for step, seconds in took:
+        metrics.measure(metrics.STEP, seconds, step=step)
+    for entry in account.entries:
+        metrics.measure(metrics.PRODUCTS, level=entry.level, ended=entry.ended)
+        if entry.slack_s is not None:
+            metrics.measure(metrics.MARGIN, entry.slack_s, level=entry.level)

@@ -24,6 +24,7 @@ from shared.ledger import keys
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import Complete, OpenMarker, Record, timer_due
 from shared.parallel import pool_of
+from shared.telemetry import metrics
 
 MISSING: Final = "org.s2ps.pass.missing"
 EXPECTED_TIMER: Final = "planned-pass"
@@ -179,7 +180,8 @@ def look_for(services: Services, key: str, tell: Callable[[Event], bool]) -> boo
     now = services.clock.now()
     if not tell(planned.event(now)):
         return False
-    ledger.create(planned.missing_key, MissingPass(created=now, plan=key))
+    if ledger.create(planned.missing_key, MissingPass(created=now, plan=key)):
+        metrics.measure(metrics.MISSING, satellite=planned.satellite)
     return True
 
 

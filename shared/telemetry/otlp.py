@@ -17,6 +17,8 @@ from opentelemetry.trace.status import Status, StatusCode
 from shared.telemetry.pipeline import EXPORT_TIMEOUT_S
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from shared.telemetry.ids import TraceContext
@@ -35,6 +37,18 @@ def exporter(service: str, endpoint: str, trace_dir: Path | None) -> SpanExporte
 
     trace_dir.mkdir(parents=True, exist_ok=True)
     return FileSpanExporter(trace_dir / f"{service}-{os.getpid()}.jsonl")
+
+
+def meter_provider(service: str, reader: MetricReader | None, period_ms: int, timeout_ms: int) -> MeterProvider:
+    """Metrics over OTLP, exported by a thread of the SDK; ``reader`` takes the place of that in tests."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    if reader is None:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(timeout=timeout_ms / 1000), period_ms, timeout_ms)
+    return MeterProvider([reader], _resource(service, os.getpid()), shutdown_on_exit=False)
 
 
 def readable(span: Span, service: str) -> ReadableSpan:
