@@ -35,6 +35,8 @@ _KM_PER_HPA: Final = 0.00832
 _FLAT_M: Final = 1.0
 _LOW_KM: Final = 1.5
 """Ground below has enough water vapour above it that snow reflects less than 0.035 in B10."""
+_LOWEST_SUN_DEG: Final = 81.0
+"""Sun zenith at which the atmosphere's table ends."""
 _NO_ADJACENCY: Final = "L2A: the order asked for no adjacency correction."
 
 
@@ -112,7 +114,11 @@ def prepare(
         ozone_source="CONFIG" if ozone is None else "AUX_ECMWFT",
         terrain_files=tuple(path.name for path in elevations) if metres is not None else (),
         remarks=_remarks(forecast, elevations, metres),
-        simplifications=(*_simplifications(forecast, metres), *([] if adjacency else [_NO_ADJACENCY])),
+        simplifications=(
+            *_simplifications(forecast, metres),
+            *low_sun(float(sky.sun_zenith.max())),
+            *([] if adjacency else [_NO_ADJACENCY]),
+        ),
     )
 
 
@@ -134,6 +140,15 @@ def _simplifications(forecast: Forecast, metres: Floats32 | None) -> tuple[str, 
     if forecast.ozone_cm_atm is None:
         found.append("L2A: no weather forecast was given: ozone 330 DU, standard pressure.")
     return tuple(found)
+
+
+def low_sun(zenith_deg: float) -> tuple[str, ...]:
+    """What is to be said of a tile whose Sun stands lower than the table knows."""
+    if zenith_deg <= _LOWEST_SUN_DEG:
+        return ()
+    return (
+        f"L2A: the Sun's zenith is up to {zenith_deg:.1f} degrees; the atmosphere is that of {_LOWEST_SUN_DEG:.0f}.",
+    )
 
 
 def _azimuths(sky: Sky, shape: tuple[int, ...]) -> Floats32:

@@ -33,7 +33,10 @@ _GRANULE: Final = re.compile(r"L1C_T\w{5}_A(\d{6})_(\d{8}T\d{6})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Level1C:
-    """What L2A needs of an L1C product. ``offsets`` are added to counts before division by ``quantification``."""
+    """What L2A needs of an L1C product. ``offsets`` are added to counts before division by ``quantification``.
+
+    ``irradiances`` and ``gains`` by band name are the satellite's own, as far as the product states them.
+    """
 
     name: str
     granule: str
@@ -42,6 +45,8 @@ class Level1C:
     quantification: float
     offsets: dict[str, float]
     earth_sun_u: float
+    irradiances: dict[str, float]
+    gains: dict[str, float]
     degraded_percent: float
     degraded_ancillary_percent: float
     footprint: tuple[tuple[float, float], ...]
@@ -84,6 +89,8 @@ def read_level1c(safe: Path) -> Level1C:
         quantification=_positive(product, "QUANTIFICATION_VALUE"),
         offsets=_offsets(product),
         earth_sun_u=_positive(product, "Reflectance_Conversion/U"),
+        irradiances=_by_band(product, "SOLAR_IRRADIANCE"),
+        gains=_by_band(product, "PHYSICAL_GAINS"),
         degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE", 0.0),
         degraded_ancillary_percent=_number(product, "DEGRADED_ANC_DATA_PERCENTAGE", 0.0),
         footprint=_footprint(product),
@@ -127,8 +134,8 @@ def _numbers(what: str, text: str | None) -> list[float]:
 
 
 def _number(root: ET.Element, path: str, default: float | None = None) -> float:
-    """One number, not negative; the default, where there is one, for an element that is missing."""
-    if default is not None and root.find(f".//{path}") is None:
+    """One number, not negative; the default, where there is one, for an element that is missing or empty."""
+    if default is not None and not (root.findtext(f".//{path}") or "").strip():
         return default
     numbers = _numbers(path, _text(root, path))
     if len(numbers) != 1 or numbers[0] < 0:
@@ -172,11 +179,26 @@ def _offsets(product: ET.Element) -> dict[str, float]:
     """Offsets by band name, 0 where the product has none."""
     found = {band.name: 0.0 for band in BANDS}
     for element in product.iter("RADIO_ADD_OFFSET"):
-        index = element.get("band_id", "")
-        if not index.isdecimal() or int(index) >= len(BANDS):
-            raise BadInputError("L1C metadata, RADIO_ADD_OFFSET", "a band_id of 0..12", index)
-        found[BANDS[int(index)].name] = sum(_numbers("RADIO_ADD_OFFSET", element.text))
+        found[_band_name(element, "band_id")] = sum(_numbers("RADIO_ADD_OFFSET", element.text))
     return found
+
+
+def _by_band(product: ET.Element, tag: str) -> dict[str, float]:
+    """Numbers above 0 by band name, of the bands that have one."""
+    found = {}
+    for element in product.iter(tag):
+        numbers = _numbers(tag, element.text)
+        if len(numbers) != 1 or numbers[0] <= 0:
+            raise BadInputError(f"L1C metadata, {tag}", "a number above 0", numbers)
+        found[_band_name(element, "bandId")] = numbers[0]
+    return found
+
+
+def _band_name(element: ET.Element, attribute: str) -> str:
+    index = element.get(attribute, "")
+    if not index.isdecimal() or int(index) >= len(BANDS):
+        raise BadInputError(f"L1C metadata, {element.tag}", f"a {attribute} of 0..12", index)
+    return BANDS[int(index)].name
 
 
 def _footprint(product: ET.Element) -> tuple[tuple[float, float], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD"
 NOT_APPLICABLE: Final = "Not applicable"
+_NOTHING_KNOWN: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 def root(tag: str, schema: str, *parts: ET.Element) -> ET.Element:
@@ -105,18 +107,26 @@ def offsets(list_tag: str, tag: str) -> ET.Element:
     return node(list_tag, *(node(tag, str(-OFFSET), band_id=str(band.index)) for band in BANDS))
 
 
-def reflectance_conversion(earth_sun_u: float) -> ET.Element:
-    """Earth-Sun correction and solar irradiances."""
+def reflectance_conversion(earth_sun_u: float, own: Mapping[str, float] = _NOTHING_KNOWN) -> ET.Element:
+    """Earth-Sun correction and solar irradiances; ``own`` by band name, of a satellite whose values are known."""
     irradiances = (
-        node("SOLAR_IRRADIANCE", f"{band.solar_irradiance:.2f}", bandId=str(band.index), unit="W/m²/µm")
+        node(
+            "SOLAR_IRRADIANCE",
+            f"{own.get(band.name, band.solar_irradiance):.2f}",
+            bandId=str(band.index),
+            unit="W/m²/µm",
+        )
         for band in BANDS
     )
     return node("Reflectance_Conversion", node("U", earth_sun_u), node("Solar_Irradiance_List", *irradiances))
 
 
-def physical_gains() -> list[ET.Element]:
-    """Counts per radiance of each band."""
-    return [node("PHYSICAL_GAINS", f"{band.physical_gain:.8f}", bandId=str(band.index)) for band in BANDS]
+def physical_gains(own: Mapping[str, float] = _NOTHING_KNOWN) -> list[ET.Element]:
+    """Counts per radiance of each band; ``own`` as above."""
+    return [
+        node("PHYSICAL_GAINS", f"{own.get(band.name, band.physical_gain):.8f}", bandId=str(band.index))
+        for band in BANDS
+    ]
 
 
 def quantification() -> str:

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from functions.ipf.l2a.scene import low_sun
 from functions.ipf.l2a.source import read_level1c
+from functions.ipf.safe import elements
+from functions.ipf.safe.footprint import extent_in_tile
+from functions.ipf.safe.jp2 import Extent
 from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
+from shared.msi.tiling import tile
 
 NAME = "S2A_MSIL1C_20260621T101955_N0001_R065_T32TMQ_20261122T120000.SAFE"
 BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
@@ -19,7 +24,7 @@ def make(root: Path, product: str, tile: str = "<a/>") -> Path:
     safe = root / NAME
     granule = safe / "GRANULE" / "L1C_T32TMQ_A057405_20260621T102000"
     granule.mkdir(parents=True)
-    (safe / "MTD_MSIL1C.xml").write_text(product)
+    (safe / "MTD_MSIL1C.xml").write_text(product, encoding="utf-8")
     (granule / "MTD_TL.xml").write_text(tile)
     return safe
 
@@ -102,6 +107,12 @@ def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
         (">0.97<", ">-1<", "Reflectance_Conversion/U"),
         ("</a>", '<RADIO_ADD_OFFSET band_id="0">abc</RADIO_ADD_OFFSET></a>', "RADIO_ADD_OFFSET: expected finite"),
         ("</a>", '<RADIO_ADD_OFFSET band_id="13">1</RADIO_ADD_OFFSET></a>', "RADIO_ADD_OFFSET: expected a band_id"),
+        ("</a>", '<PHYSICAL_GAINS bandId="0">0</PHYSICAL_GAINS></a>', "PHYSICAL_GAINS: expected a number above 0"),
+        (
+            "</a>",
+            '<SOLAR_IRRADIANCE bandId="x">9</SOLAR_IRRADIANCE></a>',
+            "SOLAR_IRRADIANCE: expected a bandId of 0..12",
+        ),
         ("44 8 44 9 ", "44 8 far away ", "EXT_POS_LIST: expected finite numbers"),
         ("DESCENDING", "SIDEWAYS", "SENSING_ORBIT_DIRECTION: expected ASCENDING or DESCENDING"),
         ("10:19:55", "25:19:55", "DATATAKE_SENSING_START: expected a UTC time"),
@@ -145,3 +156,34 @@ def test_percentages_that_are_not_stated_are_none_and_a_datastrip_may_be_absent(
     assert (found.degraded_percent, found.degraded_ancillary_percent) == (0.0, 0.0)
     assert found.datastrip is None
     assert found.granule_folder.name == "L1C_T32TMQ_A057405_20260621T102000"
+
+
+def test_percentages_that_are_empty_are_none(tmp_path: Path) -> None:
+    found = read_level1c(with_images(make(tmp_path, PRODUCT.replace(">1.5<", "><"), TILE)))
+    assert found.degraded_ancillary_percent == 0.0
+
+
+def test_irradiances_and_gains_are_those_of_the_product_s_satellite(tmp_path: Path) -> None:
+    stated = (
+        '<SOLAR_IRRADIANCE bandId="0" unit="W/m²/µm">1874.3</SOLAR_IRRADIANCE>'
+        '<PHYSICAL_GAINS bandId="8">5.11345501</PHYSICAL_GAINS></a>'
+    )
+    found = read_level1c(with_images(make(tmp_path, PRODUCT.replace("</a>", stated), TILE)))
+    assert (found.irradiances, found.gains) == ({"B01": 1874.3}, {"B8A": 5.11345501})
+    conversion = elements.reflectance_conversion(found.earth_sun_u, found.irradiances)
+    assert [e.text for e in conversion.iter("SOLAR_IRRADIANCE")][:2] == ["1874.30", "1959.66"]
+    gains = {e.get("bandId"): e.text for e in elements.physical_gains(found.gains)}
+    assert (gains["8"], gains["0"]) == ("5.11345501", "4.10589348")
+
+
+def test_a_footprint_across_the_antimeridian_lies_in_its_tile(tmp_path: Path) -> None:
+    """That of a real product (N0209, T01LAC): longitudes of both signs in one ring."""
+    east = "-15.3559 180 -15.3602 -179.7034 -16.3517 -179.7167 -16.3474 180"
+    ring = f"{east} -16.3360 179.2569 -15.3455 179.2752 -15.3559 180"
+    found = read_level1c(with_images(make(tmp_path, PRODUCT.replace("44 8 44 9 45 9 44 8", ring), TILE)))
+    assert extent_in_tile(found.footprint, tile("01LAC"), 60) == Extent(0, 0, 1830, 1830)
+
+
+def test_a_sun_below_the_table_is_told() -> None:
+    assert low_sun(81.0) == ()
+    assert "up to 83.2 degrees" in low_sun(83.2)[0]
