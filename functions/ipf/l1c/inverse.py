@@ -150,7 +150,7 @@ def _probed(seen: SeenImage, tile: Tile) -> SeenImage:
     random = np.random.default_rng(seen.image.detector)
     residual = spread = 0.0
     for _ in range(_PROBES if rows and columns else 0):
-        row, column = (int(random.integers(part.start, part.stop)) for part in (rows, columns))
+        row, column = (int(random.integers(part.start, part.stop)) // step * step for part in (rows, columns))
         found = dense(seen, tile, resolution, range(row, row + step), range(column, column + step))
         middle = step // 2
         x = np.array(tile.ulx + (column + middle + 0.5) * resolution)
@@ -169,25 +169,77 @@ def _probed(seen: SeenImage, tile: Tile) -> SeenImage:
     return SeenImage(seen.model, seen.image, seen.ground, seen.heights, seen.bounds, residual, spread)
 
 
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The sensor model over a block of a tile's pixels, as the inner loops take it (``_positions``).
+
+    Nodes lie at multiples of 240 m from the tile's corner: a pixel's position does not depend on the block.
+    ``lines``: the first and last line that the block's ground is seen in, or a little beyond; ``None`` where in none.
+    """
+
+    table: Floats
+    field: Floats32
+    middle: float
+    flat: bool
+    step: int
+    skip: NDArray[np.int64]
+    lines: tuple[float, float] | None
+
+
+def nodes_over(seen: SeenImage, tile: Tile, resolution: int, rows: range, columns: range) -> Nodes:
+    """The nodes around a block."""
+    step, ground = NODE_M // resolution, seen.ground
+    starts = [part.start // step * step for part in (rows, columns)]
+    down, across = (
+        start + step * np.arange((part.stop - 1 - start) // step + 2, dtype=np.float64)
+        for start, part in zip(starts, (rows, columns), strict=True)
+    )
+    x, y = np.meshgrid(tile.ulx + (across + 0.5) * resolution, tile.uly - (down + 0.5) * resolution)
+    lon, lat = to_degrees(tile.epsg, x, y)
+    lon -= 360.0 * np.round((lon - ground.west) / 360.0)
+    flat = ground.lowest == ground.highest
+    line, column, reach = _parabolas(seen, lon, lat, flat=flat)
+    place = [(lon - ground.west) / ground.step_lon, (lat - ground.south) / ground.step_lat]
+    table = np.ascontiguousarray(np.stack([*place, *line, *column], -1))
+    known = np.isfinite(line[0])
+    lines = (float((line[0] - reach)[known].min()), float((line[0] + reach)[known].max())) if known.any() else None
+    skip = np.array([part.start - start for part, start in zip((rows, columns), starts, strict=True)], np.int64)
+    return Nodes(table, ground.heights, float(seen.heights[1]), flat, step, skip, lines)
+
+
+def _parabolas(seen: SeenImage, lon: Floats, lat: Floats, *, flat: bool) -> tuple[Floats, Floats, Floats]:
+    """Coefficients of line and column in the height above the middle one, (3, ...); how far lines get from the first.
+
+    NaN where no line of the datastrip sees the place at one of the heights.
+    """
+    image = seen.image
+
+    def at(height: float) -> Floats:
+        return np.stack(seen.model.inverse(image.band, image.detector, lon, lat, height))
+
+    middle = at(float(seen.heights[1]))
+    if flat:
+        none = np.zeros_like(middle)
+        line, column = np.stack([middle, none, none], 1)
+        return line, column, none[0]
+    half = float(seen.heights[2] - seen.heights[1])
+    low, high = at(float(seen.heights[0])), at(float(seen.heights[2]))
+    middle[~np.isfinite(low + high)] = np.nan
+    slope, bend = (high - low) / (2 * half), (low + high - 2 * middle) / (2 * half**2)
+    line, column = np.stack([middle, slope, bend], 1)
+    return line, column, np.abs(line[1]) * half + np.abs(line[2]) * half**2
+
+
 def dense(seen: SeenImage, tile: Tile, resolution: int, rows: range, columns: range) -> tuple[Floats32, Floats32, int]:
     """Line and column at the centres of a block of the tile's pixels, float32, shape (rows, columns), and a base line.
 
     Lines are counted from the base: a datastrip has more lines than single precision can tell apart. NaN where no line
     of the datastrip sees the pixel.
     """
-    step = NODE_M // resolution
-    down, across = (part.start + step * np.arange(len(part) // step + 2, dtype=np.float64) for part in (rows, columns))
-    x, y = np.meshgrid(tile.ulx + (across + 0.5) * resolution, tile.uly - (down + 0.5) * resolution)
-    lon, lat = to_degrees(tile.epsg, x, y)
-    lon -= 360.0 * np.round((lon - seen.ground.west) / 360.0)
-    image = seen.image
-    found = [seen.model.inverse(image.band, image.detector, lon, lat, height) for height in seen.heights]
-    nodes = np.ascontiguousarray(np.stack([lon, lat, *(part for both in found for part in both)], -1))
-    lines = nodes[..., 2::2]
-    known = lines[np.isfinite(lines)]
-    base = int(np.floor(known.min())) if known.size else 0
+    nodes = nodes_over(seen, tile, resolution, rows, columns)
+    base = int(np.floor(nodes.lines[0])) if nodes.lines else 0
     line, column = np.empty((2, len(rows), len(columns)), np.float32)
-    positions(nodes, seen.heights, seen.ground.heights, seen.ground.grid, float(base), step, line, column)
+    positions(nodes.table, nodes.field, nodes.middle, nodes.flat, nodes.step, nodes.skip, float(base), line, column)
     return line, column, base
 
 

@@ -43,7 +43,7 @@ NAME: Final = "S2PS-L1C"
 VERSION: Final = "0.2.0"
 SIMPLIFICATIONS: Final = (
     "L1C: heights are those that L1B was given, bilinear between their nodes; what mountains hide is not masked.",
-    "L1C: bicubic resampling with positions to 1/32 pixel; kernel a = -0.75.",
+    "L1C: bicubic resampling, kernel a = -0.75.",
     "L1C: clouds, cirrus and snow by fixed thresholds of this service's own; Rayleigh path at sea level.",
     "L1C: MSK_QUALIT without degraded ancillary data, defective and partially corrected pixels, which no step knows.",
     "L1C: sun angles at the tile's sensing time; the footprint holds what was lost, too.",

@@ -1,6 +1,6 @@
 """Resampling of one band to the tile grid, and the mosaic of its detectors.
 
-Bicubic (OpenCV, kernel a = -0.75, positions to 1/32 pixel). The block that holds data is worked off in strips of rows,
+Bicubic (OpenCV, kernel a = -0.75). The block that holds data is worked off in strips of rows,
 each reading only the lines it needs. Where detectors overlap, the one whose centre is nearer gives the pixel, unless it
 has no data there and the other has. A pixel has data when the nearest sample has, and that sample's flags: lost lines
 are filled from their neighbours only so that the kernel does not ring.
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from functions.ipf.l1c._positions import samples
 from functions.ipf.l1c.flags import NO_DATA, SATURATED, line_flags, saturated_within
-from functions.ipf.l1c.inverse import SeenImage, block_of, dense, locate
+from functions.ipf.l1c.inverse import SeenImage, block_of, locate, nodes_over
 from functions.ipf.safe.jp2 import Extent
 from functions.ipf.safe.working import HIGHEST_COUNT
 from shared.msi.instrument import band_named
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 _STRIP_ROWS: Final = 512
 _KERNEL_MARGIN: Final = 4
 _LOOK_STEP: Final = 32
-_NOWHERE: Final = -1e6
-"""A line and column for pixels that no line of the datastrip sees."""
-
 _FAR: Final = np.float32(np.inf)
 _BEHIND: Final = np.float32(10.0)
 """Added to the distance (at most 1) of a pixel without data: any detector that has some comes before."""
@@ -129,21 +127,15 @@ def _strip(
     for source in sources:
         if rows.stop <= source.rows.start or rows.start >= source.rows.stop:
             continue
-        image = source.image
         columns = _reached(source, tile, resolution, rows)
         if not columns:
             continue
-        line, column, base = dense(source.model, tile, resolution, rows, columns)
-        line, column = (np.nan_to_num(part, copy=False, nan=_NOWHERE) for part in (line, column))
-        last = image.lines - 0.5 - base
-        # Between the centres of the outermost samples: nothing is extrapolated.
-        seen = (line >= 0.5 - base) & (line <= last) & (column >= 0.5) & (column <= image.columns - 0.5)
-        if not seen.any():
+        places = _places(source, tile, resolution, rows, columns)
+        if places is None:
             continue
-        values, flags = _sample(working, source, line, column, seen, base)
-        distance = np.abs(column - np.float32(image.columns / 2)) * np.float32(1 / image.columns)
-        distance[~seen] = _FAR
-        if flags.any():
+        values, flags = _sample(working, source, places)
+        distance = places.distance
+        if flags is not None:
             lost = (flags & NO_DATA) > 0
             distance[lost] += _BEHIND
             values[lost] = 0
@@ -151,8 +143,8 @@ def _strip(
         better = distance < nearest[:, window]
         np.copyto(nearest[:, window], distance, where=better)
         np.copyto(canvas.counts[:, window], values, where=better)
-        np.copyto(canvas.detectors[:, window], np.uint8(image.detector), where=better)
-        np.copyto(canvas.flags[:, window], flags, where=better)
+        np.copyto(canvas.detectors[:, window], np.uint8(source.image.detector), where=better)
+        np.copyto(canvas.flags[:, window], np.uint8(0) if flags is None else flags, where=better)
 
 
 def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range:
@@ -171,43 +163,63 @@ def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range
     return range(first, min(int(steps[found[-1]]) + _LOOK_STEP, source.columns.stop))
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a block of pixels lies among the lines ``first`` to ``stop`` of an image, as ``samples`` tells it."""
+
+    first: int
+    stop: int
+    x: Floats32
+    y: Floats32
+    distance: Floats32
+
+
+def _places(source: _Source, tile: Tile, resolution: int, rows: range, columns: range) -> _Places | None:
+    """``None`` where no pixel lies in the image."""
+    image, nodes = source.image, nodes_over(source.model, tile, resolution, rows, columns)
+    if nodes.lines is None:
+        return None
+    first = max(int(nodes.lines[0]) - _KERNEL_MARGIN, 0)
+    stop = min(int(nodes.lines[1]) + _KERNEL_MARGIN + 1, image.lines)
+    if first >= stop:
+        return None
+    shape = (len(rows), len(columns))
+    found = _Places(first, stop, *(np.empty(shape, np.float32) for _ in range(3)))
+    size = np.array([image.lines, image.columns], np.int64)
+    laid = (nodes.table, nodes.field, nodes.middle, nodes.flat, nodes.step, nodes.skip)
+    return found if samples(*laid, first, size, found.x, found.y, found.distance) else None
+
+
 def _sample(
-    working: WorkingFolder, source: _Source, line: Floats32, column: Floats32, seen: NDArray[np.bool_], base: int
-) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    """Counts, at least 1, and flags at continuous positions (lines from ``base``)."""
-    image, reached = source.image, line[seen]
-    first = max(base + int(reached.min()) - _KERNEL_MARGIN, 0)
-    stop = min(base + int(reached.max()) + _KERNEL_MARGIN + 1, image.lines)
-    line = line + np.float32(base - first)
-    lines = working.read_lines(image, first, stop)
+    working: WorkingFolder, source: _Source, places: _Places
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8] | None]:
+    """Counts, at least 1, and flags; ``None`` where there are none."""
+    lines = working.read_lines(source.image, places.first, places.stop)
     lost = np.asarray(~lines.any(axis=1), np.bool_)
-    flags = _flags(source, first, stop, lost, line, column)
+    flags = _flags(source, places, lost)
     if lost.any():
         lines = _filled(lines, lost)
-    values = cv2.remap(
-        lines,
-        column - np.float32(0.5),
-        line - np.float32(0.5),
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.clip(np.asarray(values, np.uint16), 1, HIGHEST_COUNT), flags
+    values = cv2.remap(lines, places.x, places.y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    counts = np.asarray(values, np.uint16)
+    return np.clip(counts, 1, HIGHEST_COUNT, out=counts), flags
 
 
-def _flags(
-    source: _Source, first: int, stop: int, lost: NDArray[np.bool_], line: Floats32, column: Floats32
-) -> NDArray[np.uint8]:
-    """Flags of the nearest samples; lines counted from ``first``."""
-    of_lines = source.line_flags[first:stop] | lost.astype(np.uint8) * np.uint8(NO_DATA)
-    saturated = saturated_within(source.quality, first, stop, source.image.columns)
+def _flags(source: _Source, places: _Places, lost: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """Flags of the nearest samples."""
+    of_lines = source.line_flags[places.first : places.stop] | lost.astype(np.uint8) * np.uint8(NO_DATA)
+    saturated = saturated_within(source.quality, places.first, places.stop, source.image.columns)
     if saturated is None and not of_lines.any():
-        return np.zeros(line.shape, np.uint8)
-    row = np.clip(line, 0, stop - first - 1).astype(np.intp)
+        return None
+    row = _nearest(places.y, len(of_lines))
     flags = np.asarray(of_lines[row], np.uint8)
     if saturated is not None:
-        at = np.clip(column, 0, source.image.columns - 1).astype(np.intp)
+        at = _nearest(places.x, source.image.columns)
         flags |= saturated[row, at].astype(np.uint8) * np.uint8(SATURATED)
     return flags
+
+
+def _nearest(place: Floats32, size: int) -> NDArray[np.intp]:
+    return np.asarray(np.clip(place + np.float32(0.5), 0, size - 1), np.intp)
 
 
 def _filled(lines: NDArray[np.uint16], lost: NDArray[np.bool_]) -> NDArray[np.uint16]:
