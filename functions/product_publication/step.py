@@ -20,6 +20,7 @@ from shared.workflow.products import product_key, product_name, published_artifa
 
 MANIFEST: Final = "manifest.json"
 _THREADS: Final = 12
+_SHOWING: Final = 4
 
 
 def publish(event: Event, services: Services) -> int:
@@ -38,13 +39,19 @@ def publish(event: Event, services: Services) -> int:
         wanted = [item for item, there in zip(found, shelved, strict=True) if not there]
         if not wanted:
             return 0
+        trace = services.trace(order.session)  # threads do not know of the span under way
         # The files of all products at once: a datastrip has hundreds of granules of few files each.
         copies = [[pool.submit(copy) for copy in _copies(*item, outcome, services)] for item in wanted]
         try:
-            for (output, artifact), files in zip(wanted, copies, strict=True):
-                for file in files:
-                    file.result()
-                _show(output, artifact, order, outcome, services)
+            # Beside the copies, not behind them: each product is seen as soon as it is whole.
+            with pool_of(_SHOWING, len(wanted)) as shelf:
+                shown = []
+                for (output, artifact), files in zip(wanted, copies, strict=True):
+                    for file in files:
+                        file.result()
+                    shown.append(shelf.submit(_show, output, artifact, order, outcome, services, trace))
+                for product in shown:
+                    product.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -65,14 +72,14 @@ def _copies(output: Output, artifact: Artifact, outcome: Outcome, services: Serv
         yield partial(services.store.copy, artifact.bucket, source, bucket, to, size=file.size)
 
 
-def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, services: Services) -> None:
+def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, services: Services, trace: str) -> None:
     """Make a product visible, all of whose files are on the shelf."""
     level, bucket = str(output.publish), services.settings.bucket_products
     sensing = sensing_start(product_name(artifact), outcome.finished)
     prefix = shelf_prefix(level, sensing, artifact)
     record = Published(
         created=services.clock.now(),
-        traceparent=services.trace(order.session),
+        traceparent=trace,
         product=product_name(artifact),
         level=level,
         product_type=artifact.file_type,

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from threading import Lock
+from threading import Barrier, Lock
+from typing import Any
 
 import pytest
 
@@ -148,3 +149,18 @@ def test_failed_work_publishes_nothing(services: Services) -> None:
 def test_an_event_that_is_not_for_it(services: Services) -> None:
     with pytest.raises(BadInputError, match=r"outcome\.json"):
         publish(Event("i", "s", "t", PLACE.order), services)
+
+
+def test_products_are_shown_several_at_a_time(services: Services) -> None:
+    """A datastrip has thousands: one after the other they would take longer than their files."""
+    make(services, granules=6, files=1)
+    together, store = Barrier(2, timeout=10), services.store
+    original = store.put_new
+
+    def put_new(bucket: str, key: str, body: bytes, **rest: Any) -> Any:
+        if key.endswith("manifest.json"):
+            together.wait()
+        return original(bucket, key, body, **rest)
+
+    vars(store)["put_new"] = put_new
+    assert publish(EVENT, services) == 6
