@@ -9,7 +9,8 @@ from eventing.http import Answer, answer
 from functions.session_account.step import Accountant
 from shared.bootstrap import services
 
-ACCOUNTANT = Accountant(services())  # a wrong setting stops the function here
+SERVICES = services()  # a wrong setting stops the function here
+ACCOUNTANT = Accountant(SERVICES)
 
 
 @functions_framework.http
