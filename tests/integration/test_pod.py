@@ -317,12 +317,15 @@ pwd >"$strip/pwd"; umask 077; mkdir "$strip/closed"; echo x >"$strip/closed/x"
 """
     seen = folder / "seen"
     shared = {"claim": "l1", "path": str(seen)}
-    house = House(own_buckets, folder, script(probe), user=USER, shared=shared)
+    documented_outputs = yaml.safe_load(documented("processor.yaml"))["l0u"]["outputs"]
+    # What is a place for later steps keeps the folder there once the products are in the store.
+    place_of = {"file_type": "L0U_PLACE", "path": "outputs/DS_GR_FOLDER", "harvest": {"rule": "place"}}
+    house = House(own_buckets, folder, script(probe), user=USER, shared=shared, outputs=[*documented_outputs, place_of])
     said = house.run()
     outcome = house.bench.outcome
     assert outcome is not None, said
     assert outcome.status == "succeeded", outcome.reason
-    (artifact,) = outcome.outputs
+    artifact = outcome.outputs[0]
     assert {"MTD.xml", "closed/x"} <= {file.path for file in artifact.files}, "what the IPF closed is the group's again"
     place = house.bench.place
     (base,) = seen.iterdir()
