@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,18 @@ from tests.support.runs import stop_and_check
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     """One undisturbed run for all."""
-    folder = tmp_path_factory.mktemp("reference") / "run"
-    started = DemoRun.start(folder, "--keep")
+    return undisturbed(tmp_path_factory.mktemp("reference") / "run")
+
+
+@pytest.fixture(scope="session")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """The same without mountains, as the overlay ``pass`` simulates it."""
+    return undisturbed(tmp_path_factory.mktemp("flat") / "run", "--relief", "0")
+
+
+def undisturbed(folder: Path, *more: str) -> Reference:
+    """A run from its begin to its end, and what it left."""
+    started = DemoRun.start(folder, "--keep", *more)
     try:
         output = started.finish()
         ledger = started.ledger()

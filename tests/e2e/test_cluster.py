@@ -136,17 +136,15 @@ def check_quiet(run: ClusterRun) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_session_gives_what_it_gives_without_a_cluster(
-    cluster: ClusterRun, reference: Reference, tmp_path: Path
-) -> None:
+def test_a_session_gives_what_it_gives_without_a_cluster(cluster: ClusterRun, flat: Reference, tmp_path: Path) -> None:
     until(cluster, has_account, "the account")
     check_quiet(cluster)
 
     account, products = finished(cluster.services.ledger)
     assert {entry.ended for entry in account.entries} == {"produced"}
-    assert named(account) == named(reference.account)
+    assert named(account) == named(flat.account)
     fetch(cluster.services, products, tmp_path / "products")
-    assert images(tmp_path / "products") == reference.images
+    assert images(tmp_path / "products") == flat.images
 
     check_allowed(cluster)
     check_jobs(cluster)
