@@ -166,7 +166,7 @@ def test_a_connection_to_the_pod_that_breaks_is_made_again(cluster: Cluster) -> 
     Services(cluster.settings).store.put(cluster.settings.bucket_ledger, f"sessions/{SESSION}/seen/a.json", b"{}")
     assert "files 0/1" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors.strip()) == (130, "")
     cluster.none_left()
 
@@ -178,7 +178,7 @@ def test_nothing_is_left_however_it_ends(cluster: Cluster, number: signal.Signal
     process.stdout.readline()
     assert alive(cluster.fake.forwards[0])
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     cluster.none_left()
 
 
@@ -257,7 +257,7 @@ def test_completion_reaches_the_cluster_too(cluster: Cluster) -> None:
     cluster.none_left()
     cluster.fake.know(fail=REFUSED)
     process = cluster.start(_S2PS_COMPLETE="bash_complete", **words)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=120)
     assert (process.returncode, output.strip(), errors) == (0, "", "")
 
 
