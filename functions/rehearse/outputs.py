@@ -83,7 +83,7 @@ class Maker:
             bundles = min(segment.scenes, self.granules)
             for number in range(bundles):
                 when = format_stamp(segment.start + timedelta(seconds=SCENE_S * segment.scenes * number / bundles))
-                yield f"{one.satellite}_TEST_MSI_L0__GR_S2PS_{made}_S{when}_D06_N00.01"
+                yield f"{one.satellite}_TEST_MSI_L0__GR_S2PS_{made}_S{when}_D{int(order.unit[2:4]):02d}_N00.01"
         elif order.unit.startswith("DT"):
             sensed = format_stamp(datastrip_of(one, order.unit).start)
             yield f"{stem}_S{sensed}{order.unit[4:].replace('-', '_')}_N00.01"

@@ -211,6 +211,8 @@ class World:
         for entry in account.entries:
             if entry.ended == "produced" and entry.at is not None:
                 key = product_key(entry.level, entry.product, entry.at)
+                if self.memory.head(self.settings.bucket_ledger, key) is None:
+                    continue  # told already by the invariants
                 body, _ = self.memory.get(self.settings.bucket_ledger, key)
                 record = Published.model_validate_json(body)
                 self.memory.forget(record.bucket, record.prefix)
