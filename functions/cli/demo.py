@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -25,6 +23,7 @@ from functions.cli.items import read_story
 from functions.cli.options import assigned, local_output_option, settings_option, stations_json
 from functions.cli.output import echo_json
 from functions.cli.progress import Watch
+from functions.cli.recording import Demo, planned, recorded_faults, recording
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError, RetryableError
 from shared.ledger import keys
@@ -32,9 +31,6 @@ from shared.ledger.records import Account
 from shared.places import StationSettings
 
 if TYPE_CHECKING:
-    from shared.rehearsal.faults import FaultPlan
-    from shared.rehearsal.plan import SessionPlan
-    from shared.rehearsal.playing import Pass
     from shared.rehearsal.station import WebDavServer
 
 DEFAULT_RUN: Final = Path("runs/demo")
@@ -51,39 +47,6 @@ _OURS: Final = frozenset(
 # shared/settings.py.
 _IDLE_S: Final = 300.0
 _HURRIED: Final = {"S2PS_RETRY_DELAY_S": "3", "S2PS_SWEEP_GRACE_S": "10", "S2PS_SESSION_WAIT_S": "180"}
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """What to run, and where."""
-
-    run: RunDir
-    scenes: int
-    detectors: tuple[int, ...]
-    ground: Elevations
-    seed: int
-    chunk_mib: int
-    rate: float
-    timeout_s: float
-    faults: FaultPlan
-    environment: Mapping[str, str]
-
-    @property
-    def truth(self) -> Path:
-        """Where it stands, the recording is whole."""
-        return self.run.path / "truth.json"
-
-    @property
-    def recording(self) -> Path:
-        return self.run.path / "recording"
-
-    @property
-    def served(self) -> Path:
-        return self.run.path / "station"
-
-    @property
-    def products(self) -> Path:
-        return self.run.path / "products"
 
 
 @click.command()
@@ -170,7 +133,7 @@ def run(
     if resume and demo.truth.exists():
         if faults:
             raise click.UsageError("--fault: the session that this folder holds has its faults already")
-        demo = replace(demo, faults=_recorded_faults(demo.truth))
+        demo = replace(demo, faults=recorded_faults(demo.truth))
     settings_from(environment)
     planned(demo, None)  # what cannot be is refused before an earlier run is removed
     console = Console(stderr=output != "table", soft_wrap=True)
@@ -203,7 +166,7 @@ def perform(demo: Demo, console: Console, *, resume: bool) -> Account:
     with WebDavServer(demo.served, faults=demo.faults) as station:
         found = control.start(demo.run, _config(demo, station))
         services = Services(settings_from(found.settings))
-        session, player = _recording(demo, console)
+        session, player = recording(demo, console)
         with ThreadPoolExecutor(1, "pass") as pool, Watch(console) as watch:
             try:
                 account = _await_account(demo, services, session, began, watch, pool.submit(player.play))
@@ -224,22 +187,6 @@ def clear(run: RunDir) -> None:
     shutil.rmtree(run.path)
 
 
-def planned(demo: Demo, position: tuple[float, float] | None) -> SessionPlan:
-    """What is to be recorded, at a longitude and latitude or the demo's; ConfigurationError where that cannot be."""
-    from shared.rehearsal.plan import Datatake, SessionPlan, morning_over
-
-    datatake = Datatake(scenes=demo.scenes, detectors=demo.detectors)
-    if position is not None:
-        datatake = replace(datatake, position=position, start=morning_over(position))
-    return replace(SessionPlan("S2A", (datatake,)), chunk_bytes=demo.chunk_mib << 20, seed=demo.seed)
-
-
-def _recorded_faults(truth: Path) -> FaultPlan:
-    from shared.rehearsal.faults import FaultPlan, restore_fault
-
-    return FaultPlan(tuple(restore_fault(each) for each in json.loads(truth.read_bytes())["faults"]))
-
-
 def _config(demo: Demo, station: WebDavServer) -> RunConfig:
     pickup = StationSettings(
         name=_STATION, url=station.url, user=station.user, password=SecretStr(station.password), timeout_s=20.0
@@ -251,34 +198,6 @@ def _config(demo: Demo, station: WebDavServer) -> RunConfig:
         "S2PS_STATIONS": stations_json([pickup]),
     }
     return RunConfig(idle_s=_IDLE_S, environment=environment)
-
-
-def _recording(demo: Demo, console: Console) -> tuple[str, Pass]:
-    """The session's id and its pass; recorded now, unless it was before."""
-    from shared.rehearsal.playing import Pass
-
-    if not demo.truth.exists():
-        with console.status("simulating a downlink session"):
-            _record(demo, console)
-    session = str(json.loads(demo.truth.read_bytes())["session"])
-    journal = demo.run.path / "delivered"
-    return session, Pass(demo.recording, demo.served, demo.faults, demo.rate * 1e6, journal=journal)
-
-
-def _record(demo: Demo, console: Console) -> None:
-    from shared.rehearsal.plan import DEMO_POSITION
-    from shared.rehearsal.simulator import simulate_session
-
-    began = time.monotonic()
-    shutil.rmtree(demo.recording, ignore_errors=True)
-    scene = demo.ground.scene(DEMO_POSITION, demo.seed)
-    plan = planned(demo, scene.centre())
-    draft = demo.truth.with_suffix(".part")
-    made = simulate_session(plan, demo.recording, scene=scene, faults=demo.faults, truth_file=draft)
-    draft.replace(demo.truth)  # a recording that a crash cut short has no truth, and is made again
-    files, packets = len(made.files), sum(made.packets.values())
-    seconds = time.monotonic() - began
-    console.print(f"Session {made.session}: {files} files, {packets} packets, simulated in {seconds:.0f} s.")
 
 
 def _await_account(
