@@ -87,7 +87,7 @@ class ImageWriter:
             self.images.cells[detector, band.name] = small.cells
             self.images.refused += small.refused
 
-    def _file(self, granule: Granule, band: Band, packets: dict[int, bytes]) -> None:
+    def _file(self, granule: Granule, band: Band, packets: dict[int, memoryview]) -> None:
         account = StripAccount(self.descriptor, {})
         folder = self.root / granule_name(self.production, account, granule) / "IMG_DATA"
         folder.mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,7 @@ class Reducer:
         self.cells: Final[Counts] = np.full(shape, np.nan, np.float32)
         self.refused: Final[list[str]] = []
 
-    def add(self, packets: Mapping[tuple[int, int], bytes]) -> None:
+    def add(self, packets: Mapping[tuple[int, int], memoryview]) -> None:
         """Take annotated packets by (scene, block)."""
         how, band = self._how, self._band
         inner = LINES_PER_PACKET // how.lines
@@ -86,8 +86,8 @@ class Reducer:
             self.cells[first : first + inner] = used.mean(axis=(1, 3), dtype=np.float32)
 
 
-def _samples(octets: bytes, detector: int, band: Band) -> NDArray[np.uint16]:
-    block = ImageBlock.decode(memoryview(octets)[ANNOTATION_OCTETS + USER_DATA_AT : -CRC_OCTETS])
+def _samples(octets: memoryview, detector: int, band: Band) -> NDArray[np.uint16]:
+    block = ImageBlock.decode(octets[ANNOTATION_OCTETS + USER_DATA_AT : -CRC_OCTETS])
     if (block.lines, block.columns) != (LINES_PER_PACKET, band.width):
         expected = f"{LINES_PER_PACKET} lines of {band.width} columns"
         raise BadInputError(f"image packet of detector {detector}, {band.name}", expected, (block.lines, block.columns))

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import defusedxml
 import defusedxml.ElementTree as SafeET
 
-from functions.ipf.common.annotated import read_annotated
+from functions.ipf.common.annotated import read_annotated, read_checked
 from functions.ipf.common.l0_metadata import Downlink
-from shared.ccsds.crc import crc16
 from shared.ccsds.cuc import CUC_OCTETS, decode_cuc
 from shared.ccsds.spacepackets import CRC_OCTETS, IDLE_APID, USER_DATA_AT, SpacePacket
 from shared.domain.names import PdiName
@@ -83,7 +82,7 @@ class BandPackets:
         starts_ns: when line 0 of the datastrip begins in this detector and band, as each packet's time implies.
     """
 
-    whole: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    whole: dict[tuple[int, int], memoryview] = field(default_factory=dict)
     damaged: int = 0
     starts_ns: list[int] = field(default_factory=list)
 
@@ -172,15 +171,16 @@ def read_band(granule: Path, detector: int, band: Band) -> BandPackets:
     """Packets of one band; BadInputError where one is of another detector or band."""
     packets = BandPackets()
     for path in sorted((granule / "IMG_DATA").glob(f"*_{band.name}.bin")):
-        for annotation, octets in read_annotated(path):
-            if annotation.ignore or annotation.incomplete or annotation.invalid or crc16(octets):
+        for packet in read_checked(path):
+            if not packet.intact:
                 packets.damaged += 1
                 continue
+            octets = packet.octets
             place = image_place(octets[USER_DATA_AT:-CRC_OCTETS])
             apid = int.from_bytes(octets[:2], "big") & IDLE_APID
             if (place.detector, BANDS[place.band]) != (detector, band) or place.block >= band.packets_per_scene:
                 raise BadInputError(f"{path.name}, APID {apid}", f"packets of detector {detector}, {band.name}", place)
             elapsed = (place.scene - 1) * SCENE_NS + place.block * LINES_PER_PACKET * band.line_period_ns
             packets.starts_ns.append(decode_cuc(octets[_TIME_AT:]) - round(elapsed))
-            packets.whole.setdefault((place.scene, place.block), annotation.encode() + octets)
+            packets.whole.setdefault((place.scene, place.block), packet.stored)
     return packets
