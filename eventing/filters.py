@@ -5,7 +5,7 @@ An absent attribute matches nothing. Values compare as strings. CESQL is left to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -39,30 +39,47 @@ class Filter(BaseModel):
 
 def matches(filters: Iterable[Filter], event: Event) -> bool:
     """Whether every filter of a Trigger accepts the event; no filter accepts all."""
-    return all(_accepts(each, event) for each in filters)
+    # Loops, not generators: a broker asks this of each event for each Trigger.
+    for each in filters:  # noqa: SIM110
+        if not _accepts(each, event):
+            return False
+    return True
 
 
 def _accepts(one: Filter, event: Event) -> bool:
     if one.exact is not None:
-        return all(attribute(event, name) == value for name, value in one.exact.items())
+        return _all_hold(one.exact, event, str.__eq__)
     if one.prefix is not None:
-        return all((attribute(event, name) or "").startswith(value) for name, value in one.prefix.items())
+        return _all_hold(one.prefix, event, str.startswith)
     if one.suffix is not None:
-        return all((attribute(event, name) or "").endswith(value) for name, value in one.suffix.items())
+        return _all_hold(one.suffix, event, str.endswith)
     if one.all is not None:
-        return all(_accepts(each, event) for each in one.all)
+        return matches(one.all, event)
     if one.any is not None:
         return any(_accepts(each, event) for each in one.any)
     return one.not_ is None or not _accepts(one.not_, event)
 
 
+def _all_hold(wanted: Mapping[str, str], event: Event, holds: Callable[[str, str], bool]) -> bool:
+    """Whether every attribute is there, and as wanted."""
+    for name, value in wanted.items():
+        found = attribute(event, name)
+        if found is None or not holds(found, value):
+            return False
+    return True
+
+
 def attribute(event: Event, name: str) -> str | None:
     """An attribute or extension of an event as a filter sees it; None where the event has it not."""
     match name:
-        case "id" | "source" | "type":
-            return str(getattr(event, name))
         case "subject":
             return event.subject or None
+        case "type":
+            return event.type
+        case "source":
+            return event.source
+        case "id":
+            return event.id
         case "time":
             return None if event.time is None else format_time(event.time)
         case "specversion":

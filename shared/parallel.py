@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from threading import Thread
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 FEW: Final = 2
 """So many requests are as fast one after the other as in threads that have to be started."""
@@ -40,3 +43,19 @@ class Inline(Executor):
 def pool_of(threads: int, tasks: int) -> Executor:
     """An executor for so many tasks, with at most so many threads."""
     return Inline() if tasks <= FEW or _one_after_the_other.get() else ThreadPoolExecutor(min(threads, tasks))
+
+
+def beside(do: Callable[[], T], name: str) -> Future[T]:
+    """``do`` in a thread that a process which ends does not wait for; at once, where there are no threads."""
+    if _one_after_the_other.get():
+        return Inline().submit(do)
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(do())
+        except BaseException as error:  # noqa: BLE001  whoever asks for the result is told
+            future.set_exception(error)
+
+    Thread(target=run, name=name, daemon=True).start()
+    return future

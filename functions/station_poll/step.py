@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock, Thread
+from threading import Lock
 from typing import Final, Literal
 
 from functions.station_poll.changes import Known, changes, session_of
@@ -18,6 +17,7 @@ from shared.domain.names import SessionId
 from shared.errors import RetryableError, S2psError, StationUnavailableError
 from shared.ledger import keys
 from shared.ledger.records import OpenMarker, Seen
+from shared.parallel import beside
 from shared.ports import Station
 from shared.telemetry import session_traceparent, span
 
@@ -61,7 +61,7 @@ class StationPoll:
         for name, station in self.services.stations.items():
             polled = self._under_way.pop(name, None)
             if polled is None:
-                polled = _beside(partial(self._poll_station, station, markers))
+                polled = beside(partial(self._poll_station, station, markers), "station-poll")
                 wait([polled], self.patience_s)
             if polled.done():
                 count, troubles = polled.result()
@@ -128,20 +128,6 @@ class StationPoll:
             self._closed.add(session)
             return None
         return Memory(station.name)
-
-
-def _beside(poll: Callable[[], Polled]) -> Future[Polled]:
-    """``poll`` in a thread that a process which ends does not wait for."""
-    future: Future[Polled] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(poll())
-        except BaseException as error:  # noqa: BLE001  whoever asks for the result is told
-            future.set_exception(error)
-
-    Thread(target=run, name="station-poll", daemon=True).start()
-    return future
 
 
 def _not_away(station: str, troubles: list[S2psError]) -> list[S2psError]:

@@ -18,24 +18,23 @@ Held = tuple[bytes, ObjectInfo]
 class Folder:
     """Objects by their keys, a level of folders for each ``/``: to list a prefix costs what is below it, not more."""
 
-    __slots__ = ("files", "folders", "order")
+    __slots__ = ("files", "folders", "listed", "order")
 
     def __init__(self) -> None:
         self.files: dict[str, Held] = {}
         self.folders: dict[str, Folder] = {}
         self.order: list[str] | None = None
+        # All below, in the order of their keys: most folders are listed often after they last changed.
+        self.listed: list[ObjectInfo] | None = None
 
-    def place(self, key: str, *, make: bool = False) -> tuple[Folder | None, str]:
+    def place(self, key: str) -> tuple[Folder | None, str]:
         """The folder in which an object lies, and its name there; None where there is no such folder."""
         *path, name = key.split("/")
         here = self
         for part in path:
             inner = here.folders.get(part)
             if inner is None:
-                if not make:
-                    return None, name
-                inner = here.folders[part] = Folder()
-                here.order = None
+                return None, name
             here = inner
         return here, name
 
@@ -44,11 +43,19 @@ class Folder:
         return None if folder is None else folder.files.get(name)
 
     def put(self, key: str, held: Held) -> None:
-        folder, name = self.place(key, make=True)
-        if folder is not None:
-            if name not in folder.files:
-                folder.order = None
-            folder.files[name] = held
+        *path, name = key.split("/")
+        here = self
+        for part in path:
+            here.listed = None
+            inner = here.folders.get(part)
+            if inner is None:
+                inner = here.folders[part] = Folder()
+                here.order = None
+            here = inner
+        here.listed = None
+        if name not in here.files:
+            here.order = None
+        here.files[name] = held
 
     def delete(self, key: str) -> None:
         """Without the folders that become empty by it: a store has none."""
@@ -59,8 +66,26 @@ class Folder:
             if inner is None:
                 return
             trail.append(inner)
-        if trail[-1].files.pop(path[-1], None) is None:
-            return
+        if trail[-1].files.pop(path[-1], None) is not None:
+            self._changed(trail, path)
+
+    def forget(self, folder: str) -> None:
+        """Drop a folder with all that is below it."""
+        path = folder.split("/")
+        trail = [self]
+        for part in path[:-1]:
+            inner = trail[-1].folders.get(part)
+            if inner is None:
+                return
+            trail.append(inner)
+        if trail[-1].folders.pop(path[-1], None) is not None:
+            self._changed(trail, path)
+
+    @staticmethod
+    def _changed(trail: list[Folder], path: list[str]) -> None:
+        """Something went out of the last folder of a trail, whose names are those of ``path``."""
+        for folder in trail:
+            folder.listed = None
         trail[-1].order = None
         for above, part in zip(trail[-2::-1], path[-2::-1], strict=True):
             inner = above.folders[part]
@@ -75,24 +100,28 @@ class Folder:
             self.order = sorted([*self.files, *(f"{name}/" for name in self.folders)])
         return self.order
 
-    def walk(self, prefix: str, after: str = "") -> Iterator[Held]:
+    def walk(self, prefix: str, after: str = "") -> list[ObjectInfo]:
         """All objects below ``prefix`` after the key ``after``, in the order of their keys."""
         path, slash, begin = prefix.rpartition("/")
         folder, _ = self.place(path + slash)
-        if folder is not None:
-            yield from folder.below(path + slash, begin, after)
+        if folder is None:
+            return []
+        found = folder.all()
+        if not begin and not after:
+            return found
+        return [info for info in found if info.key > after and info.key.startswith(prefix)]
 
-    def below(self, here: str, begin: str, after: str) -> Iterator[Held]:
-        """What ``walk`` yields, for names in this folder (whose key is ``here``) that start with ``begin``."""
-        for name in self.names():
-            if not name.startswith(begin):
-                continue
-            key = f"{here}{name}"
-            if not name.endswith("/"):
-                if key > after:
-                    yield self.files[name]
-            elif key > after or after.startswith(key):
-                yield from self.folders[name[:-1]].below(key, "", after)
+    def all(self) -> list[ObjectInfo]:
+        """All objects below this folder, in the order of their keys."""
+        found = self.listed
+        if found is None:
+            found = self.listed = []
+            for name in self.names():
+                if name[-1:] == "/":
+                    found += self.folders[name[:-1]].all()
+                else:
+                    found.append(self.files[name][1])
+        return found
 
 
 @dataclass
@@ -185,7 +214,7 @@ class MemoryStore:
 
     def list(self, bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         with self._lock:
-            return iter([info for _, info in self._bucket(bucket).walk(prefix, start_after)])
+            return iter(self._bucket(bucket).walk(prefix, start_after))
 
     def folders(self, bucket: str, prefix: str = "") -> Iterator[str]:
         path, slash, begin = prefix.rpartition("/")
@@ -214,11 +243,8 @@ class MemoryStore:
 
     def forget(self, bucket: str, folder: str) -> None:
         """Drop all objects below a folder (``.../``) at once. No store can: it is for rehearsals."""
-        path = folder.rstrip("/").split("/")
         with self._lock:
-            above, name = self._bucket(bucket).place("/".join(path))
-            if above is not None and above.folders.pop(name, None) is not None:
-                above.order = None
+            self._bucket(bucket).forget(folder.rstrip("/"))
 
     def upload(self, bucket: str, key: str, path: Path, *, metadata: Mapping[str, str] | None = None) -> str:
         return self.put(bucket, key, path.read_bytes(), metadata=metadata)

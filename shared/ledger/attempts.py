@@ -23,6 +23,9 @@ NOT_FAILED = FINISHED | {"no-product"}
 """The status classes of an outcome that no grant supersedes."""
 
 
+_SINGLE: Final = {"order.json": "order", "outcome.json": "written", "hold.json": "hold", "waiting.json": "waiting"}
+"""The records of a work item of which there is one, and the fields that hold them."""
+
 _LONGEST_PAUSE_S: Final = 3600.0
 
 
@@ -47,7 +50,7 @@ class WorkRecords:
     @property
     def outcome(self) -> ObjectInfo | None:
         """``outcome.json`` where it stands: no grant supersedes it."""
-        return None if self.superseded else self.written
+        return None if self.grants and self.superseded else self.written
 
     @property
     def superseded(self) -> bool:
@@ -76,31 +79,36 @@ class WorkRecords:
 
     def add(self, rest: str, info: ObjectInfo) -> None:
         """Take in the record at ``rest`` below the work item; a key that is none of ours is left out."""
-        folder, _, name = rest.rpartition("/")
-        number, _, tail = name.removesuffix(".json").partition("-" if folder == "grants" else ".")
-        if rest == "order.json":
-            self.order = info
-        elif rest == "outcome.json":
-            self.written = info
-        elif rest == "hold.json":
-            self.hold = info
-        elif rest == "waiting.json":
-            self.waiting = info
-        elif not (number.isascii() and number.isdigit()):
+        single = _SINGLE.get(rest)
+        if single is not None:
+            setattr(self, single, info)
             return
-        elif folder == "attempts":
-            (self.ended if tail == "ended" else self.attempts)[int(number)] = info
+        folder, _, name = rest.rpartition("/")
+        if folder == "attempts":
+            number, _, tail = name.removesuffix(".json").partition(".")
+            if number.isascii() and number.isdigit():
+                (self.ended if tail == "ended" else self.attempts)[int(number)] = info
         elif folder == "grants":
-            self.grants.add((int(number), tail))
+            number, _, tail = name.removesuffix(".json").partition("-")
+            if number.isascii() and number.isdigit():
+                self.grants.add((int(number), tail))
 
 
 def sort_work(listing: Iterable[ObjectInfo]) -> dict[str, WorkRecords]:
     """The work items among some records, by their prefix."""
     found: dict[str, WorkRecords] = {}
+    prefix, work = " ", WorkRecords(WorkKey("", "", "", ""))
     for info in listing:
-        place = parse_work(info.key)
-        if place is not None:
-            found.setdefault(place[0].prefix, WorkRecords(place[0])).add(place[1], info)
+        # In a listing the records of a work item stand together: its name is read once.
+        if not info.key.startswith(prefix):
+            place = parse_work(info.key)
+            if place is None:
+                continue
+            prefix = place[0].prefix
+            work = found.setdefault(prefix, WorkRecords(place[0]))
+        rest = info.key[len(prefix) :]
+        if rest:
+            work.add(rest, info)
     return found
 
 
