@@ -230,8 +230,14 @@ class SensorModel:
         low, high = np.zeros(points), np.ones(points)
         lines = np.concatenate([part, high, 1 - part, low]) * sensor.lines
         columns = np.concatenate([low, part, high, 1 - part]) * sensor.columns
-        place = self.direct(band, detector, lines, columns, terrain)
-        return unwrapped(place.lon), place.lat
+        if not isinstance(terrain, Relief):
+            place = self.direct(band, detector, lines, columns, terrain)
+            return unwrapped(place.lon), place.lat
+        # Point by point: one window around them all holds far more ground than they stand on.
+        found = [
+            self.direct(band, detector, line, column, terrain) for line, column in zip(lines, columns, strict=True)
+        ]
+        return unwrapped(np.array([float(place.lon) for place in found])), np.array([float(p.lat) for p in found])
 
     def tiles(self, band: str = "B02", terrain: Relief | float = 0.0) -> list[Tile]:
         """Tiles of which some part, overlap included, is seen: by a detector in ``band``, or in the quicklook."""

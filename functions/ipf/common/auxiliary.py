@@ -9,6 +9,7 @@ from shared.domain.names import PdiName
 from shared.errors import BadInputError
 from shared.geometry.iers import default_orientation, earth_orientation
 from shared.geometry.instrument import Instrument
+from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
     from shared.geometry.frames import EarthOrientation
@@ -32,14 +33,21 @@ def optional_files(order: JobOrder, *file_types: str) -> list[Path]:
     return list(found)
 
 
-def instrument_of(order: JobOrder, satellite: str) -> Instrument:
-    """The instrument of GIP_VIEDIR and GIP_SPAMOD files, or the nominal one where the order names neither."""
+def instrument_of(order: JobOrder, satellite: str) -> tuple[Instrument, str]:
+    """The instrument of GIP_VIEDIR and GIP_SPAMOD files, or the nominal one where the order names neither; and a
+    sentence where it names some of them only, which is no instrument: the nominal one then, too.
+
+    BadInputError where there is more than one GIP_SPAMOD, or where a file is none of its type.
+    """
     viewing, spacecraft = optional_files(order, VIEWING), optional_files(order, SPACECRAFT)
+    if len(spacecraft) > 1:
+        raise BadInputError("job order, GIP_SPAMOD", "one file", [path.name for path in spacecraft])
+    if spacecraft and len(viewing) >= len(BANDS):
+        return Instrument.read(viewing, spacecraft[0]), ""
     if not viewing and not spacecraft:
-        return Instrument.nominal(satellite)
-    if len(spacecraft) != 1:
-        raise BadInputError("job order, GIP_SPAMOD", "one file beside those of GIP_VIEDIR", len(spacecraft))
-    return Instrument.read(viewing, spacecraft[0])
+        return Instrument.nominal(satellite), ""
+    given = f"{len(viewing)} of {len(BANDS)} {VIEWING} and {len(spacecraft)} of 1 {SPACECRAFT}"
+    return Instrument.nominal(satellite), f"{given}: no instrument is whole in them, the nominal one is taken"
 
 
 def orientation_of(order: JobOrder, gps_ns: int) -> tuple[EarthOrientation, str]:

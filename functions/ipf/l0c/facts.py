@@ -105,6 +105,7 @@ class Facts:
         orientation: of the Earth.
         bulletin: file that it is from; empty where it comes with the code.
         parameters: (type, name) of the instrument's parameter files; none where it is nominal.
+        elevation: what the elevation model is called; empty where the ground is the ellipsoid.
     """
 
     production: Production
@@ -119,6 +120,7 @@ class Facts:
     orientation: EarthOrientation
     bulletin: str = ""
     parameters: Sequence[tuple[str, str]] = ()
+    elevation: str = ""
 
     @property
     def satellite(self) -> str:

@@ -1,4 +1,6 @@
-"""Where a datastrip's granules and its quicklook lie and how they were seen: on the ellipsoid, at height 0."""
+"""Where a datastrip's granules and its quicklook lie and how they were seen: on the ground where elevations are given,
+else on the ellipsoid at height 0, as the headers of the quicklook always are.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from functions.ipf.l0c.unconsolidated import Telemetry
     from shared.geometry.frames import EarthOrientation, Floats
     from shared.geometry.instrument import Instrument
+    from shared.geometry.terrain import Relief
 
 REFERENCE_BAND: Final = band_named("B04")
 DECIMATION: Final = 32
@@ -41,12 +44,15 @@ Point = tuple[float, float]
 class GranuleGeometry:
     """Degrees throughout; ``footprint`` is closed and runs counter-clockwise, (longitude, latitude).
 
+    ``heights``, metres above the ellipsoid, are of the footprint's points, and of the centre ``height``.
     ``quicklook`` are (line, column) of the four corners in the quicklook, in the sequence of ``footprint``;
     ``quicklook_centre`` that of the centre.
     """
 
     footprint: tuple[Point, ...]
+    heights: tuple[float, ...]
     centre: Point
+    height: float
     view_zenith: float
     view_azimuth: float
     sun_zenith: float
@@ -85,12 +91,16 @@ class HeaderPlace:
 
 @dataclass(frozen=True, slots=True)
 class StripGeometry:
-    """The sensor model of a datastrip, and how its quicklook is laid out."""
+    """The sensor model of a datastrip, and how its quicklook is laid out.
+
+    ``ground``: elevations, or the height of the ellipsoid.
+    """
 
     model: SensorModel
     scenes: int
     connect: tuple[int, ...]
     mounting: ET.Element
+    ground: Relief | float = 0.0
 
     @property
     def quicklook(self) -> Quicklook:
@@ -109,6 +119,7 @@ def strip_geometry(
     instrument: Instrument,
     orientation: EarthOrientation,
     first_line_ns: Mapping[tuple[str, int], int],
+    ground: Relief | float = 0.0,
 ) -> StripGeometry:
     """The geometry of a datastrip; BadInputError where there are too few GPS points or attitudes.
 
@@ -135,7 +146,7 @@ def strip_geometry(
     begins = {**plain.strip.first_line_ns, (QUICKLOOK, 0): display.first_line_ns}
     strip = dataclasses.replace(plain.strip, quicklook=display, first_line_ns=begins)
     model = SensorModel(strip, instrument.viewing, instrument.spacecraft, bridged=True)
-    return StripGeometry(model, descriptor.scenes, _connect(across, low, step, count), mounting)
+    return StripGeometry(model, descriptor.scenes, _connect(across, low, step, count), mounting, ground)
 
 
 def _connect(across: Mapping[int, Floats], low: float, step: float, count: int) -> tuple[int, ...]:
@@ -179,17 +190,20 @@ def granule_geometry(geometry: StripGeometry, detector: int, scene: int) -> Gran
     first, last = (float(n * LINES_PER_SCENE_10M) for n in (scene - 1, scene))
     lines = np.array([first, last, last, first, (first + last) / 2])
     across = np.array([0.0, 0.0, columns, columns, columns / 2])
-    place = model.direct(_BAND, detector, lines, across)
-    view = model.view_angles(_BAND, detector, lines[-1:], across[-1:])
+    place = model.direct(_BAND, detector, lines, across, geometry.ground)
+    view = model.view_angles(_BAND, detector, lines[-1:], across[-1:], geometry.ground)
     seconds = model.sensor(_BAND, detector).seconds(lines[-1:])
     sun = model.sun_angles(place.lon[-1:], place.lat[-1:], seconds)
-    rows, cols = model.inverse(QUICKLOOK, 0, place.lon, place.lat)
+    rows, cols = model.inverse(QUICKLOOK, 0, place.lon, place.lat, place.height)
     corners, shown = _points(place.lon[:4], place.lat[:4]), _points(rows[:4], cols[:4])
+    heights = place.height[:4].tolist()
     if not _counter_clockwise(corners):
-        corners, shown = [corners[0], *corners[:0:-1]], [shown[0], *shown[:0:-1]]
+        corners, shown, heights = ([each[0], *each[:0:-1]] for each in (corners, shown, heights))
     return GranuleGeometry(
         (*corners, corners[0]),
+        (*heights, heights[0]),
         (float(place.lon[-1]), float(place.lat[-1])),
+        float(place.height[-1]),
         float(view[0][0]),
         float(view[1][0]),
         float(sun[0][0]),
@@ -202,7 +216,7 @@ def granule_geometry(geometry: StripGeometry, detector: int, scene: int) -> Gran
 def quicklook_footprint(geometry: StripGeometry) -> tuple[Point, ...]:
     """Outline of the quicklook, closed, counter-clockwise, (longitude, latitude)."""
     points = max(8, 4 * geometry.scenes)
-    ring = _points(*geometry.model.footprint(QUICKLOOK, 0, points=points))
+    ring = _points(*geometry.model.footprint(QUICKLOOK, 0, geometry.ground, points=points))
     if not _counter_clockwise(ring):
         ring.reverse()
     return (*ring, ring[0])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from functions.ipf.common.auxiliary import instrument_of, orientation_of, parameter_names
+from functions.ipf.common.ground import terrain_of
 from functions.ipf.common.identity import Production
 from functions.ipf.common.processor import Exit, IpfLog, run_processor
 from functions.ipf.common.strip import StripAccount
@@ -18,7 +19,7 @@ from functions.ipf.l0c.clouds import cloud_mask, percentage
 from functions.ipf.l0c.facts import Datation, Facts, Indicators
 from functions.ipf.l0c.geometry import strip_geometry
 from functions.ipf.l0c.images import Images, ImageWriter
-from functions.ipf.l0c.metadata import SIMPLIFICATIONS, datastrip_metadata, granule_metadata
+from functions.ipf.l0c.metadata import datastrip_metadata, granule_metadata, simplifications
 from functions.ipf.l0c.product import Processor, finish_datastrip, finish_granule
 from functions.ipf.l0c.quicklook import granule_part, mosaic, write_quicklook
 from functions.ipf.l0c.unconsolidated import Telemetry, only_folder, read_downlink, read_telemetry
@@ -49,20 +50,22 @@ def run(argv: Sequence[str] | None = None) -> int:
 def process(order: JobOrder, journal: IpfLog) -> int:
     """Consolidate one datastrip. Inputs and outputs as the job order names them:
 
-    PDI_L0U in (a ``DTnn`` folder), PDI_DS and PDI_DS_GR_LIST out (folders of products); GIP_VIEDIR, GIP_SPAMOD and
-    AUX_UT1UTC in where they are given.
+    PDI_L0U in (a ``DTnn`` folder), PDI_DS and PDI_DS_GR_LIST out (folders of products); GIP_VIEDIR, GIP_SPAMOD,
+    AUX_UT1UTC and elevations (``common.ground``) in where they are given.
     """
     production = Production.of(order)
     datatake = Path(order.input_files("PDI_L0U")[0])
     source = only_folder(datatake / "DS", "datastrip")
     telemetry, downlink = read_telemetry(source), read_downlink(source)
     descriptor = telemetry.descriptor
-    instrument = instrument_of(order, descriptor.satellite)
+    instrument, without = instrument_of(order, descriptor.satellite)
     orientation, bulletin = orientation_of(order, descriptor.first_line_ns)
     granules = Path(order.output("PDI_DS_GR_LIST"))
     images = ImageWriter(granules, descriptor, production).write(datatake)
     datation = Datation.of(images.starts_ns)
-    geometry = strip_geometry(telemetry, instrument, orientation, datation.first_line_ns)
+    ground, elevation = terrain_of(order)
+    height = 0.0 if ground is None else ground
+    geometry = strip_geometry(telemetry, instrument, orientation, datation.first_line_ns, height)
     pictures = mosaic(geometry, images.cells, _first_columns(instrument), int(order.parameters.get("THREADS", "1")))
     facts = Facts(
         production,
@@ -77,8 +80,10 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         orientation,
         bulletin,
         parameter_names(instrument),
+        "" if ground is None else elevation,
     )
-    troubles = _write(facts, images, pictures, Path(order.output("PDI_DS")), granules)
+    troubles = [without] if without else []
+    troubles += _write(facts, images, pictures, Path(order.output("PDI_DS")), granules)
     return _verdict(facts, images, troubles, journal)
 
 
@@ -149,7 +154,7 @@ def _report(facts: Facts, images: Images) -> dict[str, Any]:
         "packets_undecodable": len(images.refused),
         "ancillary_packets_missing": {str(apid): count for apid, count in facts.lost_ancillary.items()},
         "clouds_judged": sorted(f"D{d:02d} scene {s}" for d, s in facts.clouds),
-        "simplifications": list(SIMPLIFICATIONS),
+        "simplifications": list(simplifications(facts)),
     }
 
 

@@ -1,6 +1,6 @@
 """Level-0 metadata of granules and datastrips, valid against the PSD 14 schemas; element names and order are theirs.
 
-What no packet tells is left out where the schema allows, and said in ``SIMPLIFICATIONS``, which every product carries.
+What no packet tells is left out where the schema allows, and said in ``simplifications``, which every product carries.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from functions.ipf.l0c.geometry import (
     quicklook_footprint,
 )
 from shared.ccsds.cuc import GPS_MINUS_UTC_S
+from shared.domain.names import PdiName
+from shared.errors import BadInputError
 from shared.msi.instrument import LINES_PER_SCENE_10M
 
 if TYPE_CHECKING:
@@ -31,16 +33,18 @@ if TYPE_CHECKING:
 
 SIMPLIFICATIONS: Final = (
     "Packets have a layout of this service's own, image packets the codec CCSDS 121: the instrument's are not public.",
-    "Footprints and centres lie on the ellipsoid, at height 0.",
     "Raw data of star trackers and gyroscopes are absent.",
     "Clouds are judged coarsely, by thresholds of this service on the quicklook.",
     "The GIPP NOMINL, the DEM ELLIPS and the IERS bulletin of site S2PS are no files: they stand for what is built in.",
 )
 
+_ON_ELLIPSOID: Final = "Footprints and centres lie on the ellipsoid, at height 0."
+_UNNAMED: Final = "The DEM VOLUME of site S2PS stands for an elevation model that has no name of the archive."
 _PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD/"
 _BUILT_IN: Final = "S2PS_20200101T000000"
 _VALID: Final = "V20150101T000000_21000101T000000"
 _NO_DEM: Final = f"S2__TEST_DEM_ELLIPS_{_BUILT_IN}_S20150101T000000"
+_DEM: Final = f"S2__TEST_DEM_VOLUME_{_BUILT_IN}_S20150101T000000"
 _NO_BULLETIN: Final = f"S2__TEST_AUX_UT1UTC_{_BUILT_IN}_{_VALID}"
 _GPS_MINUS_TAI_S: Final = -19
 
@@ -53,8 +57,8 @@ def _root(kind: str, tag: str, *sections: ET.Element) -> ET.Element:
     return root
 
 
-def _parameters() -> ET.Element:
-    return node("PROCESSING_SPECIFIC_PARAMETERS", " ".join(SIMPLIFICATIONS))
+def _parameters(facts: Facts) -> ET.Element:
+    return node("PROCESSING_SPECIFIC_PARAMETERS", " ".join(simplifications(facts)))
 
 
 def _archiving(production: Production) -> ET.Element:
@@ -77,7 +81,7 @@ def granule_metadata(facts: Facts, granule: Granule) -> ET.Element:
         node("DOWNLINK_PRIORITY", "NOMINAL", metadataLevel="Standard"),
         node("SENSING_TIME", md.utc(facts.scene(scene)[0]), metadataLevel="Standard"),
         _archiving(facts.production),
-        node("Processing_Specific_Parameters", _parameters(), metadataLevel="Expertise"),
+        node("Processing_Specific_Parameters", _parameters(facts), metadataLevel="Expertise"),
     )
     lost = facts.account.lost_share((detector,), range(scene, scene + 1))
     quality = node(
@@ -98,7 +102,8 @@ def granule_metadata(facts: Facts, granule: Granule) -> ET.Element:
 
 
 def _geometric_info(scene: int, geometry: GranuleGeometry) -> ET.Element:
-    corners = " ".join(f"{lat:.9f} {lon:.9f} 0" for lon, lat in geometry.footprint)
+    ring = zip(geometry.footprint, geometry.heights, strict=True)
+    corners = " ".join(f"{lat:.9f} {lon:.9f} {height:.3f}" for (lon, lat), height in ring)
     lon, lat = geometry.centre
     footprint = node(
         "Granule_Footprint",
@@ -109,7 +114,7 @@ def _geometric_info(scene: int, geometry: GranuleGeometry) -> ET.Element:
     )
     header = node(
         "Geometric_Header",
-        node("GROUND_CENTER", f"{lat:.9f} {lon:.9f} 0"),
+        node("GROUND_CENTER", f"{lat:.9f} {lon:.9f} {geometry.height:.3f}"),
         node("QL_CENTER", _pairs([geometry.quicklook_centre])),
         _angles("Incidence_Angles", (geometry.view_zenith, geometry.view_azimuth)),
         _angles("Solar_Angles", (geometry.sun_zenith, geometry.sun_azimuth)),
@@ -153,7 +158,7 @@ def datastrip_metadata(facts: Facts, indicators: Indicators) -> ET.Element:
         ),
         md.downlink_info(facts.downlink, metadataLevel="Standard"),
         _archiving(production),
-        node("PROCESSING_SPECIFIC_PARAMETERS", _parameters(), metadataLevel="Expertise"),
+        node("PROCESSING_SPECIFIC_PARAMETERS", _parameters(facts), metadataLevel="Expertise"),
     )
     configuration = md.sensor_configuration(
         account,
@@ -270,6 +275,23 @@ def input_names(facts: Facts) -> list[tuple[str, str]]:
     return [*(facts.parameters or [nominal])]
 
 
+def simplifications(facts: Facts) -> tuple[str, ...]:
+    """What holds of this product."""
+    if not facts.elevation:
+        return (*SIMPLIFICATIONS, _ON_ELLIPSOID)
+    return SIMPLIFICATIONS if _elevations(facts) != _DEM else (*SIMPLIFICATIONS, _UNNAMED)
+
+
+def _elevations(facts: Facts) -> str:
+    """The elevation model's name, which the schema wants to be one of the archive."""
+    if not facts.elevation:
+        return _NO_DEM
+    try:
+        return str(PdiName.parse(facts.elevation))
+    except BadInputError:
+        return _DEM
+
+
 def _auxiliary(facts: Facts) -> ET.Element:
     orientation = facts.orientation
     return node(
@@ -283,7 +305,7 @@ def _auxiliary(facts: Facts) -> ET.Element:
             node("POLE_V_ANGLE", f"{orientation.pole_y:.6f}", unit="arcsec"),
         ),
         node("GIPP_List", *(node("GIPP_FILENAME", name, type=kind, version="") for kind, name in input_names(facts))),
-        node("PRODUCTION_DEM_TYPE", _NO_DEM, version=""),
+        node("PRODUCTION_DEM_TYPE", _elevations(facts), version=""),
         node("IERS_BULLETIN_FILENAME", facts.bulletin or _NO_BULLETIN),
         node("REFERENCE_BAND", REFERENCE_BAND.index),
         metadataLevel="Standard",

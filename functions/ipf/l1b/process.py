@@ -12,9 +12,10 @@ import numpy as np
 
 from functions.ipf.common import xml
 from functions.ipf.common.auxiliary import instrument_of, orientation_of
+from functions.ipf.common.ground import terrain_of
 from functions.ipf.common.processor import Exit
 from functions.ipf.l1b.geolocation import HEIGHTS_M, boxes, outline, spread, sun_zenith_at_nodes
-from functions.ipf.l1b.inputs import first_lines, read_orientation, terrain_of
+from functions.ipf.l1b.inputs import first_lines, read_orientation
 from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancillary, read_band, read_downlink
 from functions.ipf.l1b.part import narrowed, scenes_of
 from functions.ipf.l1b.tile_list import tile_list
@@ -101,6 +102,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     troubles = [
         *loss_sentences(datastrip.degraded_percent, datastrip.degraded_ancillary_percent),
         *_beyond_ancillary(model),
+        *([sight.without] if sight.without else []),
     ]
     for trouble in troubles:
         journal.warning(trouble)
@@ -111,7 +113,8 @@ def process(order: JobOrder, journal: IpfLog) -> int:
 class _Sight:
     """What the datastrip was seen with, and what it saw; names of the files that told of it.
 
-    ``scenes``, counted from 1, are those to process; ``model`` counts lines from the first of them.
+    ``scenes``, counted from 1, are those to process; ``model`` counts lines from the first of them. ``without``: what
+    is lacking, a sentence.
     """
 
     ancillary: Ancillary
@@ -121,6 +124,7 @@ class _Sight:
     relief: Relief | None
     elevation: str
     bulletin: str
+    without: str
 
     @property
     def centre_ns(self) -> int:
@@ -129,7 +133,7 @@ class _Sight:
 
 def _sight(order: JobOrder, folder: Path, ancillary: Ancillary, granules: Mapping[int, Sequence[Path]]) -> _Sight:
     described = ancillary.descriptor
-    instrument = instrument_of(order, described.satellite)
+    instrument, without = instrument_of(order, described.satellite)
     orientation, bulletin = orientation_of(order, described.first_line_ns)
     if not bulletin:
         orientation = read_orientation(folder) or orientation
@@ -138,7 +142,7 @@ def _sight(order: JobOrder, folder: Path, ancillary: Ancillary, granules: Mappin
     strip = telemetry_strip(described, ancillary.gps, ancillary.attitudes, orientation, lines)
     model = SensorModel(narrowed(strip, scenes), instrument.viewing, instrument.spacecraft, bridged=True)
     relief, elevation = terrain_of(order)
-    return _Sight(ancillary, scenes, instrument, model, relief, elevation, bulletin or "None")
+    return _Sight(ancillary, scenes, instrument, model, relief, elevation, bulletin or "None", without)
 
 
 def _least_sun_zenith(sight: _Sight) -> float:

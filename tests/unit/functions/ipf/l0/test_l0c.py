@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from lxml import etree
 
@@ -19,6 +20,7 @@ from functions.ipf.common.processor import Exit
 from functions.ipf.l0c.main import process
 from shared.ccsds.spacepackets import USER_DATA_AT
 from shared.errors import BadInputError
+from shared.geometry.heights import HeightField
 from shared.msi.packets import image_place
 
 DATA = Path(os.environ.get("S2PS_TEST_DATA") or Path(__file__).parents[6] / "shared/data")
@@ -140,6 +142,33 @@ def test_the_footprint_lies_where_the_datatake_was_aimed(bench: Any, one_granule
     assert min(longitudes) < 8.15 < max(longitudes)
     assert set(heights) == {0.0}
     assert (latitudes[0], longitudes[0]) == (latitudes[-1], longitudes[-1])
+
+
+def test_the_footprint_lies_on_the_ground_where_elevations_are_given(
+    bench: Any, one_granule: Any, tmp_path: Path
+) -> None:
+    dem = tmp_path / "dem"
+    dem.mkdir()
+    HeightField(np.full((41, 41), 800.0, np.float32), 7.0, 43.5, 0.05, 0.05).save(dem / "alps.tif")
+    first = bench.l0u(one_granule)
+    folder = first.root / "DS_GR_FOLDER" / "DT01"
+    run = bench.call(process, {"PDI_L0U": folder}, ("PDI_DS", "PDI_DS_GR_LIST"), DEM_PATH=str(dem))
+    granule = next(run.root.glob("PDI_DS_GR_LIST/*/*MTD*.xml")).read_text()
+    values = [float(v) for v in re.search(r"<EXT_POS_LIST>([^<]*)<", granule)[1].split()]  # type: ignore[index]
+    assert values[2::3] == pytest.approx([800.0] * 5, abs=0.01)
+    datastrip = next(run.root.glob("PDI_DS/*/*MTD*.xml")).read_text()
+    assert ">S2__TEST_DEM_VOLUME_S2PS_" in datastrip
+    assert "ellipsoid" not in granule
+
+
+def test_a_part_of_an_instrument_is_none_and_the_product_says_so(bench: Any, one_granule: Any, tmp_path: Path) -> None:
+    spacecraft = tmp_path / "S2A_OPER_GIP_SPAMOD_MPC__20200101T000000_V20200101T000000_21000101T000000_B00.xml"
+    spacecraft.write_text("<a/>")
+    folder = bench.l0u(one_granule).root / "DS_GR_FOLDER" / "DT01"
+    run = bench.call(process, {"PDI_L0U": folder, "GIP_SPAMOD": spacecraft}, ("PDI_DS", "PDI_DS_GR_LIST"))
+    assert run.code == Exit.DEGRADED
+    assert "0 of 13 GIP_VIEDIR and 1 of 1 GIP_SPAMOD: no instrument is whole in them" in run.log
+    assert "_GIP_NOMINL_" in next(run.root.glob("PDI_DS/*/*MTD*.xml")).read_text()
 
 
 def _datatake(bench: Any, session: Any) -> Path:

@@ -14,12 +14,20 @@ import pytest
 
 from functions.ipf.l0c.clouds import cloud_mask, percentage
 from functions.ipf.l0c.facts import Datation, orbit_noise
-from functions.ipf.l0c.geometry import StripGeometry, granule_geometry, headers, mounting_angles, strip_geometry
+from functions.ipf.l0c.geometry import (
+    StripGeometry,
+    granule_geometry,
+    headers,
+    mounting_angles,
+    quicklook_footprint,
+    strip_geometry,
+)
 from functions.ipf.l0c.quicklook import NAMES, REDUCTIONS, mosaic
 from functions.ipf.l0c.unconsolidated import Telemetry
 from shared.geometry.fields import Fields
 from shared.geometry.frames import about_x, about_y, about_z
 from shared.geometry.gipp import mounting
+from shared.geometry.heights import HeightField, Relief
 from shared.geometry.iers import default_orientation
 from shared.geometry.instrument import Instrument
 from shared.geometry.model import QUICKLOOK, SensorModel
@@ -65,11 +73,38 @@ def test_the_quicklook_joins_detectors_where_a_real_one_does(real_data: Path) ->
 _START = datetime(2026, 6, 21, 10, 20, tzinfo=UTC)
 
 
-def _geometry(datatake: Datatake) -> StripGeometry:
+def _geometry(datatake: Datatake, ground: Relief | float = 0.0) -> StripGeometry:
     flight = fly(datatake, "S2A")
     telemetry = Telemetry({}, flight.descriptor, flight.gps, flight.attitude)
     orientation = default_orientation(flight.descriptor.first_line_ns)
-    return strip_geometry(telemetry, Instrument.nominal("S2A"), orientation, {})
+    return strip_geometry(telemetry, Instrument.nominal("S2A"), orientation, {}, ground)
+
+
+class _Plateau(Relief):
+    """2000 m everywhere; ``widest`` is the largest window that was asked for, degrees."""
+
+    widest = 0.0
+
+    def field(self, west: float, south: float, east: float, north: float) -> HeightField:
+        self.widest = max(self.widest, east - west, north - south)
+        rows, columns = (int(np.ceil((high - low) / 0.01)) + 2 for low, high in ((south, north), (west, east)))
+        return HeightField(np.full((rows, columns), 2000.0, np.float32), west - 0.005, south - 0.005, 0.01, 0.01)
+
+
+def test_granules_and_quicklook_lie_on_the_ground_that_is_given() -> None:
+    datatake, plateau = Datatake(_START, scenes=3, detectors=(1, 2)), _Plateau()
+    flat, high = _geometry(datatake), _geometry(datatake, plateau)
+    found = granule_geometry(high, 1, 2)
+    assert found.heights == pytest.approx([2000.0] * 5, abs=1e-3)
+    assert found.height == pytest.approx(2000.0, abs=1e-3)
+    columns = high.model.sensor("B04", 1).columns
+    there = high.model.direct("B04", 1, np.array([1.5 * 2304]), np.array([columns / 2]), 2000.0)
+    assert found.centre == pytest.approx((float(there.lon[0]), float(there.lat[0])), abs=1e-7)
+    assert found.centre != pytest.approx(granule_geometry(flat, 1, 2).centre, abs=1e-3)
+    assert found.quicklook_centre == pytest.approx(granule_geometry(flat, 1, 2).quicklook_centre, abs=0.2)
+    ring = np.array(quicklook_footprint(high))
+    assert np.abs(ring - np.array(quicklook_footprint(flat))).max() == pytest.approx(0.004, abs=0.003)
+    assert plateau.widest < 0.6  # of a strip of 0.7 degrees: long ones do not ask for all the ground around them
 
 
 def test_granules_lie_in_the_quicklook_where_they_lie_on_the_ground() -> None:

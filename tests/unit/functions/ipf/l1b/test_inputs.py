@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from functions.ipf.common.annotated import Annotation
-from functions.ipf.l1b.inputs import first_lines, read_orientation, scenes_in, terrain_of
+from functions.ipf.common.ground import terrain_of
+from functions.ipf.l1b.inputs import first_lines, read_orientation, scenes_in
 from shared.ccsds.spacepackets import SpacePacket
 from shared.errors import BadInputError
 from shared.geometry.heights import HeightField
