@@ -116,13 +116,16 @@ def measure(order: Path) -> None:
     stop.set()
     watcher.join()
     spent = cpu_seconds() - cpu
-    print(f"exit {code}: {spent:.0f} CPU s, {time.monotonic() - begun:.0f} s, at most {peak[0]:.0f} MB")
+    print(
+        f"exit {code}: {sum(spent):.0f} CPU s ({spent[1]:.0f} of them the system's),"
+        f" {time.monotonic() - begun:.0f} s, at most {peak[0]:.0f} MB"
+    )
 
 
-def cpu_seconds() -> float:
-    """Of this process and its children that ended."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def cpu_seconds() -> NDArray[np.float64]:
+    """The user's and the system's, of this process and its children that ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return np.array([sum(usage.ru_utime for usage in usages), sum(usage.ru_stime for usage in usages)])
 
 
 if __name__ == "__main__":

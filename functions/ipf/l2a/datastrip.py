@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from functions.ipf.common.xml import node
 from functions.ipf.l2a.metadata import scaling, tables_used
-from functions.ipf.l2a.source import read_document
+from functions.ipf.l2a.reading import read_document
 from functions.ipf.safe import elements
 from functions.ipf.safe.elements import utc
 

@@ -24,6 +24,7 @@ from functions.ipf.l2a.retrieval import (
 from functions.ipf.l2a.shadows import cloud_shadow, dark_ground, shift_per_metre
 from functions.ipf.l2a.steps import STRIP_60M, cirrus_map, class_strip, cloud_strip
 from functions.ipf.safe.jp2 import write_jp2
+from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
 from shared.msi.tiling import tile
 
@@ -54,8 +55,12 @@ class Found:
     cirrus: bool
 
 
-def classify(bench: Bench, source: Level1C, scene: Scene, pool: Executor) -> None:
-    """Make ``classes``, ``cloud_percent``, ``snow_percent`` at 20 m, and write the images and masks of them."""
+def classify(bench: Bench, source: Level1C, scene: Scene, pool: Executor) -> list[str]:
+    """Make ``classes``, ``cloud_percent``, ``snow_percent`` at 20 m, and write the images and masks of them.
+
+    Returns:
+        A sentence for each mask of the product that cannot be read.
+    """
     rows, columns = bench.block.shape
     _new(bench, "cloud", (rows, columns), np.float32)
     for name in ("classes", "cloud_percent", "snow_percent"):
@@ -66,9 +71,11 @@ def classify(bench: Bench, source: Level1C, scene: Scene, pool: Executor) -> Non
     classes = np.array(bench.load("classes"))
     _shade(bench, scene, classes)
     seen = classes != SceneClass.NODATA
-    classes[_faulty(bench, source) & seen] = SceneClass.SATURATED_DEFECTIVE
+    faulty, remarks = _faulty(bench, source)
+    classes[faulty & seen] = SceneClass.SATURATED_DEFECTIVE
     bench.save("classes", classes)
     _write_classes(bench, classes)
+    return remarks
 
 
 def _new(bench: Bench, name: str, shape: tuple[int, int], kind: type[np.generic]) -> None:
@@ -107,8 +114,11 @@ def _mean_azimuth(azimuth: NDArray[np.float64]) -> float:
     return float(np.degrees(np.arctan2(np.sin(turn).mean(), np.cos(turn).mean())))
 
 
-def _faulty(bench: Bench, source: Level1C) -> Mask:
-    """Saturated or defective pixels at 20 m, in any band, by their counts and by the product's masks."""
+def _faulty(bench: Bench, source: Level1C) -> tuple[Mask, list[str]]:
+    """Saturated or defective pixels at 20 m, in any band, by their counts and by the product's masks; and a sentence
+    for each mask that cannot be read.
+    """
+    remarks = []
     rows, columns = bench.extent(20).shape
     found = np.zeros((rows, columns), bool)
     for band in BANDS:
@@ -117,10 +127,14 @@ def _faulty(bench: Bench, source: Level1C) -> Mask:
         if full.any():
             step = native // 20
             found |= np.repeat(np.repeat(full, step, axis=0), step, axis=1)
-        bad = bad_pixels(source.granule_folder, band.name, source.tile, bench.extent(20))
+        try:
+            bad = bad_pixels(source.granule_folder, band.name, source.tile, bench.extent(20))
+        except BadInputError as error:
+            remarks.append(f"{error}; not used")
+            continue
         if bad is not None:
             found |= bad
-    return found
+    return found, remarks
 
 
 def _write_classes(bench: Bench, classes: NDArray[np.uint8]) -> None:

@@ -2,7 +2,8 @@
 
 JP2: ``MSK_QUALIT_<band>`` has eight planes of 0 and 1 (lost and degraded ancillary data, lost and degraded image
 packets, defective, no data, partly corrected, saturated; Sentinel-2 PSD 14.9 and later). GML: ``MSK_DEFECT_<band>`` and
-``MSK_SATURA_<band>``, polygons in the tile's own reference system.
+``MSK_SATURA_<band>``, polygons in the tile's own reference system. Names are those of compact products, or longer ones
+around the same words. A product is worth making without a mask: what cannot be read is left out, and named.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
+from functions.ipf.l2a.source import visible
+from functions.ipf.safe.codestream import is_whole
 from shared.errors import BadInputError
+from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,30 +39,42 @@ if TYPE_CHECKING:
 BAD_PLANES: Final = (3, 5, 8)
 """Planes of MSK_QUALIT, from 1, whose pixels are class 1: lost packets, defective, saturated."""
 
-CARRIED: Final = ("MSK_DETFOO_B", "MSK_QUALIT_B", "MSK_CLASSI_B")
+CARRIED: Final = frozenset(
+    (*(f"MSK_{kind}_{band.name}.jp2" for kind in ("DETFOO", "QUALIT") for band in BANDS), "MSK_CLASSI_B00.jp2")
+)
 """JP2 masks that an L2A product takes over from its L1C product."""
 
 _GML_KINDS: Final = ("MSK_DEFECT", "MSK_SATURA")
 _LARGEST_GML: Final = 64 << 20
 
 
-def carried_masks(granule: Path) -> list[Path]:
-    """The L1C masks that the L2A product holds as well, by name."""
-    return sorted(p for p in (granule / "QI_DATA").glob("MSK_*.jp2") if p.name.startswith(CARRIED))
+def carried_masks(granule: Path) -> tuple[list[Path], list[str]]:
+    """The L1C masks that the L2A product holds as well, by name; and what is to be said of those that are cut short."""
+    masks = [path for path in visible(granule / "QI_DATA", "MSK_*.jp2") if path.name in CARRIED]
+    whole = [path for path in masks if _whole(path)]
+    return whole, [f"{path.name}: not a whole JP2 file; left out" for path in masks if path not in whole]
+
+
+def _whole(path: Path) -> bool:
+    try:
+        return is_whole(path)
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return False
 
 
 def bad_pixels(granule: Path, band: str, tile: Tile, block: Extent) -> Mask | None:
     """Defective, lost and saturated pixels of a band on the block at 20 m; None where no mask has any.
 
-    Masks of 10 m bands are read at half their resolution, as JPEG 2000 holds it.
+    Masks of 10 m bands are read at half their resolution, as JPEG 2000 holds it. BadInputError for one that cannot be
+    read.
     """
     folder = granule / "QI_DATA"
-    raster = next(iter(sorted(folder.glob(f"*MSK_QUALIT_*{band}.jp2"))), None)
+    raster = next(iter(visible(folder, f"*MSK_QUALIT_*{band}.jp2")), None)
     if raster is not None:
         return _planes(raster, block)
     shapes: list[dict[str, object]] = []
     for kind in _GML_KINDS:
-        for path in sorted(folder.glob(f"*{kind}_*{band}*.gml")):
+        for path in visible(folder, f"*{kind}_*{band}*.gml"):
             shapes += polygons(path)
     if not shapes:
         return None
@@ -69,13 +85,15 @@ def bad_pixels(granule: Path, band: str, tile: Tile, block: Extent) -> Mask | No
 
 def _planes(path: Path, block: Extent) -> Mask | None:
     rows, columns = block.shape
+    if not _whole(path):
+        raise BadInputError(path.name, "a whole JP2 file")
     try:
         with rasterio.open(path) as file:
             scale = file.width / 5490
             window = Window(block.column * scale, block.row * scale, columns * scale, rows * scale)
             planes = [plane for plane in BAD_PLANES if plane <= file.count]
             found = np.asarray(file.read(planes, window=window, out_shape=(len(planes), rows, columns)))
-    except RasterioError as error:
+    except (RasterioError, ValueError) as error:
         raise BadInputError(path.name, "a mask that GDAL reads", str(error)) from None
     return np.asarray(found.any(axis=0)) if found.any() else None
 

@@ -46,7 +46,9 @@ PROBABILITIES = (("CLDPRB", 20), ("SNWPRB", 20), ("CLDPRB", 60), ("SNWPRB", 60))
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the images hold: pixels of each class at 20 m, of how many; means of aerosol and water vapour."""
+    """What the images hold: pixels of each class at 20 m, of how many; means of aerosol and water vapour; by band the
+    percentage of pixels whose surface reflectance is below 0.
+    """
 
     classes: Mapping[SceneClass, int]
     pixels: int
@@ -57,6 +59,7 @@ class Content:
     ozone_du: float
     degraded: float
     degraded_ancillary: float
+    negative: Mapping[str, float]
 
     @property
     def valid(self) -> int:
@@ -91,7 +94,7 @@ def image_paths(names: ProductNames) -> list[str]:
     ]
 
 
-def count(bench: Bench, source: Level1C, scene: Scene, found: Found) -> Content:
+def count(bench: Bench, source: Level1C, scene: Scene, found: Found, negative: Mapping[str, float]) -> Content:
     """What is in the images of the scratch folder; all beyond the block is no data."""
     classes = bench.load("classes")
     size = source.tile.size(20)
@@ -108,11 +111,14 @@ def count(bench: Bench, source: Level1C, scene: Scene, found: Found) -> Content:
         ozone_du=scene.ozone * 1000,
         degraded=source.degraded_percent,
         degraded_ancillary=source.degraded_ancillary_percent,
+        negative=negative,
     )
 
 
-def product(names: ProductNames, source: Level1C, scene: Scene, content: Content) -> ET.Element:
-    """``MTD_MSIL2A.xml``."""
+def product(
+    names: ProductNames, source: Level1C, scene: Scene, content: Content, checks: Mapping[str, bool]
+) -> ET.Element:
+    """``MTD_MSIL2A.xml``; ``checks`` tells by list of checks whether all were passed."""
     classes = (
         node(
             "Scene_Classification_ID",
@@ -130,6 +136,7 @@ def product(names: ProductNames, source: Level1C, scene: Scene, content: Content
             elements.display_order(),
             *scaling(),
             elements.reflectance_conversion(source.earth_sun_u, source.irradiances),
+            *_stated(source, "Spectral_Information_List"),
             *elements.physical_gains(source.gains),
             node("REFERENCE_BAND", "3"),
             node("Scene_Classification_List", *classes),
@@ -137,25 +144,32 @@ def product(names: ProductNames, source: Level1C, scene: Scene, content: Content
     )
     auxiliary = node(
         "Auxiliary_Data_Info",
-        node("GIPP_List"),
+        *(_stated(source, "GIPP_List") or [node("GIPP_List")]),
         node("PRODUCTION_DEM_TYPE", ", ".join(scene.terrain_files) or "None"),
-        node("IERS_BULLETIN_FILENAME", "None"),
-        node("GRI_List"),
+        *(_stated(source, "IERS_BULLETIN_FILENAME") or [node("IERS_BULLETIN_FILENAME", "None")]),
+        *(_stated(source, "GRI_List") or [node("GRI_List")]),
+        *_stated(source, "ECMWF_DATA_REF"),
+        *_stated(source, "CAMS_DATA_REF"),
         *tables_used(),
     )
     quality = node(
         "Quality_Indicators_Info",
         node("Cloud_Coverage_Assessment", f"{content.cloudy:.6f}"),
         elements.technical_quality(content.degraded, content.degraded_ancillary),
-        elements.no_control_checks(),
+        elements.control_checks(checks),
         node(
             "Image_Content_QI",
             node("CLOUDY_PIXEL_OVER_LAND_PERCENTAGE", f"{content.cloudy_over_land:.6f}"),
-            *_content(content),
+            *content_elements(content),
         ),
     )
     footprint = elements.geometric_info(source.footprint)
     return elements.root("Level-2A_User_Product", "User_Product_Level-2A.xsd", general, footprint, auxiliary, quality)
+
+
+def _stated(source: Level1C, tag: str) -> list[ET.Element]:
+    """The L1C product's own element, where it has one."""
+    return [source.stated[tag]] if tag in source.stated else []
 
 
 def scaling() -> list[ET.Element]:
@@ -177,7 +191,7 @@ def tables_used() -> list[ET.Element]:
     return [node("LUT_List", node("LUT_FILENAME", TABLE)), *(node(tag, "None") for tag in absent)]
 
 
-def _content(content: Content) -> list[ET.Element]:
+def content_elements(content: Content) -> list[ET.Element]:
     """From no data to ozone, as both documents have it. Accuracies are 0 where none is estimated."""
     return [
         node("NODATA_PIXEL_PERCENTAGE", f"{content.nodata:.6f}"),
@@ -216,7 +230,7 @@ def tile_document(names: ProductNames, source: Level1C, content: Content, carrie
             node("CLOUDY_PIXEL_PERCENTAGE", f"{content.cloudy:.6f}"),
             node("CLOUDY_PIXEL_OVER_LAND_PERCENTAGE", f"{content.cloudy_over_land:.6f}"),
             node("DEGRADED_MSI_DATA_PERCENTAGE", f"{content.degraded:.6f}"),
-            *_content(content),
+            *content_elements(content),
         ),
         node("Pixel_Level_QI", *masks, geometry="FULL_RESOLUTION"),
         node("PVI_FILENAME", names.preview),

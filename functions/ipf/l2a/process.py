@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.common import xml
+from functions.ipf.common.ground import ELEVATION_PARAMETER, files_below
 from functions.ipf.common.identity import Production
+from functions.ipf.common.olqc import Inspector
 from functions.ipf.common.processor import Exit
-from functions.ipf.l2a import datastrip, metadata
+from functions.ipf.l2a import metadata
 from functions.ipf.l2a.ancillary import Forecast, forecast_files, read_forecast
-from functions.ipf.l2a.images import Bench, Scaling, decode_band, write_colours, write_map
+from functions.ipf.l2a.images import COLOUR_BANDS, Bench, Scaling, decode_band, write_colours, write_map
 from functions.ipf.l2a.inference import Found, classify, retrieve
-from functions.ipf.l2a.masks import carried_masks
+from functions.ipf.l2a.product import Made, write_documents
 from functions.ipf.l2a.scene import Scene, prepare
 from functions.ipf.l2a.source import Level1C, read_level1c
 from functions.ipf.l2a.steps import correct_band
 from functions.ipf.l2a.terrain import elevation_files
-from functions.ipf.safe import elements
 from functions.ipf.safe.footprint import extent_in_tile
 from functions.ipf.safe.jp2 import Extent, around, read_window
-from functions.ipf.safe.manifest import FILE, manifest
 from functions.ipf.safe.names import ProductNames
 from functions.ipf.safe.parallel import threads_of, workers
 from functions.ipf.safe.working import loss_sentences
@@ -32,7 +31,7 @@ from shared.msi import atmosphere
 from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from functions.ipf.common.processor import IpfLog
     from shared.joborder import JobOrder
@@ -52,6 +51,8 @@ TERRAIN_INPUTS: Final = ("AUX_DEM", "DEM_GLOBEF", "DEM_SRTMFO", "DEM")
 """Inputs that the job order may name: files, or folders that hold them."""
 
 _MARGIN_60M: Final = 8
+_DARKEST_SUN_DEG: Final = 88.0
+"""Sun zenith from which nothing is made: the atmosphere's table ends at 81, L1C is not taken beyond 82 as a rule."""
 _NOTHING: Final = Extent(0, 0, 0, 0)
 _WRITTEN: Final = sorted((band for band in BANDS if band.name != "B10"), key=lambda band: band.resolution)
 
@@ -61,30 +62,52 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     source = read_level1c(Path(order.input_files("MSI_L1C_TL")[0]))
     names = ProductNames(source.acquisition, "L2A", source.tile.name, Production.of(order))
     safe = Path(order.output("MSI_L2A_TL")) / names.safe
-    for folder in ("IMG_DATA/R10m", "IMG_DATA/R20m", "IMG_DATA/R60m", "QI_DATA", "AUX_DATA"):
-        (safe / names.granule_folder / folder).mkdir(parents=True, exist_ok=True)
     journal.info(f"{source.name} to {names.safe}")
+    if dark := night(source):
+        return _nothing(journal, dark)
     forecast = _forecast(order, source, journal)
-    elevations = elevation_files(_optional(order, TERRAIN_INPUTS))
+    elevations = elevation_files(_optional(order, TERRAIN_INPUTS) or files_below(order, ELEVATION_PARAMETER))
 
     with tempfile.TemporaryDirectory(prefix="s2ps-l2a-") as scratch, workers(threads_of(order)) as pool:
         bench = Bench(names, safe, Path(scratch), _block(source))
         scaling = Scaling(source.quantification, source.offsets)
         _decode(bench, source, pool)
+        if not any(bench.load(f"{band.name}_60").any() for band in BANDS):
+            return _nothing(journal, f"{source.name}: no band has a pixel with data")
+        for folder in ("IMG_DATA/R10m", "IMG_DATA/R20m", "IMG_DATA/R60m", "QI_DATA", "AUX_DATA"):
+            (safe / names.granule_folder / folder).mkdir(parents=True, exist_ok=True)
         scene = prepare(bench, source, scaling, forecast, elevations, adjacency=_adjacency(order))
         for sentence in scene.remarks:
             journal.info(sentence)
-        classify(bench, source, scene, pool)
+        unread = classify(bench, source, scene, pool)
         found = retrieve(bench, scene)
         journal.info(f"aerosol {found.aerosol.aot550:.3f} ({found.aerosol.method}: {found.aerosol.reason})")
         journal.info(f"water vapour {found.water_cm:.2f} cm, ozone {scene.ozone * 1000:.0f} DU ({scene.ozone_source})")
-        _write_images(bench, scene, found, pool)
-        content = metadata.count(bench, source, scene, found)
-    _write_documents(safe, names, source, scene, content)
+        negative = _write_images(bench, scene, found, pool)
+        content = metadata.count(bench, source, scene, found, negative)
+    simplifications = (*SIMPLIFICATIONS, *scene.simplifications)
+    inspector = Inspector(NAME, VERSION, names.production.creation)
+    remarks = write_documents(Made(safe, names, source, scene, content, simplifications, inspector))
+    for sentence in (*unread, *remarks):
+        journal.warning(sentence)
     lost = loss_sentences(content.degraded, content.degraded_ancillary)
     for sentence in lost:
         journal.warning(sentence)
-    return Exit.DEGRADED if lost else Exit.OK
+    return Exit.DEGRADED if lost or unread else Exit.OK
+
+
+def _nothing(journal: IpfLog, reason: str) -> int:
+    """No product, which is an answer: exit code 1 and nothing made."""
+    journal.warning(f"no product: {reason}")
+    return Exit.DEGRADED
+
+
+def night(source: Level1C) -> str:
+    """Why the Sun's light over the tile is not enough to see a surface by; empty where it is."""
+    zenith = float(source.angles.sun.zenith.max())
+    if zenith < _DARKEST_SUN_DEG:
+        return ""
+    return f"{source.name}: the Sun's zenith is up to {zenith:.1f} degrees, and has to be below {_DARKEST_SUN_DEG:g}"
 
 
 def _adjacency(order: JobOrder) -> bool:
@@ -137,31 +160,19 @@ def _decode(bench: Bench, source: Level1C, pool: Executor) -> None:
         future.result()
 
 
-def _write_images(bench: Bench, scene: Scene, found: Found, pool: Executor) -> None:
-    """Every band, the maps, the colours; the heaviest first."""
-    pending: list[Future[None]] = []
-    colours: list[Future[None]] = []
-    for band in _WRITTEN:
-        future = pool.submit(correct_band, bench, band.name, scene.recipe(cirrus=found.cirrus))
-        (colours if band.name in ("B02", "B03", "B04") else pending).append(future)
-    pending += [
-        pool.submit(write_map, bench, what, resolution) for resolution in (10, 20, 60) for what in ("AOT", "WVP")
-    ]
-    for future in colours:
-        future.result()
-    pending.append(pool.submit(write_colours, bench))
-    for future in pending:
-        future.result()
+def _write_images(bench: Bench, scene: Scene, found: Found, pool: Executor) -> dict[str, float]:
+    """Every band, the maps, the colours; the heaviest first.
 
-
-def _write_documents(safe: Path, names: ProductNames, source: Level1C, scene: Scene, content: metadata.Content) -> None:
-    masks = carried_masks(source.granule_folder)
-    for mask in masks:
-        (safe / names.granule_folder / "QI_DATA" / mask.name).write_bytes(mask.read_bytes())
-    xml.write(safe / names.product_metadata, metadata.product(names, source, scene, content))
-    tile_document = metadata.tile_document(names, source, content, [mask.name for mask in masks])
-    xml.write(safe / names.granule_folder / "MTD_TL.xml", tile_document)
-    xml.write(safe / names.datastrip_folder / "MTD_DS.xml", datastrip.document(names, source))
-    notes = (*source.simplifications, *SIMPLIFICATIONS, *scene.simplifications)
-    xml.write(safe / names.notes, elements.notes(NAME, VERSION, tuple(dict.fromkeys(notes)), source.name))
-    xml.write(safe / FILE, manifest(safe, names, source.footprint))
+    Returns:
+        By band the percentage of its pixels whose surface reflectance is below 0.
+    """
+    bands = {
+        band.name: pool.submit(correct_band, bench, band.name, scene.recipe(cirrus=found.cirrus)) for band in _WRITTEN
+    }
+    maps = [pool.submit(write_map, bench, what, resolution) for resolution in (10, 20, 60) for what in ("AOT", "WVP")]
+    for name in COLOUR_BANDS:
+        bands[name].result()
+    maps.append(pool.submit(write_colours, bench))
+    for future in maps:
+        future.result()
+    return {band.name: bands[band.name].result() for band in BANDS if band.name in bands}

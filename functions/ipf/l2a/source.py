@@ -6,17 +6,13 @@ in the granule's folder.
 
 from __future__ import annotations
 
-import math
 import re
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import defusedxml
-import defusedxml.ElementTree as SafeET
 import numpy as np
 
+from functions.ipf.l2a.reading import Document, number_at, numbers_of, positive_at, read_document, text_at, time_at
 from functions.ipf.safe.angles import NODES, Angles, TileAngles
 from functions.ipf.safe.names import Acquisition
 from shared.domain.names import CompactName, parse_stamp
@@ -25,17 +21,33 @@ from shared.msi.instrument import BANDS
 from shared.msi.tiling import Tile, tile
 
 if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
+    from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
 
-_GRANULE: Final = re.compile(r"L1C_T\w{5}_A(\d{6})_(\d{8}T\d{6})", re.ASCII)
+_GRANULE: Final = re.compile(r"L1C_T(\w{5})_A(\d{6})_(\d{8}T\d{6})", re.ASCII)
+_LONG_NAME: Final = re.compile(r"S2[A-D]_[A-Z]{4}_PRD_MSIL1C_")
+
+
+STATED: Final = (
+    "Spectral_Information_List",
+    "GIPP_List",
+    "IERS_BULLETIN_FILENAME",
+    "GRI_List",
+    "ECMWF_DATA_REF",
+    "CAMS_DATA_REF",
+)
+"""Elements that are carried over: of the instrument, and the files that L1C was made with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level1C:
     """What L2A needs of an L1C product. ``offsets`` are added to counts before division by ``quantification``.
 
-    ``irradiances`` and ``gains`` by band name are the satellite's own, as far as the product states them.
+    ``irradiances`` and ``gains`` by band name are the satellite's own, as far as the product states them; ``stated``
+    are elements of its metadata that hold for the L2A product as well, by tag.
     """
 
     name: str
@@ -55,192 +67,172 @@ class Level1C:
     granule_folder: Path
     datastrip: Path | None
     simplifications: tuple[str, ...]
+    stated: Mapping[str, ET.Element]
 
 
 def read_level1c(safe: Path) -> Level1C:
     """Read the product in folder ``safe``, or the one .SAFE in it; BadInputError naming what is missing or wrong."""
-    inside = sorted(safe.glob("*.SAFE")) if safe.suffix != ".SAFE" else []
+    inside = visible(safe, "*.SAFE") if safe.suffix != ".SAFE" else []
     safe = inside[0] if len(inside) == 1 else safe
-    name = CompactName.parse(safe.name)
-    if name.level != "L1C":
-        raise BadInputError(safe.name, "a product of level L1C", name.level)
-    product = read_document(safe / "MTD_MSIL1C.xml")
-    granules = sorted((safe / "GRANULE").glob("L1C_*"))
+    name = _product_name(safe.name)
+    product = Document.read(safe / "MTD_MSIL1C.xml")
+    granules = [path for path in visible(safe / "GRANULE", "L1C_*") if path.is_dir()]
     if len(granules) != 1:
         raise BadInputError(f"{safe.name}, GRANULE", "one granule", len(granules))
-    tile_document = read_document(granules[0] / "MTD_TL.xml")
+    tile_document = Document.read(granules[0] / "MTD_TL.xml")
     found = tile(name.tile)
-    orbit, sensing = _granule(granules[0].name)
+    orbit, sensing = _granule(granules[0].name, found)
+    _check_place(tile_document, found)
     acquisition = Acquisition(
         satellite=name.satellite,
-        datatake_start=_time(product, "Datatake/DATATAKE_SENSING_START"),
-        datatake_type=_text(product, "Datatake/DATATAKE_TYPE"),
+        datatake_start=time_at(product, "Datatake/DATATAKE_SENSING_START"),
+        datatake_type=text_at(product, "Datatake/DATATAKE_TYPE"),
         absolute_orbit=orbit,
         relative_orbit=name.relative_orbit,
         orbit_direction=_direction(product),
         sensing_start=sensing,
-        tile_sensing=_time(tile_document, "SENSING_TIME"),
+        tile_sensing=time_at(tile_document, "SENSING_TIME"),
     )
     return Level1C(
         name=safe.name,
-        granule=_text(tile_document, "TILE_ID"),
+        granule=text_at(tile_document, "TILE_ID"),
         tile=found,
         acquisition=acquisition,
-        quantification=_positive(product, "QUANTIFICATION_VALUE"),
+        quantification=positive_at(product, "QUANTIFICATION_VALUE"),
         offsets=_offsets(product),
-        earth_sun_u=_positive(product, "Reflectance_Conversion/U"),
+        earth_sun_u=positive_at(product, "Reflectance_Conversion/U"),
         irradiances=_by_band(product, "SOLAR_IRRADIANCE"),
         gains=_by_band(product, "PHYSICAL_GAINS"),
-        degraded_percent=_number(product, "DEGRADED_MSI_DATA_PERCENTAGE", 0.0),
-        degraded_ancillary_percent=_number(product, "DEGRADED_ANC_DATA_PERCENTAGE", 0.0),
+        degraded_percent=number_at(product, "DEGRADED_MSI_DATA_PERCENTAGE", 0.0),
+        degraded_ancillary_percent=number_at(product, "DEGRADED_ANC_DATA_PERCENTAGE", 0.0),
         footprint=_footprint(product),
         angles=_angles(tile_document),
         images=_images(granules[0]),
         granule_folder=granules[0],
-        datastrip=next(iter(sorted(safe.glob("DATASTRIP/*/MTD_DS.xml"))), None),
+        datastrip=next(iter(visible(safe, "DATASTRIP/*/MTD_DS.xml")), None),
         simplifications=_notes(granules[0] / "AUX_DATA" / "PROCESSING_NOTES.xml"),
+        stated={tag: said for tag in STATED if (said := product.root.find(f".//{tag}")) is not None},
     )
 
 
-def read_document(path: Path) -> ET.Element:
-    """The root of a document; BadInputError where it is missing, malformed or has entities."""
-    try:
-        root = SafeET.parse(path).getroot()
-    except OSError as error:
-        raise BadInputError(str(path), "a readable file", error.strerror) from None
-    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError) as error:
-        raise BadInputError(path.name, "well-formed XML without entities", str(error)) from None
-    if root is None:
-        raise BadInputError(path.name, "a root element")
-    return root
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """What matches, by name; without what desktops and clients leave beside files (``._name``, ``name_$folder$``)."""
+    return sorted(p for p in folder.glob(pattern) if not p.name.startswith(".") and not p.name.endswith("$"))
 
 
-def _text(root: ET.Element, path: str) -> str:
-    text = root.findtext(f".//{path}")
-    if not text or not text.strip():
-        raise BadInputError("L1C metadata", f"an element {path}")
-    return text.strip()
+def _product_name(text: str) -> CompactName:
+    if _LONG_NAME.match(text):
+        raise BadInputError(
+            text,
+            "a product of one tile with a compact name; products of before 6 December 2016 hold several tiles under"
+            " long names, and are not processed",
+        )
+    name = CompactName.parse(text)
+    if name.level != "L1C":
+        raise BadInputError(text, "a product of level L1C", name.level)
+    return name
 
 
-def _numbers(what: str, text: str | None) -> list[float]:
-    """Finite numbers with blanks between."""
-    try:
-        numbers = [float(word) for word in (text or "").split()]
-    except ValueError:
-        numbers = [math.nan]
-    if not all(map(math.isfinite, numbers)):
-        raise BadInputError(f"L1C metadata, {what}", "finite numbers", text)
-    return numbers
-
-
-def _number(root: ET.Element, path: str, default: float | None = None) -> float:
-    """One number, not negative; the default, where there is one, for an element that is missing or empty."""
-    if default is not None and not (root.findtext(f".//{path}") or "").strip():
-        return default
-    numbers = _numbers(path, _text(root, path))
-    if len(numbers) != 1 or numbers[0] < 0:
-        raise BadInputError(f"L1C metadata, {path}", "a number from 0", numbers)
-    return numbers[0]
-
-
-def _positive(root: ET.Element, path: str) -> float:
-    number = _number(root, path)
-    if not number:
-        raise BadInputError(f"L1C metadata, {path}", "a number above 0", number)
-    return number
-
-
-def _time(root: ET.Element, path: str) -> datetime:
-    text = _text(root, path)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInputError(f"L1C metadata, {path}", "a UTC time", text) from None
-    return found.replace(tzinfo=found.tzinfo or UTC)
-
-
-def _direction(product: ET.Element) -> str:
+def _direction(product: Document) -> str:
     path = "Datatake/SENSING_ORBIT_DIRECTION"
-    text = _text(product, path)
+    text = text_at(product, path)
     if text not in ("ASCENDING", "DESCENDING"):
-        raise BadInputError(f"L1C metadata, {path}", "ASCENDING or DESCENDING", text)
+        raise product.wrong(path, "ASCENDING or DESCENDING", text)
     return text
 
 
-def _granule(name: str) -> tuple[int, datetime]:
+def _granule(name: str, target: Tile) -> tuple[int, datetime]:
     """Absolute orbit and sensing start of the datastrip, from a granule's folder name."""
     match = _GRANULE.fullmatch(name)
     if match is None:
         raise BadInputError(f"granule {name}", "a name as L1C_T32TMQ_A012345_20260621T102000")
-    return int(match[1]), parse_stamp(match[2], f"granule {name}")
+    if match[1] != target.name:
+        raise BadInputError(f"granule {name}", f"tile {target.name}, as the product's name says", match[1])
+    return int(match[2]), parse_stamp(match[3], f"granule {name}")
 
 
-def _offsets(product: ET.Element) -> dict[str, float]:
+def _check_place(document: Document, target: Tile) -> None:
+    """What ``Tile_Geocoding`` states is the tile of the product's name."""
+    wanted = {
+        "HORIZONTAL_CS_CODE": f"EPSG:{target.epsg}",
+        "Geoposition[@resolution='10']/ULX": str(target.ulx),
+        "Geoposition[@resolution='10']/ULY": str(target.uly),
+    }
+    for path, value in wanted.items():
+        text = (document.root.findtext(f".//Tile_Geocoding/{path}") or value).strip()
+        if text.upper().removesuffix(".0") != value:
+            raise document.wrong(path, f"{value}, for tile {target.name}", text)
+
+
+def _offsets(product: Document) -> dict[str, float]:
     """Offsets by band name, 0 where the product has none."""
     found = {band.name: 0.0 for band in BANDS}
-    for element in product.iter("RADIO_ADD_OFFSET"):
-        found[_band_name(element, "band_id")] = sum(_numbers("RADIO_ADD_OFFSET", element.text))
+    for element in product.root.iter("RADIO_ADD_OFFSET"):
+        offset = numbers_of(product, "RADIO_ADD_OFFSET", element.text)
+        if len(offset) != 1:
+            raise product.wrong("RADIO_ADD_OFFSET", "one number", element.text)
+        found[_band_name(product, element, "band_id")] = offset[0]
     return found
 
 
-def _by_band(product: ET.Element, tag: str) -> dict[str, float]:
+def _by_band(product: Document, tag: str) -> dict[str, float]:
     """Numbers above 0 by band name, of the bands that have one."""
     found = {}
-    for element in product.iter(tag):
-        numbers = _numbers(tag, element.text)
+    for element in product.root.iter(tag):
+        numbers = numbers_of(product, tag, element.text)
         if len(numbers) != 1 or numbers[0] <= 0:
-            raise BadInputError(f"L1C metadata, {tag}", "a number above 0", numbers)
-        found[_band_name(element, "bandId")] = numbers[0]
+            raise product.wrong(tag, "a number above 0", numbers)
+        found[_band_name(product, element, "bandId")] = numbers[0]
     return found
 
 
-def _band_name(element: ET.Element, attribute: str) -> str:
+def _band_name(product: Document, element: ET.Element, attribute: str) -> str:
     index = element.get(attribute, "")
     if not index.isdecimal() or int(index) >= len(BANDS):
-        raise BadInputError(f"L1C metadata, {element.tag}", f"a {attribute} of 0..12", index)
+        raise product.wrong(element.tag, f"a {attribute} of 0..12", index)
     return BANDS[int(index)].name
 
 
-def _footprint(product: ET.Element) -> tuple[tuple[float, float], ...]:
-    numbers = _numbers("EXT_POS_LIST", _text(product, "Global_Footprint/EXT_POS_LIST"))
+def _footprint(product: Document) -> tuple[tuple[float, float], ...]:
+    numbers = numbers_of(product, "EXT_POS_LIST", text_at(product, "Global_Footprint/EXT_POS_LIST"))
     if len(numbers) < 8 or len(numbers) % 2:
-        raise BadInputError("L1C metadata, EXT_POS_LIST", "pairs of latitude and longitude", len(numbers))
+        raise product.wrong("EXT_POS_LIST", "pairs of latitude and longitude", len(numbers))
     return tuple(zip(numbers[1::2], numbers[::2], strict=True))
 
 
-def _angles(document: ET.Element) -> TileAngles:
-    sun = document.find(".//Sun_Angles_Grid")
+def _angles(document: Document) -> TileAngles:
+    sun = document.root.find(".//Sun_Angles_Grid")
     if sun is None:
-        raise BadInputError("L1C tile metadata", "an element Sun_Angles_Grid")
-    found = _pair(sun)
+        raise document.wrong("Sun_Angles_Grid", "an element of this name")
+    found = _pair(document, sun)
     if not np.isfinite([found.zenith, found.azimuth]).all():
-        raise BadInputError("L1C tile metadata, Sun_Angles_Grid", "an angle at every node")
+        raise document.wrong("Sun_Angles_Grid", "an angle at every node")
     views = {}
-    for grid in document.iter("Viewing_Incidence_Angles_Grids"):
+    for grid in document.root.iter("Viewing_Incidence_Angles_Grids"):
         band, detector = grid.get("bandId", ""), grid.get("detectorId", "")
         if not (band.isdecimal() and detector.isdecimal()):
-            raise BadInputError(f"L1C tile metadata, {grid.tag}", "numbers of band and detector", (band, detector))
-        views[int(band), int(detector)] = _pair(grid)
+            raise document.wrong(grid.tag, "numbers of band and detector", (band, detector))
+        views[int(band), int(detector)] = _pair(document, grid)
     return TileAngles(found, views)
 
 
-def _pair(grid: ET.Element) -> Angles:
+def _pair(document: Document, grid: ET.Element) -> Angles:
     values = []
     for tag in ("Zenith", "Azimuth"):
         rows = [(row.text or "").split() for row in grid.findall(f"{tag}/Values_List/VALUES")]
         if len(rows) != NODES or any(len(row) != NODES for row in rows):
-            raise BadInputError(f"L1C tile metadata, {grid.tag}/{tag}", f"{NODES} x {NODES} values")
+            raise document.wrong(f"{grid.tag}/{tag}", f"{NODES} x {NODES} values")
         try:
             values.append(np.array(rows, np.float64))
         except ValueError as error:
-            raise BadInputError(f"L1C tile metadata, {grid.tag}/{tag}", "numbers", str(error)) from None
+            raise document.wrong(f"{grid.tag}/{tag}", "numbers", str(error)) from None
     return Angles(*values)
 
 
 def _images(granule: Path) -> dict[str, Path]:
     images = {}
     for band in BANDS:
-        found = sorted((granule / "IMG_DATA").glob(f"T*_{band.name}.jp2"))
+        found = visible(granule / "IMG_DATA", f"T*_{band.name}.jp2")
         if len(found) != 1:
             raise BadInputError(f"{granule.name}, IMG_DATA", f"one image of {band.name}", len(found))
         images[band.name] = found[0]

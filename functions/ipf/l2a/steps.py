@@ -17,6 +17,7 @@ from functions.ipf.l2a.classification import GROUND_BANDS, SceneClass, ground_cl
 from functions.ipf.l2a.clouds import MODEL_BANDS, cloud_probability
 from functions.ipf.l2a.correction import Around, Correction, Light, surroundings
 from functions.ipf.l2a.images import toa_reflectance, write_band
+from functions.ipf.safe.working import OFFSET
 from shared.msi.atmosphere import Air, beams
 from shared.msi.instrument import band_named
 
@@ -80,11 +81,18 @@ def class_strip(bench: Bench, scaling: Scaling, first: int, stop: int) -> None:
         np.load(bench.scratch / f"{name}.npy", mmap_mode="r+")[rows] = found
 
 
-def correct_band(bench: Bench, band: str, recipe: Recipe) -> None:
-    """Correct a band at its own resolution and write it wherever the product holds it."""
+def correct_band(bench: Bench, band: str, recipe: Recipe) -> float:
+    """Correct a band at its own resolution and write it wherever the product holds it.
+
+    Returns:
+        The percentage of its pixels whose surface reflectance is below 0.
+    """
     native = band_named(band).resolution
     surface = correction(bench, band, recipe).apply(bench.load(f"{band}_{native}"))
     write_band(bench, band, surface)
+    seen = int(np.count_nonzero(surface))
+    below = int(np.count_nonzero(surface < OFFSET)) - (surface.size - seen)
+    return 100.0 * below / max(seen, 1)
 
 
 def correction(bench: Bench, band: str, recipe: Recipe) -> Correction:

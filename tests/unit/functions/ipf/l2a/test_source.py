@@ -126,7 +126,7 @@ def test_false_product_metadata_are_named(tmp_path: Path, old: str, new: str, sa
 @pytest.mark.parametrize(
     ("tile", "said"),
     [
-        (TILE.replace(grid("Sun_Angles_Grid"), ""), "an element Sun_Angles_Grid"),
+        (TILE.replace(grid("Sun_Angles_Grid"), ""), r"MTD_TL\.xml, Sun_Angles_Grid: expected an element"),
         (TILE.replace(grid("Sun_Angles_Grid"), grid("Sun_Angles_Grid", "NaN")), "an angle at every node"),
         (TILE.replace(grid("Sun_Angles_Grid"), grid("Sun_Angles_Grid", "low")), "Zenith: expected numbers"),
         (TILE.replace('bandId="3"', 'bandId="red"'), "expected numbers of band and detector"),
