@@ -130,9 +130,14 @@ class Question:
             unit=self.unit,
             decision=decision,
             parameters=parameters,
-            warnings=(*decision.warnings, *([self.unit.note] if self.unit.note else [])),
+            warnings=(*decision.warnings, *self._doubt(decision.chosen)),
         )
         return record if ledger.create(self.place.provision, record) else ledger.read(self.place.provision, Provision)
+
+    def _doubt(self, chosen: AuxiliarySet) -> tuple[str, ...]:
+        """That the time of the choice is doubtful, where there was a file to choose, or to pass over."""
+        any_file = any(choice.chosen or choice.others for choice in chosen.choices)
+        return (self.unit.note,) if self.unit.note and any_file else ()
 
     def _told(self) -> str:
         """What an operator must know, and can do."""

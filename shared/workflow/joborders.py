@@ -1,17 +1,18 @@
 """The job order of an order, as its processor wants it: the service's own, that of a call of the licensed chain, none.
 
-Paths hold the placeholders of ``shared.workflow.processor`` (``{base}``), which the runner puts in.
+Paths hold the placeholders of ``shared.workflow.processor`` (``{base}``, ``{aux}``), which the runner puts in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.domain.names import SessionId, format_stamp
 from shared.errors import ConfigurationError
-from shared.joborder import JobOrder
+from shared.joborder import JobInput, JobOrder
 from shared.ledger.records import Order
 from shared.workflow.graph import Processor, Workflow
 from shared.workflow.plan import make_job_order
@@ -30,7 +31,7 @@ def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str)
     if processor.job_order == "none":
         return None
     if processor.job_order == "own":
-        return make_job_order(workflow, order, station)
+        return _with_auxiliary(make_job_order(workflow, order, station), order.auxiliary)
     start = SessionId.parse(order.session).start
     session = {
         "MISSION": satellite,
@@ -39,6 +40,27 @@ def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str)
         "SITE": workflow.site,
     }
     return _called(processor, processor.job_order, order, session)
+
+
+def _with_auxiliary(job_order: JobOrder, files: Sequence[str]) -> JobOrder:
+    """The job order that names the auxiliary files too: one input for each type, where the runner lays them."""
+    if not files:
+        return job_order
+    # A set whose processors need none does not read the table of types.
+    from shared.auxiliary.table import load_types
+    from shared.domain.auxiliary.folders import laid_as
+
+    placed = [(name[9:19], *laid_as(load_types(), name)) for name in files]
+    inputs = tuple(
+        JobInput(
+            kind,
+            tuple(f"{{aux}}/{path}" for each, path, _ in placed if each == kind),
+            "Directory" if folders else "Physical",
+        )
+        for kind, folders in sorted({(kind, folder) for kind, _, folder in placed})
+    )
+    (task,) = job_order.tasks
+    return replace(job_order, tasks=(replace(task, inputs=(*task.inputs, *inputs)),))
 
 
 def _called(processor: Processor, call: CallOrder, order: Order, session: Mapping[str, str]) -> JobOrder:

@@ -11,7 +11,9 @@ from functions.aux_poll.step import AuxPoll
 from functions.cli.asking import work_cause
 from functions.cli.items import work_rows
 from functions.cli.places import Place
+from shared.domain.auxiliary.names import BANDS
 from shared.domain.events import Event, object_created
+from shared.joborder import parse_job_order
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.provision import ARRIVALS, Provision, Waiting
@@ -315,3 +317,43 @@ def test_a_crash_at_any_write_while_work_waits_loses_nothing(when: str, referenc
         _late(made)
         assert made.crashes == 1, f"no crash {when} write {point}"
         _same(made, reference)
+
+
+OPEN = SETTINGS.model_copy(update={"processor_set": "open"})
+OPTIONAL = {"AUX_UT1UTC": (None,), "GIP_SPAMOD": ("00",), "GIP_VIEDIR": BANDS, "AUX_CAMSFO": (None,)}
+
+
+def told(made: House, item: WorkRecords) -> dict[str, tuple[str, int]]:
+    """The inputs of an item's job order that come from auxiliary files: how they are named, and how many there are."""
+    body, _ = made.store.get(made.services.ledger.bucket, item.place.job_order)
+    inputs = parse_job_order(body).tasks[0].inputs
+    assert all(name.startswith("{aux}/S2IPF-") for i in inputs if i.file_type in OPTIONAL for name in i.names)
+    return {i.file_type: (i.file_name_type, len(i.names)) for i in inputs if i.file_type[:4] in {"AUX_", "GIP_"}}
+
+
+def test_open_processors_are_given_what_is_there_and_their_job_orders_name_it() -> None:
+    made = house(settings=OPEN)
+    for kind, bands in OPTIONAL.items():
+        for band in bands:
+            take_in(made.services, named(kind, 0, 3650, band=band))
+    assert produced(made.run()) == (EXPECTED, 0, 0)
+    geometry = {"AUX_UT1UTC": ("Physical", 1), "GIP_SPAMOD": ("Physical", 1), "GIP_VIEDIR": ("Physical", 13)}
+    for step, expected in (("l0u", {}), ("l0c", geometry), ("l1b", geometry), ("l1c", {})):
+        assert [told(made, item) for item in work(made, step)] == [expected] * len(work(made, step)), step
+    assert [told(made, item) for item in work(made, "l2a")] == [{"AUX_CAMSFO": ("Directory", 1)}] * 2
+    for item in work(made, "l2a"):
+        decision = made.services.ledger.read(item.place.provision, Provision).decision
+        assert [str(each.requirement) for each in decision.chosen.without] == ["AUX_ECMWFD"]
+        assert "gone on without" in decision.reason
+    # The stand-ins' products do not tell when they were sensed; nothing else is wrong.
+    warnings = {warning for step in ("l0c", "l1b", "l2a") for order in orders(made, step) for warning in order.warnings}
+    assert {warning.split(":")[0] for warning in warnings} == {"the inputs do not tell when they were sensed"}
+
+
+def test_open_processors_wait_for_nothing_that_is_not_there() -> None:
+    made = house(settings=OPEN)
+    assert produced(made.run()) == (EXPECTED, 0, 0)
+    found = [item for step in ("l0c", "l1b", "l2a") for item in work(made, step)]
+    assert [told(made, item) for item in found] == [{}] * len(found)
+    assert not any(item.waiting for item in found)
+    assert not any(order.auxiliary or order.warnings for step in ("l0c", "l1b", "l2a") for order in orders(made, step))

@@ -46,18 +46,36 @@ def plan(table: TypeTable, chosen: Mapping[str, Sequence[str]]) -> tuple[Placeme
     """
     placements: list[Placement] = []
     for name, files in sorted(chosen.items()):
-        kind = table.find(name[9:19])
-        if kind is None:
-            raise BadInputError(f"auxiliary file {name}, type", "one of the table of types", name[9:19])
-        placements += _placed(kind, name, files)
+        placements += _placed(_type_of(table, name), name, files)
     return tuple(placements)
 
 
+def laid_as(table: TypeTable, name: str) -> tuple[str, bool]:
+    """Where a file is laid, below the root; and whether that is a folder of files.
+
+    BadInputError where it is of a type that is not in the table.
+    """
+    kind = _type_of(table, name)
+    return _target(kind, name), kind.layout == "unpack"
+
+
+def _type_of(table: TypeTable, name: str) -> AuxiliaryType:
+    kind = table.find(name[9:19])
+    if kind is None:
+        raise BadInputError(f"auxiliary file {name}, type", "one of the table of types", name[9:19])
+    return kind
+
+
+def _target(kind: AuxiliaryType, name: str) -> str:
+    return f"{kind.folder}/{name}{kind.extension if kind.layout == 'rename' else ''}"
+
+
 def _placed(kind: AuxiliaryType, name: str, files: Sequence[str]) -> Iterable[Placement]:
+    target = _target(kind, name)
     if kind.layout == "rename":
-        yield Placement(name, "copy", (_data_block(name, files),), f"{kind.folder}/{name}{kind.extension}")
+        yield Placement(name, "copy", (_data_block(name, files),), target)
         return
-    prefix, target = GRIB_PREFIXES.get(kind.name, ""), f"{kind.folder}/{name}"
+    prefix = GRIB_PREFIXES.get(kind.name, "")
     loose = sorted((file for file in files if prefix and _base(file).startswith(prefix)), key=_base)
     if kind.layout == "concatenate":
         if loose:

@@ -149,3 +149,26 @@ def test_a_call_that_is_none_is_named(tmp_path: Path) -> None:
 )
 def test_placeholders_are_filled_once_and_those_of_the_runner_stay(text: str, filled: str) -> None:
     assert fill(text, {"A": "1", "B": "{A}"}) == filled
+
+
+def test_the_services_own_job_order_names_auxiliary_files_where_the_runner_lays_them() -> None:
+    names = (
+        "S2B_OPER_GIP_VIEDIR_MPC__20170101T000000_V20170101T000000_21000101T000000_B8A",
+        "S2B_OPER_GIP_VIEDIR_MPC__20170101T000000_V20170101T000000_21000101T000000_B01",
+        "S2__OPER_AUX_UT1UTC_PDMC_20220407T000000_V20220408T000000_20230407T000000",
+        "S2__OPER_AUX_CAMSFO_ADG__20220413T000000_V20220413T000000_20220414T000000",
+        "S2__OPER_AUX_ECMWFD_ADG__20220413T000000_V20220413T000000_20220415T000000",
+    )
+    plain, given = (order("l0u", {}).model_copy(update={"auxiliary": files}) for files in ((), names))
+    bare, full = (job_order_of(load_workflow("open"), each, "SGS_", "S2B") for each in (plain, given))
+    assert bare is not None
+    assert full is not None
+    known = len(bare.tasks[0].inputs)
+    assert full.tasks[0].inputs[:known] == bare.tasks[0].inputs
+    assert [(i.file_type, i.file_name_type, i.names) for i in full.tasks[0].inputs[known:]] == [
+        ("AUX_CAMSFO", "Directory", (f"{{aux}}/S2IPF-CAMS/{names[3]}",)),
+        ("AUX_ECMWFD", "Physical", (f"{{aux}}/S2IPF-ECMWF/{names[4]}",)),
+        ("AUX_UT1UTC", "Physical", (f"{{aux}}/S2IPF-IERS/{names[2]}.txt",)),
+        ("GIP_VIEDIR", "Physical", tuple(f"{{aux}}/S2IPF-GIPP/{name}.xml" for name in names[:2])),
+    ]
+    check_by_schema(format_job_order(full))
