@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from functions.ipf.l0c.unconsolidated import Telemetry
     from shared.geometry.frames import EarthOrientation, Floats
+    from shared.geometry.heights import Relief
     from shared.geometry.instrument import Instrument
-    from shared.geometry.terrain import Relief
 
 REFERENCE_BAND: Final = band_named("B04")
 DECIMATION: Final = 32
