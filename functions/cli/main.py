@@ -29,7 +29,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "work": ("functions.cli.working:work", "Work items, how each stands, and its slack."),
         "why": ("functions.cli.asking:why", "Why something is as it is, and what to do."),
         "watch": ("functions.cli.watching:watch", "Watch sessions until their accounts are closed."),
-        "trace": ("functions.cli.tracing:trace", "The waterfall of a session."),
+        "trace": ("functions.cli.tracing:trace", "The waterfall of a session, and its own time."),
         "plan": ("functions.cli.plan:plan", "Planned passes: seen, or missing."),
         "account": ("functions.cli.account:account", "Are the accounts those that were closed?"),
         "dead-letters": ("functions.cli.letters:dead_letters", "Events that nothing could handle."),

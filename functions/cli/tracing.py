@@ -1,4 +1,4 @@
-"""``s2ps trace``: the waterfall of a session, from its spans, or from what the ledger says when."""
+"""``s2ps trace``: the waterfall of a session, from its spans or from what the ledger says when; and its own time."""
 
 from __future__ import annotations
 
@@ -24,15 +24,24 @@ _NANO: Final = 1_000_000_000
 @click.argument("session", shell_complete=complete_session)
 @click.option("--width", type=click.IntRange(min=80), help="Columns to draw in.  [default: the terminal's]")
 @click.option("--ledger", "by_ledger", is_flag=True, help="From the times of the ledger's records, to the second.")
+@click.option("--overhead", is_flag=True, help="The service's own time on the way of each product, in place of it.")
 @where_options
 @shape_options
-def trace(where: Where, shape: Shape, session: str, width: int | None, by_ledger: bool) -> None:
+def trace(where: Where, shape: Shape, session: str, width: int | None, by_ledger: bool, overhead: bool) -> None:
     """The waterfall of SESSION: what ran when, under what, and where nothing did.
 
     Of a run on this machine, from the OTLP JSON lines in its folder; the run need not be up. Elsewhere the spans went
     to a collector: what is drawn then are the times of the ledger's records, as with --ledger. A `~` marks a span whose
     parent is not there.
+
+    With --overhead: of each product on the shelf the critical path from the last file seen at the station, and what of
+    it is the service's own time: not the IPFs on it, not the transfer, not the wait for room in a cluster, for
+    auxiliary files or for an operator. It is the ledger's records that tell, so a run on this machine is to be up;
+    spans, where they are here, part the ways of events from the calls of functions.
     """
+    if overhead:
+        _overhead(where, shape, session, by_ledger=by_ledger)
+        return
     from rich.console import Console
 
     from functions.cli.output import Column, show, terminal_width
@@ -53,6 +62,20 @@ def trace(where: Where, shape: Shape, session: str, width: int | None, by_ledger
         return
     rows: list[Column[SpanRow]] = []
     show(shape, "Span", spans, rows, lambda span: span.span_id, "No spans found.")
+
+
+def _overhead(where: Where, shape: Shape, session: str, *, by_ledger: bool) -> None:
+    from functions.cli.named import session_named
+    from functions.cli.overhead import session_overhead, show_overhead
+    from functions.cli.places import opened
+    from functions.cli.traces import read_spans
+    from shared.telemetry import session_context
+
+    with opened(where) as place:
+        named = session_named(place.services, session)
+        folder = None if by_ledger or place.run is None else place.run.traces
+        spans = read_spans(folder, session_context(named).trace_id) if folder is not None else []
+        show_overhead(shape, session_overhead(place.services, named, spans))
 
 
 def _folder(where: Where) -> Path | None:

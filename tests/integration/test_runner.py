@@ -78,6 +78,7 @@ def test_inputs_in_process_run_outputs_named_by_the_outcome(bench: Bench) -> Non
             assert info.metadata["traceparent"].startswith("00-aaaa")
     assert outcome.figures["input_bytes"] == 200_000
     assert outcome.figures["peak_rss_mb"] > 1
+    assert 0.1 < outcome.figures["start_s"] < 60  # a Python process with its imports
     assert bench.scratch() == []
     assert bench.ended() is None
     spans = [

@@ -63,10 +63,14 @@ class Scratch:
 
 
 class Staged(BaseModel):
-    """What stage-in did. ``base`` is the attempt's folder on the shared volume, empty where it has none."""
+    """What stage-in did. ``base`` is the attempt's folder on the shared volume, empty where it has none.
+
+    ``start_s``: from the start of its process until it began, at ``started``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     started: AwareDatetime
+    start_s: float = 0.0
     seconds: float
     files: int
     size: int

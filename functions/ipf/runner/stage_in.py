@@ -21,6 +21,7 @@ from shared.errors import BadInputError, IntegrityError
 from shared.joborder import parse_job_order
 from shared.ledger.records import Complete
 from shared.ports import ObjectStore
+from shared.telemetry.process import age_s
 from shared.workflow.plan import tree_digest
 from shared.workflow.shared_folders import PLACE
 from shared.workflow.sources import read_source
@@ -56,7 +57,7 @@ def stage_in(job: Job) -> Staged:
 
 
 def _fill_base(job: Job, base: Path) -> Staged:
-    started, clock = job.now(), time.monotonic()
+    started, clock, age = job.now(), time.monotonic(), age_s()
     # Each record once: a datastrip's has hundreds of granules, and each of them is an input.
     outcomes = {ref.outcome for ref in job.order.inputs}
     sources = {outcome: read_source(job.services.ledger, outcome).record for outcome in sorted(outcomes)}
@@ -78,6 +79,7 @@ def _fill_base(job: Job, base: Path) -> Staged:
     lay_calls(job.scratch, _calls(job, base, values))
     staged = Staged(
         started=started,
+        start_s=round(age, 3),
         seconds=round(time.monotonic() - clock, 3),
         files=len(wanted) + laid.files,
         size=sum(fetch.size for fetch in wanted) + laid.size,

@@ -77,6 +77,7 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
         facts=job.order.facts | review.facts if finished else {},
         warnings=(*verdict.warnings, *review.problems[:20]),
         figures={
+            "start_s": staged.start_s,
             "stage_in_s": staged.seconds,
             "execute_s": execution.seconds,
             "stage_out_s": round(time.monotonic() - began, 3),

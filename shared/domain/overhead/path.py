@@ -1,0 +1,119 @@
+"""The critical path of a product, walked backwards from the shelf: at each join to what came last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.overhead.model import Arrival, CriticalPath, Hops, Kind, Part, Product, Run, Story, Stretch, Work
+
+_ZERO: Final = timedelta()
+
+
+@dataclass
+class _Walk:
+    """Backwards in time; ``at`` never goes forward."""
+
+    at: datetime
+    parts: list[Part] = field(default_factory=list)
+    skew: timedelta = _ZERO
+
+    def back(self, to: datetime, kind: Kind, what: str, hops: Hops = ()) -> None:
+        """The stretch from ``to`` until here; none where ``to`` is later, which is noted."""
+        if to < self.at:
+            self.parts.append(Part(kind, what, to, self.at, hops))
+            self.at = to
+        else:
+            self.skew = max(self.skew, to - self.at)
+
+    def back_by(self, to: datetime, seconds: float, kind: Kind, what: str) -> None:
+        """A stretch of so many seconds, not beyond ``to``."""
+        self.back(max(to, self.at - timedelta(seconds=max(0.0, seconds))), kind, what)
+
+
+def critical_path(story: Story, product: Product) -> CriticalPath:
+    """The way of a product from the last file seen at the station."""
+    walk, cause, left = _Walk(product.published), product.cause, dict(story.work)
+    work = left.pop(cause, None)
+    if work is not None and work.run is not None:
+        walk.back(work.run.finished, "hand-over", f"{work.name} to the shelf", (("product_publication", cause),))
+    while work is not None and work.run is not None:
+        _attempts(walk, work, work.run)
+        _launch(walk, work)
+        # A record that is taken twice would lead in a circle.
+        work = left.pop(work.cause, None)
+    _arrival(walk, story.arrival)
+    return _whole(walk, story.arrival.begin, product)
+
+
+def _attempts(walk: _Walk, work: Work, run: Run) -> None:
+    """From the outcome back to the launch of the first attempt."""
+    staged = run.started + timedelta(seconds=run.stage_in_s)
+    walk.back(run.finished, "untold", work.name)
+    walk.back_by(run.started, run.stage_out_s, "stage-out", work.name)
+    walk.back_by(run.started, run.execute_s, "ipf", work.name)
+    walk.back(min(staged, walk.at), "start", f"{work.name}, between its stages")
+    walk.back(run.started, "stage-in", work.name)
+    walk.back_by(run.launched, run.start_s, "start", work.name)
+    walk.back(run.launched, "queue", work.name)
+    for lost in sorted((each for each in work.lost if each.number < run.number), key=lambda each: -each.number):
+        again = (("job_launch", work.order),)
+        ended = max(lost.ended, lost.launched)
+        if lost.granted is not None and lost.granted > ended:
+            walk.back(lost.granted, "hand-over", f"{work.name} again", again)
+            walk.back(min(ended, walk.at), "operator", f"{work.name}, more attempts granted")
+        elif lost.retry_at is not None and lost.retry_at > ended:
+            walk.back(min(lost.retry_at, walk.at), "hand-over", f"{work.name} again", again)
+            walk.back(min(ended, walk.at), "pause", f"{work.name}, before attempt {lost.number + 1}")
+        walk.back(min(ended, walk.at), "hand-over", f"{work.name} again", again)
+        walk.back(lost.launched, "failed", f"{work.name}, attempt {lost.number}")
+
+
+def _launch(walk: _Walk, work: Work) -> None:
+    """From the first launch back to what readied the work."""
+    launch, prepare, before = ("job_launch", work.order), ("job_preparation", work.cause), len(walk.parts)
+    if work.awaited is None:
+        walk.back(work.readied, "hand-over", f"to {work.name}", (prepare, launch))
+    else:
+        since, until = work.awaited
+        walk.back(min(until, walk.at), "hand-over", f"to {work.name}", (launch,))
+        walk.back(max(since, min(work.readied, walk.at)), "auxiliary", work.name)
+        walk.back(work.readied, "hand-over", f"{work.name} prepared", (prepare,))
+    for held in work.held:
+        walk.parts[before:] = [piece for part in walk.parts[before:] for piece in _carved(part, held, work.name)]
+
+
+def _carved(part: Part, held: Stretch, what: str) -> Iterator[Part]:
+    """A part backwards in time, what lies within ``held`` being the operator's."""
+    since, until = max(part.start, held[0]), min(part.end, held[1])
+    if since >= until:
+        yield part
+        return
+    if until < part.end:
+        yield replace(part, start=until)
+    yield Part("operator", f"{what} held", since, until)
+    if part.start < since:
+        yield replace(part, end=since)
+
+
+def _arrival(walk: _Walk, arrival: Arrival) -> None:
+    """From what the session's first work began with back to the station."""
+    walk.back(min(arrival.complete, walk.at), "untold", "no record says what came before")
+    last = max(arrival.files, key=lambda file: (file.received, file.name), default=None)
+    if last is None:
+        return
+    if arrival.partial:
+        walk.back(min(last.received, walk.at), "station", "files that did not come")
+    walk.back(last.received, "hand-over", "the session is complete", (("session_assembly", last.receipt),))
+    walk.back_by(last.seen, last.seconds, "transfer", last.name)
+    walk.back(last.seen, "hand-over", f"to the transfer of {last.name}", (("file_transfer", last.record),))
+
+
+def _whole(walk: _Walk, begin: datetime, product: Product) -> CriticalPath:
+    """The parts from ``begin`` on, in the order of time."""
+    if begin < walk.at:
+        walk.back(begin, "untold", "no record says what came before")
+    kept = [replace(part, start=max(part.start, begin)) for part in walk.parts if part.end > begin]
+    return CriticalPath(product, begin, tuple(reversed(kept)), walk.skew.total_seconds())
