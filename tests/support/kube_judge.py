@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import kubernetes_validate
+from kubernetes_validate import utils
+
+# It reads its file of a megabyte anew for each document.
+utils.schema_contents = cache(utils.schema_contents)
 
 VERSIONS = ("1.34", kubernetes_validate.latest_version())
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", re.ASCII)

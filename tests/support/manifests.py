@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ from shared.errors import ConfigurationError
 from shared.ports import JobSpec
 from shared.settings import Settings
 from shared.workflow.graph import Workflow, load_workflow
+from tests.support.kube_judge import VERSIONS
 from tests.support.kueue import kueue_refusals
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -31,7 +33,6 @@ BASE: Final = ROOT / "knative" / "base"
 KIND: Final = ROOT / "knative" / "overlays" / "kind"
 PASS: Final = KIND / "pass"
 PRODUCTION: Final = ROOT / "knative" / "overlays" / "production"
-VERSIONS: Final = ("1.34", kubernetes_validate.latest_version())
 SECRET_KEYS: Final = frozenset(
     {"S2PS_STORE_ACCESS_KEY", "S2PS_STORE_SECRET_KEY", "S2PS_NOTIFICATION_TOKEN", "S2PS_STATIONS"}
 )
@@ -41,6 +42,10 @@ Document = dict[str, Any]
 _CLUSTER: Final = frozenset(
     {"Namespace", "PriorityClass", "StorageClass", "ResourceFlavor", "ClusterQueue", "WorkloadPriorityClass"}
 )
+# Whose names are free: of the reader's making, not fields.
+_FREE: Final = frozenset(
+    {"annotations", "data", "exact", "labels", "limits", "matchLabels", "parameters", "prefix", "requests", "suffix"}
+)  # fmt: skip
 _POD: Final = {"Pod": (), "Job": ("template",), "StatefulSet": ("template",), "Deployment": ("template",)}
 
 
@@ -103,7 +108,7 @@ def refusals(
     at hand.
     """
     found = [fault for document in documents for fault in _one(json.dumps(document, sort_keys=True), schemas)]
-    return found or [*_references(documents, external), *_settings(documents)]
+    return found or [*_references(documents, external), *_selectors(documents), *_settings(documents)]
 
 
 @cache
@@ -112,7 +117,36 @@ def _one(text: str, schemas: bool) -> tuple[str, ...]:
     return tuple(_wrong(json.loads(text), crds() if schemas else {}))
 
 
-def _wrong(document: Document, known: Mapping[tuple[str, str], Any]) -> Iterator[str]:
+def misspelt(document: Document) -> Iterator[tuple[str, Document]]:
+    """The document with one field misspelt, once for each field: (the field, the document)."""
+    for path in _fields(document):
+        spoilt = copy.deepcopy(document)
+        holder: Any = spoilt
+        for part in path[:-1]:
+            holder = holder[part]
+        holder[f"{path[-1]}x"] = holder.pop(path[-1])
+        yield ".".join(str(part) for part in path if isinstance(part, str)), spoilt
+
+
+def _fields(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _fields(each, (*path, number))
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield (*path, name)
+            if name not in _FREE and (name != "selector" or "matchLabels" in each):
+                yield from _fields(each, (*path, name))
+
+
+def wrong_fields(document: Document) -> list[str]:
+    """What the schemas of one version and the strict models, without Knative's own, find wrong with one document."""
+    return list(_wrong(document, {}, VERSIONS[:1]))
+
+
+def _wrong(
+    document: Document, known: Mapping[tuple[str, str], Any], versions: Sequence[str] = VERSIONS
+) -> Iterator[str]:
     where = f"{document.get('kind')} {document.get('metadata', {}).get('name')}"
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
     namespace = document.get("metadata", {}).get("namespace")
@@ -131,7 +165,7 @@ def _wrong(document: Document, known: Mapping[tuple[str, str], Any]) -> Iterator
     elif group == "kueue.x-k8s.io":
         yield from kueue_refusals(document)
     else:
-        for version in VERSIONS:
+        for version in versions:
             try:
                 kubernetes_validate.validate(document, version, strict=True)
             except kubernetes_validate.ValidationError as error:
@@ -224,6 +258,31 @@ def _references(documents: Sequence[Document], external: frozenset[tuple[str, st
             held = data_of(documents, "Secret", wanted["name"]) if wanted else None
             if wanted and wanted["key"] not in (SECRET_KEYS if held is None else held):
                 yield f"{where}: {variable['name']}: no key {wanted['key']} in Secret {wanted['name']}"
+
+
+def _selectors(documents: Sequence[Document]) -> Iterator[str]:
+    """Who is chosen by labels is there: nothing else tells of a label that is misspelt."""
+    made = [(labels, pod) for _, labels, pod in pods(documents)]
+    for document in documents:
+        where, spec = f"{document['kind']} {document['metadata']['name']}", document.get("spec", {})
+        if document["kind"] in {"Deployment", "StatefulSet"}:
+            if not spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items():
+                yield f"{where}: selector: not its own pods"
+        elif document["apiVersion"] == "v1" and document["kind"] == "Service":
+            chosen = [pod for labels, pod in made if spec["selector"].items() <= labels.items()]
+            ports = {port.get("name") for pod in chosen for each in pod["containers"] for port in each.get("ports", ())}
+            if not chosen:
+                yield f"{where}: selector: no pod"
+            elif not {port["targetPort"] for port in spec["ports"]} <= ports:
+                yield f"{where}: targetPort: no port of its pods"
+        elif document["kind"] == "SinkBinding":
+            wanted, subject = spec["subject"]["selector"]["matchLabels"].items(), spec["subject"]
+            if not any(
+                wanted <= each["metadata"].get("labels", {}).items()
+                for each in documents
+                if (each["apiVersion"], each["kind"]) == (subject["apiVersion"], subject["kind"])
+            ):
+                yield f"{where}: subject: no {subject['kind']}"
 
 
 def _named(value: Any) -> Iterator[tuple[str, str, str | None]]:

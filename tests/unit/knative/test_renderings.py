@@ -25,10 +25,12 @@ from tests.support.manifests import (
     crds,
     data_of,
     job_of,
+    misspelt,
     pods,
     refusals,
     settings_of,
     workflow,
+    wrong_fields,
 )
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -133,6 +135,8 @@ FUNCTION = (*SWEEP, "spec", "containers", 0)
         (at("ApiServerSource", "jobs", "spec", "serviceAccountName"), "s2ps-jobs-watch"),
         (at("ApiServerSource", "jobs", "spec", "resource"), []),
         (at("SinkBinding", "sweep", "spec", "sink", "ref", "kind"), "Channel"),
+        (at("SinkBinding", "sweep", "spec", "subject", "selector", "matchLabels"), {"app.kubernetes.io/name": "swep"}),
+        (at("StatefulSet", "store", "spec", "template", "metadata", "labels", "app.kubernetes.io/name"), "stores"),
         (at("EventType", "timer-due", "spec", "reference", "name"), "default"),
         (at("EventType", "timer-due", "spec", "type"), None),
         (at("EventType", "timer-due", "spec", "schemadata"), "{}"),
@@ -154,6 +158,23 @@ def test_a_mistake_is_found(kind: list[Document], change: Callable[[list[Documen
     documents = copy.deepcopy(kind)
     change(documents, value)
     assert refusals(documents, schemas=False) != []
+
+
+def test_every_field_that_is_misspelt_is_found(
+    kind: list[Document], station: list[Document], production: list[Document]
+) -> None:
+    """Each field of each kind once: by the schemas of Kubernetes and the strict models, Knative's own schemas aside."""
+    seen: set[tuple[str, str, str]] = set()
+    let_by = []
+    for document in (*kind, *station, *production):
+        for field, spoilt in misspelt(document):
+            place = (document["apiVersion"], document["kind"], field)
+            if field not in {"apiVersion", "kind"} and place not in seen:
+                seen.add(place)
+                if wrong_fields(spoilt) == []:
+                    let_by.append(place)
+    assert let_by == []
+    assert len(seen) > 400
 
 
 @pytest.mark.parametrize(
