@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def test_a_block_comes_back_at_its_place(tmp_path: Path, resolution: int, at: Ex
         assert image.shape == (TILE.size(resolution),) * 2
         assert image.crs.to_epsg() == TILE.epsg
         assert image.transform.to_gdal() == (TILE.ulx, resolution, 0, TILE.uly, 0, -resolution)
+
+
+def test_images_are_coded_by_the_thread_that_asks(tmp_path: Path) -> None:
+    def write() -> None:
+        write_jp2(tmp_path / "image.jp2", pixels, TILE, 60, at)
+
+    at = Extent(0, 0, 640, 640)
+    pixels = np.random.default_rng(3).integers(0, 65_536, at.shape, dtype=np.uint16)
+    write()  # libraries are loaded and have their own threads
+    before, most = len(list(Path("/proc/self/task").iterdir())), 0
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        most = max(most, len(list(Path("/proc/self/task").iterdir())))
+    assert most <= before + 2  # this one, and that in which GDAL reads what is to be written
 
 
 @pytest.mark.parametrize(
