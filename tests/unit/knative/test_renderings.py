@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jsonschema
@@ -275,6 +275,15 @@ def test_the_example_of_a_processor_set_names_claims_that_are_there(production: 
     claims = {each["metadata"]["name"] for each in production if each["kind"] == "PersistentVolumeClaim"}
     assert {volume.claim for volume in found} | shared == claims
     assert all(volume.read_only for volume in found)
+
+
+def test_the_example_of_a_processor_set_is_the_open_one_but_for_its_volumes() -> None:
+    example = yaml.safe_load((PRODUCTION / "processors" / "with-volumes.yaml").read_text())
+    for processor in example["processors"].values():
+        folders = [volume["path"] for volume in processor.pop("volumes", ())]
+        for path in processor.pop("parameters", {}).values():
+            assert any(PurePosixPath(path).is_relative_to(folder) for folder in folders), path
+    assert example == yaml.safe_load((ROOT / "shared" / "workflow" / "processors" / "open.yaml").read_text())
 
 
 def test_a_request_may_outlast_what_it_waits_for() -> None:
