@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +21,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
     from typing import TypeAlias
 
@@ -47,6 +50,7 @@ _LIMITS: Final = {
 _KG_PER_ATM_CM: Final = 21.4151e-3
 """Ozone: kg/m2 in one atm-cm (1000 Dobson units)."""
 _GRAVITY: Final = 9.80665
+_EVEN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +100,24 @@ def forecast_files(folders: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_forecast(files: Iterable[Path]) -> Forecast:
-    """The fields in these files, the first of each kind. BadInputError for a file that is no GRIB, or whose values
-    cannot be.
+def read_forecast(files: Iterable[Path], when: datetime | None = None, refused: list[str] | None = None) -> Forecast:
+    """The fields in these files at a time (UTC): linear between the two messages around it, the nearest one where it
+    lies outside of all; of messages of one time the first, as of all where no time is given.
+
+    BadInputError for a file that is no GRIB, or whose values cannot be; where ``refused`` is given, it takes the
+    sentence, and the forecast is made of the others.
     """
+    messages: defaultdict[str, list[_Message]] = defaultdict(list)
     found: dict[str, Field] = {}
-    used = []
+    used: list[str] = []
     for path in files:
-        for name, field in _fields(path):
-            if name not in found:
-                found[name] = field
-                used.append(path.name)
+        with _noting(refused):
+            for message in _messages(path):
+                messages[message.kind].append(message)
+    for kind, given in messages.items():
+        with _noting(refused):
+            found[kind] = _at_time(given, when)
+            used += [message.path.name for message in given]
     scaled = {
         "aot": found.get("aot"),
         "ground_m": _scaled(found.get("geopotential"), 1 / _GRAVITY),
@@ -121,19 +132,86 @@ def _scaled(field: Field | None, factor: float) -> Field | None:
     return None if field is None else Field(field.lon, field.lat, field.values * factor)
 
 
-def _fields(path: Path) -> list[tuple[str, Field]]:
+@contextmanager
+def _noting(refused: list[str] | None) -> Iterator[None]:
+    try:
+        yield
+    except BadInputError as error:
+        if refused is None:
+            raise
+        refused.append(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One message of a GRIB: its number in the file, what it is, from when it holds (seconds since 1970)."""
+
+    path: Path
+    index: int
+    kind: str
+    valid_s: float
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[rasterio.DatasetReader]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path, driver="GRIB") as file:
-                return [
-                    (name, _field(path, file, index, name))
-                    for index in file.indexes
-                    for name, element in _ELEMENTS.items()
-                    if element.fullmatch(_element(file.tags(index).get("GRIB_ELEMENT", "")))
-                ]
+                yield file
     except RasterioError as error:
         raise BadInputError(str(path), "a GRIB file that GDAL reads", str(error)) from None
+
+
+def _messages(path: Path) -> list[_Message]:
+    with _opened(path) as file:
+        told = [(index, file.tags(index)) for index in file.indexes]
+    return [
+        _Message(path, index, kind, _seconds(tags.get("GRIB_VALID_TIME", "")))
+        for index, tags in told
+        for kind, element in _ELEMENTS.items()
+        if element.fullmatch(_element(tags.get("GRIB_ELEMENT", "")))
+        # Geopotential is told for levels of pressure, too.
+        and (kind != "geopotential" or tags.get("GRIB_SHORT_NAME", "").endswith("-SFC"))
+    ]
+
+
+def _seconds(text: str) -> float:
+    """GRIB_VALID_TIME, which GDAL writes as ``1664970840`` or ``1664970840 sec UTC``; 0 where there is none."""
+    found = re.match(r"-?\d{1,12}", text.strip(), re.ASCII)
+    return float(found[0]) if found else 0.0
+
+
+def _at_time(messages: Sequence[_Message], when: datetime | None) -> Field:
+    first = {message.valid_s: message for message in reversed(messages)}
+    times = sorted(first)
+    if when is None:
+        return _read(messages[0])
+    before, after, weight = around(times, when.timestamp())
+    low = _read(first[before])
+    if not weight:
+        return low
+    high = _read(first[after])
+    if low.values.shape != high.values.shape:
+        return low if weight <= _EVEN else high
+    return Field(low.lon, low.lat, low.values * (1 - weight) + high.values * weight)
+
+
+def around(times: Sequence[float], when: float) -> tuple[float, float, float]:
+    """The ascending times before and after ``when``, and the weight of the latter; the nearest one twice, and 0, where
+    it lies outside of all.
+    """
+    after = next((number for number, time in enumerate(times) if time > when), len(times))
+    if after in (0, len(times)):
+        nearest = times[0] if after == 0 else times[-1]
+        return nearest, nearest, 0.0
+    low, high = times[after - 1], times[after]
+    return low, high, (when - low) / (high - low)
+
+
+def _read(message: _Message) -> Field:
+    with _opened(message.path) as file:
+        return _field(message.path, file, message.index, message.kind)
 
 
 def _element(text: str) -> str:

@@ -65,7 +65,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     journal.info(f"{source.name} to {names.safe}")
     if dark := night(source):
         return _nothing(journal, dark)
-    forecast = _forecast(order, source, journal)
+    forecast, unused = _forecast(order, source, journal)
     elevations = elevation_files(_optional(order, TERRAIN_INPUTS) or files_below(order, ELEVATION_PARAMETER))
 
     with tempfile.TemporaryDirectory(prefix="s2ps-l2a-") as scratch, workers(threads_of(order)) as pool:
@@ -88,12 +88,12 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     simplifications = (*SIMPLIFICATIONS, *scene.simplifications)
     inspector = Inspector(NAME, VERSION, names.production.creation)
     remarks = write_documents(Made(safe, names, source, scene, content, simplifications, inspector))
-    for sentence in (*unread, *remarks):
+    for sentence in (*unread, *unused, *remarks):
         journal.warning(sentence)
     lost = loss_sentences(content.degraded, content.degraded_ancillary)
     for sentence in lost:
         journal.warning(sentence)
-    return Exit.DEGRADED if lost or unread else Exit.OK
+    return Exit.DEGRADED if lost or unread or unused else Exit.OK
 
 
 def _nothing(journal: IpfLog, reason: str) -> int:
@@ -122,20 +122,20 @@ def _optional(order: JobOrder, kinds: tuple[str, ...]) -> list[Path]:
     return [Path(name) for task in order.tasks for i in task.inputs if i.file_type in kinds for name in i.names]
 
 
-def _forecast(order: JobOrder, source: Level1C, journal: IpfLog) -> Forecast:
-    """What the job order names, else what the product brings; a product's file that cannot be read is left out."""
+def _forecast(order: JobOrder, source: Level1C, journal: IpfLog) -> tuple[Forecast, list[str]]:
+    """What the job order names, at the tile's time, else what the product brings.
+
+    A file that cannot be read is left out; a sentence for each of those that the order names.
+    """
+    when, refused = source.acquisition.tile_sensing, list[str]()
     named = forecast_files(_optional(order, FORECAST_INPUTS))
     if named:
-        return read_forecast(named)
-    readable = []
-    for path in forecast_files([source.granule_folder / "AUX_DATA"]):
-        try:
-            read_forecast([path])
-        except BadInputError as error:
-            journal.warning(f"not used: {error}")
-        else:
-            readable.append(path)
-    return read_forecast(readable)
+        forecast = read_forecast(named, when, refused)
+        return forecast, [f"forecast not used: {sentence}" for sentence in refused]
+    forecast = read_forecast(forecast_files([source.granule_folder / "AUX_DATA"]), when, refused)
+    for sentence in refused:
+        journal.warning(f"not used: {sentence}")
+    return forecast, []
 
 
 def _block(source: Level1C) -> Extent:

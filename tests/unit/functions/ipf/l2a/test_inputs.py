@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from lxml import etree
 
 from functions.ipf.common.identity import Production
 from functions.ipf.common.xml import render
-from functions.ipf.l2a.ancillary import forecast_files, read_forecast
+from functions.ipf.l2a.ancillary import around, forecast_files, read_forecast
 from functions.ipf.l2a.datastrip import document
 from functions.ipf.l2a.masks import bad_pixels, carried_masks, polygons
 from functions.ipf.l2a.sky import sky_over
@@ -170,3 +170,56 @@ def test_the_datastrip_keeps_what_l1c_said_of_it(tmp_path: Path, real_data: Path
     schema.validate(root)
     unknown = [e.message for e in schema.error_log if "_TEST_MSI_L2A_TL_" not in e.message]  # type: ignore[attr-defined]  # the stubs do not know that it iterates
     assert unknown == []
+
+
+def _earlier(grib: bytes, minutes: int, more: float) -> bytes:
+    """GRIB 1 messages for an earlier time, with more aerosol (parameter 207): time and reference value are replaced."""
+    made, at = bytearray(grib), 0
+    while at < len(grib):
+        product = at + 8
+        time = int.from_bytes(grib[product + 18 : product + 20], "big") - minutes
+        made[product + 18 : product + 20] = time.to_bytes(2, "big")
+        grid = product + int.from_bytes(grib[product : product + 3], "big")
+        data = grid + int.from_bytes(grib[grid : grid + 3], "big")
+        if grib[product + 8] == 207:
+            assert grib[data + 6] == 0x40  # IBM's floating point: sixteen to the power of nothing
+            least = int.from_bytes(grib[data + 7 : data + 10], "big") + round(more * 2**24)
+            made[data + 7 : data + 10] = least.to_bytes(3, "big")
+        at += int.from_bytes(grib[at + 4 : at + 7], "big")
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"), [(5.0, (10, 10, 0.0)), (10.0, (10, 20, 0.0)), (14.0, (10, 20, 0.4)), (40.0, (30, 30, 0.0))]
+)
+def test_a_forecast_holds_between_the_times_around_it(when: float, expected: tuple[float, float, float]) -> None:
+    assert around([10.0, 20.0, 30.0], when) == pytest.approx(expected)
+
+
+def test_of_many_times_in_one_file_those_around_the_sensing_are_taken(real_data: Path, tmp_path: Path) -> None:
+    (granule,) = (real_data / "l2a_safe").glob("*/GRANULE/*")
+    real = (granule / "AUX_DATA" / "AUX_CAMSFO").read_bytes()
+    path = tmp_path / "z_cams_all"
+    path.write_bytes(_earlier(real, 120, 0.2) + real)
+    valid = datetime(2022, 10, 5, 11, 54, tzinfo=UTC)
+
+    def aerosol(when: datetime) -> float:
+        field = read_forecast([path], when).aot
+        assert field is not None
+        return float(field.at(np.array([-8.2]), np.array([52.8]))[0])
+
+    true = aerosol(valid)
+    assert 0.05 < true < 0.2
+    for before, more in ((0, 0.0), (30, 0.05), (90, 0.15), (120, 0.2), (600, 0.2)):
+        assert aerosol(valid - timedelta(minutes=before)) == pytest.approx(true + more, abs=1e-5)
+
+
+def test_what_cannot_be_read_is_left_out_where_that_is_asked_for(real_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "AUX_CAMSFO").write_bytes(b"no grib")
+    (granule,) = (real_data / "l2a_safe").glob("*/GRANULE/*")
+    refused: list[str] = []
+    found = read_forecast([tmp_path / "AUX_CAMSFO", granule / "AUX_DATA" / "AUX_ECMWFT"], None, refused)
+    assert found.files == ("AUX_ECMWFT",)
+    assert (found.aot is None, found.water_cm is None) == (True, False)
+    assert len(refused) == 1
+    assert "AUX_CAMSFO: expected a GRIB file" in refused[0]
