@@ -182,12 +182,19 @@ def replay(
 def submit(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dry_run: bool) -> None:
     """Process a product on that was made elsewhere: from an L1C product to L2A.
 
-    A PRODUCT is the folder of a SAFE product, whose files are brought to the store, or the place of one that is in the
-    store already, as s3://bucket/key. It gets a session of its own, whose budget runs from now.
+    A PRODUCT is the folder of a SAFE product, or its archive (.zip), whose files are brought to the store; or the place
+    of either in the store, as s3://bucket/key. It gets a session of its own, whose budget runs from now. Any other
+    folder, or s3://bucket/key/, stands for all products in it that were not submitted before.
     """
     from shared import steering
 
-    _act(place, shape, steering.submit, targets, reason, dry_run=dry_run)
+    found: list[str] = []
+    for target in targets:
+        inside = steering.products_below(place.services, target)
+        if inside is not None:
+            click.echo(safe(f"{target}: {len(inside)} products to submit"), err=True)
+        found += [target] if inside is None else inside
+    _act(place, shape, steering.submit, found, reason, dry_run=dry_run)
 
 
 def _either(targets: Sequence[str], metavar: str, flag: str, given: bool, options: Sequence[object]) -> None:

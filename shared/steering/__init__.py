@@ -17,8 +17,9 @@ from shared.steering.bulk import LetterFilter, ParkedFilter, dead_letters, parke
 from shared.steering.done import Done
 from shared.steering.holding import park, release
 from shared.steering.replaying import replay
+from shared.steering.rerunning import rerun
 from shared.steering.retrying import retry
-from shared.steering.submitting import submit
+from shared.steering.submitting import products_below, submit
 
 __all__ = [
     "Done",
@@ -28,8 +29,10 @@ __all__ = [
     "dead_letters",
     "park",
     "parked_work",
+    "products_below",
     "release",
     "replay",
+    "rerun",
     "retry",
     "submit",
 ]

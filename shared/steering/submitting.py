@@ -6,75 +6,81 @@ has its outcome: whatever follows, follows as in any session. T0 is the moment t
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 from shared.bootstrap import Services
 from shared.domain.names import CompactName
-from shared.errors import BadInputError, ObjectAbsentError, RefusedError
+from shared.errors import BadInputError, RefusedError
 from shared.ledger import keys
-from shared.ledger.records import Artifact, Complete, FileEntry, Given, OpenMarker, Outcome
+from shared.ledger.records import Artifact, Complete, Given, OpenMarker, Outcome
 from shared.parallel import pool_of
 from shared.steering.done import Deed, Done
+from shared.steering.given import MANIFEST, PLACE, Product, find, opened, product_name
+from shared.steering.packed import SUFFIX as ARCHIVE
 from shared.workflow.graph import Output, Step, Workflow
-from shared.workflow.plan import tree_digest
 
 SUBMIT: Final = "submit"
-MANIFEST: Final = "manifest.safe"
-"""The file of a SAFE product that is brought last: with it, the product is whole."""
-_STEP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+=@,()~-]{0,254}", re.ASCII)
-_PLACE: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+?)/?", re.ASCII)
-_MOST_FILES: Final = 5000
-_LONGEST_PATH: Final = 900
 _THREADS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A product's files; ``folder`` where they are on this machine, else they are below ``prefix`` in ``bucket``."""
-
-    name: str
-    files: tuple[FileEntry, ...]
-    bucket: str
-    prefix: str
-    folder: Path | None = None
-
-    @property
-    def digest(self) -> str:
-        return tree_digest([(file.path, file.size, file.sha256) for file in self.files])
-
-
 def submit(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:
-    """Process a product on: the folder of a SAFE product, or the place in the store (``s3://bucket/key``) of one.
+    """Process a product on: the folder or the archive (.zip) of a SAFE product, or the place of either in the store
+    (``s3://bucket/key``).
 
     RefusedError where the processor set makes nothing of such products, or another of this name was submitted before;
-    ObjectAbsentError where there is no product.
+    ObjectAbsentError where there is no product; BadInputError where it is not as its manifest says.
     """
-    name = CompactName.parse(target.rstrip("/").rpartition("/")[2])
-    if not name.safe:
-        raise BadInputError("product", "the name of a SAFE product, with .SAFE", target)
+    with opened(services, target) as place:
+        return [_submit(services, place, who, reason, dry_run=dry_run)]
+
+
+def products_below(services: Services, target: str) -> list[str] | None:
+    """The products directly in a place that is none itself, a folder or ``s3://bucket/key/``, without those that were
+    submitted before; None where ``target`` is no such place.
+    """
+    if target.rstrip("/").lower().endswith((".safe", ARCHIVE)):
+        return None
+    place = PLACE.fullmatch(target)
+    if place is not None:
+        prefixes = services.store.folders(place[1], f"{place[2]}/")
+        found = [f"s3://{place[1]}/{prefix}" for prefix in prefixes if prefix.endswith(".SAFE/")]
+    elif Path(target).is_dir():
+        found = [str(path) for path in sorted(Path(target).iterdir()) if path.name.lower().endswith((".safe", ARCHIVE))]
+    else:
+        return None
+    return [each for each in found if not _known(services, each)]
+
+
+def _known(services: Services, target: str) -> bool:
+    name = target.rstrip("/").rpartition("/")[2]
+    name = name.removesuffix(ARCHIVE).removesuffix(".SAFE")
+    try:
+        session = session_of(CompactName.parse(name))
+    except BadInputError:
+        return False
+    return services.ledger.exists(keys.complete(session))
+
+
+def _submit(services: Services, target: str, who: str, reason: str, *, dry_run: bool) -> Done:
+    name = product_name(target.rpartition("/")[2])
     session = session_of(name)
     deed = Deed(services, SUBMIT, session, who, reason, dry_run)
     step, output = _place_in_graph(services.workflow, name)
-    found = _find(services, target, str(name))
+    found = find(services, target, str(name))
     given = Given(step=step.name, unit=f"{_strip(name)}-T{name.tile}", digest=found.digest)
     before = services.ledger.find(keys.complete(session), Complete)
     if before is not None and before.given != given:
         raise RefusedError(f"product {name}: another one of this name, of other content, was submitted before")
     if before is not None:
-        return [deed.done(session, "it was submitted before; status tells what came of it")]
+        return deed.done(session, "it was submitted before; status tells what came of it")
     deed.begin(str(name))
     if found.folder is not None and not dry_run:
         _bring(services, found, found.folder)
     _write(deed, name, given, output, found)
     following = ", ".join(each.name for each in services.workflow.downstream(step.name)[1:])
-    return [deed.done(session, f"{len(found.files)} files; what follows: {following}")]
+    return deed.done(session, "; ".join((f"{len(found.files)} files", f"what follows: {following}", *found.remarks)))
 
 
 def session_of(name: CompactName) -> str:
@@ -102,63 +108,7 @@ def _place_in_graph(workflow: Workflow, name: CompactName) -> tuple[Step, Output
     raise RefusedError(f"product {name}: no step of processor set {workflow.set_name} makes products of such a name")
 
 
-def _find(services: Services, target: str, name: str) -> _Found:
-    place = _PLACE.fullmatch(target)
-    files = tuple(_in_store(services, place[1], f"{place[2]}/") if place else _in_folder(Path(target)))
-    if MANIFEST not in {file.path for file in files}:
-        raise ObjectAbsentError(f"product {target}: it has no {MANIFEST}, so it is not whole")
-    if place:
-        return _Found(name, files, place[1], f"{place[2]}/")
-    digest = tree_digest([(file.path, file.size, file.sha256) for file in files])
-    # Under its content: other files of the same name never take the place of those that are being read.
-    prefix = f"given/{digest[:16]}/{name}/"
-    return _Found(name, files, services.settings.bucket_sessions, prefix, Path(target))
-
-
-def _in_store(services: Services, bucket: str, prefix: str) -> Iterator[FileEntry]:
-    listed = []
-    for info in services.store.list(bucket, prefix):
-        if not info.key.endswith("/"):  # a folder's own object, as some clients make
-            listed.append((_checked(info.key.removeprefix(prefix)), info))
-        if len(listed) > _MOST_FILES:
-            raise BadInputError(f"product s3://{bucket}/{prefix}", f"at most {_MOST_FILES} files")
-
-    def entry(path: str, key: str) -> FileEntry:
-        digest, size = hashlib.sha256(), 0
-        for chunk in services.store.read(bucket, key):
-            digest.update(chunk)
-            size += len(chunk)
-        return FileEntry(path=path, size=size, sha256=digest.hexdigest())
-
-    with pool_of(_THREADS, len(listed)) as pool:
-        yield from pool.map(lambda each: entry(each[0], each[1].key), listed)
-
-
-def _in_folder(folder: Path) -> Iterator[FileEntry]:
-    if folder.is_symlink() or not folder.is_dir():
-        raise ObjectAbsentError(f"product {folder}: there is no such folder")
-    count = 0
-    for here, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names + [each for each in folders if Path(here, each).is_symlink()]):
-            path, count = Path(here, name), count + 1
-            relative = path.relative_to(folder).as_posix()
-            if path.is_symlink() or not path.is_file():
-                raise BadInputError(f"product {folder}, {relative}", "a file, not a link")
-            if count > _MOST_FILES:
-                raise BadInputError(f"product {folder}", f"at most {_MOST_FILES} files")
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                yield FileEntry(path=_checked(relative), size=file.tell(), sha256=digest)
-
-
-def _checked(path: str) -> str:
-    if len(path) > _LONGEST_PATH or not all(_STEP.fullmatch(step) for step in path.split("/")):
-        raise BadInputError("product, path", "steps of letters, digits and ._-, none hidden", path)
-    return path
-
-
-def _bring(services: Services, found: _Found, folder: Path) -> None:
+def _bring(services: Services, found: Product, folder: Path) -> None:
     """The files into the store, the manifest last; those that are there already are as they should be."""
 
     def bring(path: str) -> None:
@@ -174,7 +124,7 @@ def _strip(name: CompactName) -> str:
     return f"S{name.sensing:%Y%m%dT%H%M%S}"
 
 
-def _write(deed: Deed, name: CompactName, given: Given, output: Output, found: _Found) -> None:
+def _write(deed: Deed, name: CompactName, given: Given, output: Output, found: Product) -> None:
     """The outcome first, ``complete.json`` last: with it, work follows. What was cut off before is taken up again."""
     services, session = deed.services, deed.session
     manifest = services.store.head(found.bucket, found.prefix + MANIFEST)

@@ -143,17 +143,79 @@ def _link(folder: Path) -> None:
     (folder / NAME / "x").symlink_to("/etc/passwd")
 
 
-def _hidden(folder: Path) -> None:
-    (folder / NAME / ".x").write_bytes(b"x")
+def _folder_link(folder: Path) -> None:
+    (folder / NAME / "HTML").symlink_to("/etc")
 
 
-@pytest.mark.parametrize("spoil", [_link, _hidden])
-def test_a_hostile_folder_is_refused(made: House, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+def _odd(folder: Path) -> None:
+    (folder / NAME / "x\n.xml").write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"), [(_link, "a file, not a link"), (_folder_link, "a file, not a link"), (_odd, "product, path")]
+)
+def test_a_hostile_folder_is_refused(made: House, tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
     folder = on_disk(tmp_path)
     spoil(tmp_path)
-    with pytest.raises(BadInputError, match=NAME if spoil is _link else "product, path"):
+    with pytest.raises(BadInputError, match=said):
         submit(made.operator()[0], folder)
     assert made.story() == ""
+
+
+CLUTTER = (".DS_Store", "._MTD_MSIL1C.xml", "GRANULE_$folder$", "HTML/Thumbs.db", "GRANULE/L1C_T32TQM/x.jp2.aux.xml")
+
+
+def test_what_desktops_and_clients_leave_is_no_part_of_a_product(made: House, tmp_path: Path) -> None:
+    services, _ = made.operator()
+    with_clutter = on_disk(tmp_path, FILES | dict.fromkeys(CLUTTER, b"x"))
+    (done,) = submit(services, with_clutter)
+    assert f"{len(FILES)} files" in done.note
+    given = services.ledger.read(keys.complete(GIVEN), Complete).given
+    assert given is not None
+    outcome = services.ledger.read(given.key(GIVEN).outcome, Outcome)
+    assert {file.path for file in outcome.outputs[0].files} == set(FILES)
+    (again,) = submit(services, dropped(made, FILES | dict.fromkeys(CLUTTER, b"x")))
+    assert "submitted before" in again.note
+
+
+def manifest(**sizes: int) -> bytes:
+    listed = "".join(
+        f'<byteStream size="{size}"><fileLocation href="./{path}"/></byteStream>' for path, size in sizes.items()
+    )
+    return f"<XFDU>{listed}</XFDU>".encode()
+
+
+IMAGE = "GRANULE/L1C_T32TQM/IMG_DATA/B02.jp2"
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({IMAGE: 4}, r"IMG_DATA/B02\.jp2: expected the file that manifest\.safe lists, found 'it has 3 octets, not 4'"),
+        ({IMAGE: 3, "GRANULE/L1C_T32TQM/IMG_DATA/B03.jp2": 9}, r"B03\.jp2: .*it is not there"),
+        ({"MTD_MSIL1C.xml": 5}, r"MTD_MSIL1C\.xml: .*it has 4 octets, not 5"),
+    ],
+)
+def test_images_and_metadata_that_are_not_as_the_manifest_says_are_named(
+    made: House, tmp_path: Path, listed: dict[str, int], said: str
+) -> None:
+    files = FILES | {"manifest.safe": manifest(**listed)}
+    for target in (on_disk(tmp_path, files), dropped(made, files)):
+        with pytest.raises(BadInputError, match=said):
+            submit(made.operator()[0], target)
+    assert made.story() == ""
+
+
+def test_pages_that_are_missing_are_told_and_do_no_harm(made: House, tmp_path: Path) -> None:
+    files = FILES | {"manifest.safe": manifest(**{IMAGE: 3, "HTML/index.html": 9})}
+    (done,) = submit(made.operator()[0], on_disk(tmp_path, files))
+    assert "HTML/index.html: it is not there" in done.note
+
+
+def test_a_manifest_is_read_as_hostile(made: House, tmp_path: Path) -> None:
+    bomb = b'<!DOCTYPE a [<!ENTITY b "c">]><XFDU>&b;</XFDU>'
+    with pytest.raises(BadInputError, match=r"manifest\.safe"):
+        submit(made.operator()[0], on_disk(tmp_path, FILES | {"manifest.safe": bomb}))
 
 
 def test_without_its_manifest_it_is_not_whole(made: House) -> None:
@@ -175,6 +237,28 @@ def test_what_is_no_product_to_process_on_is_refused(
 ) -> None:
     with pytest.raises(error, match=said):
         submit(made.operator()[0], target)
+
+
+def test_a_product_of_the_old_form_is_refused_in_a_sentence(made: House) -> None:
+    old = "S2A_OPER_PRD_MSIL1C_PDMC_20161214T202954_R008_V20151021T104102_20151021T104102.SAFE"
+    with pytest.raises(BadInputError, match="hold several tiles under long names, and are not processed"):
+        submit(made.operator()[0], f"/nowhere/{old}")
+
+
+def test_a_place_stands_for_the_products_in_it_that_are_new(made: House, tmp_path: Path) -> None:
+    services, _ = made.operator()
+    one = dropped(made)
+    place = one.rpartition("/")[0] + "/"
+    assert steering.products_below(services, one) is None
+    assert steering.products_below(services, place) == [f"{one}/"]
+    submit(services, f"{one}/")
+    assert steering.products_below(services, place) == []
+    on_disk(tmp_path)
+    (tmp_path / "S2A_MSIL1C_20261122T093000_N0001_R022_T32TPM_20261122T100000.SAFE.zip").touch()
+    assert steering.products_below(services, str(tmp_path)) == [
+        str(tmp_path / "S2A_MSIL1C_20261122T093000_N0001_R022_T32TPM_20261122T100000.SAFE.zip")
+    ]
+    assert steering.products_below(services, "/nowhere") is None
 
 
 def test_where_more_is_needed_than_a_product_it_is_refused() -> None:

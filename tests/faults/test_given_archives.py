@@ -1,0 +1,109 @@
+"""Products as archives: what data hubs give is taken, what is hostile is refused before anything is written."""
+
+from __future__ import annotations
+
+import stat
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.errors import BadInputError, ObjectAbsentError
+from shared.ledger import keys
+from shared.ledger.records import Complete
+from shared.steering import packed
+from tests.faults.test_given import FILES, GIVEN, NAME, run, submit
+from tests.support.house import House
+
+
+def archive(folder: Path, spoil: Callable[[zipfile.ZipFile], None] = lambda _: None) -> Path:
+    """As the hubs make them: entries for folders, the product's folder at the top, a name with or without .SAFE."""
+    path = folder / f"{NAME}.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of two entries of one name
+        file.mkdir(NAME)
+        file.writestr("__MACOSX/._x", b"x")
+        for name, content in FILES.items():
+            file.writestr(f"{NAME}/{name}", content)
+        spoil(file)
+    return path
+
+
+@pytest.fixture
+def made() -> House:
+    return House()
+
+
+def test_an_archive_becomes_a_level_2a_product(made: House, tmp_path: Path) -> None:
+    (done,) = submit(made.operator()[0], str(archive(tmp_path)))
+    assert f"{len(FILES)} files" in done.note
+    assert run(made).produced == 1
+
+
+def test_an_archive_in_the_store_is_the_same_product_as_its_folder(made: House, tmp_path: Path) -> None:
+    services, _ = made.operator()
+    made.memory.put(made.settings.bucket_sessions, "dropped/any.zip", archive(tmp_path).read_bytes())
+    submit(services, f"s3://{made.settings.bucket_sessions}/dropped/any.zip")
+    assert services.ledger.read(keys.complete(GIVEN), Complete).given is not None
+    (again,) = submit(services, str(archive(tmp_path)))
+    assert "submitted before" in again.note
+
+
+def _entry(name: str, mode: int = 0, **more: int) -> Callable[[zipfile.ZipFile], None]:
+    def spoil(file: zipfile.ZipFile) -> None:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        for key, value in more.items():
+            setattr(info, key, value)
+        file.writestr(info, b"/etc/passwd")
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_entry("../evil"), "steps of letters"),
+        (_entry(f"{NAME}/../../evil"), "steps of letters"),
+        (_entry("/etc/evil"), "steps of letters"),
+        (_entry(f"{NAME}\\..\\evil"), "steps of letters"),
+        (_entry(f"{NAME}/link", stat.S_IFLNK | 0o777), "a file, not a link"),
+        (_entry(f"{NAME}/pipe", stat.S_IFIFO), "a file, not a link"),
+        (_entry(f"{NAME}/MTD_MSIL1C.xml"), "one entry of this name"),
+        (_entry(f"{NAME}/x", compress_type=zipfile.ZIP_BZIP2), "stored or deflated"),
+        (_entry("other/x"), "one folder, whose name ends in"),
+    ],
+)
+def test_a_hostile_archive_is_refused(
+    made: House, tmp_path: Path, spoil: Callable[[zipfile.ZipFile], None], said: str
+) -> None:
+    path = archive(tmp_path, spoil)
+    with pytest.raises(BadInputError, match=said):
+        submit(made.operator()[0], str(path))
+    assert made.story() == ""
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_unpacks_to_more_than_any_product_is_refused_before_it_is(
+    made: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_MOST_OCTETS", 1000)
+    path = archive(tmp_path, lambda file: file.writestr(f"{NAME}/zeros", bytes(100_000)))
+    with pytest.raises(BadInputError, match="at most 1000 octets when unpacked"):
+        submit(made.operator()[0], str(path))
+
+
+def test_an_archive_that_is_cut_or_damaged_is_named(made: House, tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    whole = path.read_bytes()
+    for octets in (whole[: len(whole) // 2], b"", whole.replace(b"<a/>", b"<b/>") if b"<a/>" in whole else whole[:-30]):
+        path.write_bytes(octets)
+        with pytest.raises(BadInputError, match=rf"archive {NAME}\.zip: expected a \.zip that can be read"):
+            submit(made.operator()[0], str(path))
+
+
+def test_an_archive_that_is_not_there_is_told(made: House) -> None:
+    with pytest.raises(ObjectAbsentError, match="there is no such file"):
+        submit(made.operator()[0], f"/nowhere/{NAME}.zip")
