@@ -43,7 +43,9 @@ def commands(path: Path, program: str) -> Iterator[list[str]]:
     """The words after each call of ``program``, whatever stands before and after it in its line."""
     for piece in code(path):
         for part in re.split(r"\\?\||;|&&", re.sub(r"\s# .*", "", piece)):
-            called = re.match(rf"(?:\$ )?(?:xargs )?(?:\.venv/bin/|kn )?{program}\s+(?!is\b|\.\.\.)(\S.*)", part.strip())
+            called = re.match(
+                rf"(?:\$ )?(?:xargs )?(?:\.venv/bin/|kn )?{program}\s+(?!is\b|\.{{3}})(\S.*)", part.strip()
+            )
             if called is not None:
                 yield shlex.split(re.sub(r"<[^>]*>|\.\.\.", "x", called[1]), comments=True)
 

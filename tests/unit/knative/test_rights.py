@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kube_api import CALLS
-from tests.support.manifests import Document, job_of, pods
+from tests.support.manifests import ROOT, Document, job_of, pods
 
 Call = tuple[str, str, str]
 WATCH = frozenset({("get", "batch", "jobs"), ("list", "batch", "jobs"), ("watch", "batch", "jobs")})
@@ -47,6 +47,14 @@ def test_each_function_may_do_what_it_does_and_nothing_else(overlay: str, reques
     assert held[source["spec"]["serviceAccountName"]] == WATCH
     assert held.keys() == {*used, source["spec"]["serviceAccountName"], "s2ps-jobs"}
     assert not any(each["kind"].startswith("ClusterRole") for each in documents)
+
+
+def test_who_asks_for_jobs_is_known_to_the_table_of_calls() -> None:
+    """Which calls each makes, its own steps show to a server that judges them (test_kubernetes_jobs)."""
+    asking = {path.parent.name for path in (ROOT / "functions").glob("*/*.py") if ".launcher." in path.read_text()}
+    assert {name.replace("_", "-") for name in asking} == CALLS.keys()
+    beside = [path for path in (ROOT / "shared").rglob("*.py") if ".launcher." in path.read_text()]
+    assert beside == [], "whichever function calls these asks too"
 
 
 def test_who_has_no_rights_has_no_token(base: list[Document]) -> None:
