@@ -40,8 +40,11 @@ def critical_path(story: Story, product: Product) -> CriticalPath:
     if work is not None and work.run is not None:
         walk.back(work.run.finished, "hand-over", f"{work.name} to the shelf", (("product_publication", cause),))
     while work is not None and work.run is not None:
+        before = len(walk.parts)
         _attempts(walk, work, work.run)
         _launch(walk, work)
+        for held in work.held:
+            walk.parts[before:] = [piece for part in walk.parts[before:] for piece in _carved(part, held, work.name)]
         # A record that is taken twice would lead in a circle.
         work = left.pop(work.cause, None)
     _arrival(walk, story.arrival)
@@ -73,7 +76,7 @@ def _attempts(walk: _Walk, work: Work, run: Run) -> None:
 
 def _launch(walk: _Walk, work: Work) -> None:
     """From the first launch back to what readied the work."""
-    launch, prepare, before = ("job_launch", work.order), ("job_preparation", work.cause), len(walk.parts)
+    launch, prepare = ("job_launch", work.order), ("job_preparation", work.cause)
     if work.awaited is None:
         walk.back(work.readied, "hand-over", f"to {work.name}", (prepare, launch))
     else:
@@ -81,14 +84,12 @@ def _launch(walk: _Walk, work: Work) -> None:
         walk.back(min(until, walk.at), "hand-over", f"to {work.name}", (launch,))
         walk.back(max(since, min(work.readied, walk.at)), "auxiliary", work.name)
         walk.back(work.readied, "hand-over", f"{work.name} prepared", (prepare,))
-    for held in work.held:
-        walk.parts[before:] = [piece for part in walk.parts[before:] for piece in _carved(part, held, work.name)]
 
 
 def _carved(part: Part, held: Stretch, what: str) -> Iterator[Part]:
-    """A part backwards in time, what lies within ``held`` being the operator's."""
+    """A part backwards in time: of a hand-over, what lies within ``held`` is the operator's. What runs, runs on."""
     since, until = max(part.start, held[0]), min(part.end, held[1])
-    if since >= until:
+    if since >= until or part.kind != "hand-over":
         yield part
         return
     if until < part.end:
