@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,9 +22,12 @@ from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, OBJECT_CREATED, TIMER_DUE, Event, object_created
 from shared.ledger.keys import WorkKey, timer
 from shared.ledger.records import Account, AccountEntry, timer_due
+from shared.ledger.standing import REOPENED
 from shared.ports import JobState
 from shared.settings import Settings
+from shared.sla.closing import PARKED_TIMER
 from shared.sla.notices import ABSENT, Notice, State, absent_event
+from shared.sla.passes import EXPECTED_TIMER, PlannedPass
 from tests.support.house import START, VirtualClock
 from tests.support.manifests import BASE, ROOT, Document
 
@@ -38,15 +45,28 @@ def validator(kind: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads(TYPES[kind].schema_data))
 
 
+OWN = {REOPENED, PARKED_TIMER, EXPECTED_TIMER}
+"""Timers by which the sweep itself comes back to something: nobody else hears of them."""
+
+
 @pytest.fixture
-def due() -> Event:
-    """The event that a sweep really sends of a timer that is due."""
-    clock = VirtualClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+def swept(clock: VirtualClock, kind: str) -> list[Event]:
+    """The events that a sweep really sends of a timer that is due."""
     services = Services(Settings(), clock)
     vars(services)["store"] = MemoryStore(clock)
-    record = timer_due(START, START - timedelta(seconds=1), "retry", PLACE.session, PLACE.order, TRACE)
-    services.ledger.create(timer(record.due, "retry", PLACE.job_name(1)), record)
-    (event,) = Sweep(services)._timers([])
+    subject = "1" if kind == REOPENED else PLACE.order
+    record = timer_due(START, START - timedelta(seconds=1), kind, PLACE.session, subject, TRACE)
+    services.ledger.create(timer(record.due, kind, PLACE.job_name(1)), record)
+    return list(Sweep(services)._timers([]))
+
+
+@pytest.fixture
+def due(clock: VirtualClock) -> Event:
+    (event,) = swept(clock, "retry")
     return event
 
 
@@ -71,12 +91,62 @@ def absent() -> Event:
     return absent_event(account, entry)
 
 
-@pytest.mark.parametrize("event", [notice("at-risk"), notice("missed"), absent()], ids=lambda event: event.type)
+def missing() -> Event:
+    planned = PlannedPass(
+        created=START, satellite="S2A", station="SGS_", start=START, stop=START + timedelta(minutes=10), scenes=(34, 12)
+    )
+    return planned.event(START + timedelta(hours=2))
+
+
+TOLD = (notice("at-risk"), notice("missed"), absent(), missing())
+"""Of the promise: an event of each type that the service tells the outside world."""
+
+
+@pytest.mark.parametrize("event", TOLD, ids=lambda event: event.type)
 def test_what_is_told_of_the_promise(event: Event) -> None:
     assert list(validator(event.type).iter_errors(event.data)) == []
     assert TYPES[event.type].source == event.source
-    assert list(validator(event.type).iter_errors({**event.data, "level": "L3"})) != []
+    spoilt = {name: value for name, value in event.data.items() if name != min(event.data)}
+    assert list(validator(event.type).iter_errors({**spoilt, "level": "L3"})) != []
     assert event.type != ABSENT or event.data["reason"] == "2 scenes"
+
+
+def code() -> Iterator[tuple[Path, str]]:
+    for folder in ("functions", "shared", "eventing"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path, path.read_text()
+
+
+def test_every_type_that_the_code_names_is_told_and_tried_here() -> None:
+    named = {kind for _, text in code() for kind in re.findall(r'"(org\.s2ps\.[a-z.-]*[a-z])"', text)}
+    assert named == {kind for kind in TYPES if kind.startswith("org.s2ps.")}
+    assert named == {event.type for event in TOLD} | {TIMER_DUE}
+
+
+def timer_kinds() -> set[str]:
+    """What every call of ``timer_due`` says the timer is: a name of its module."""
+    found = set()
+    for path, text in code():
+        if "timer_due(" not in text:
+            continue
+        for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id == "timer_due":
+                kind = call.args[2]
+                assert isinstance(kind, ast.Name), f"{path}:{call.lineno}: expected a constant"
+                module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+                found.add(getattr(module, kind.id))
+    return found
+
+
+def test_every_timer_that_is_due_wakes_a_function_or_is_the_sweeps_own(clock: VirtualClock) -> None:
+    triggers = [each for each in load_manifests(BASE) if isinstance(each, Trigger)]
+    woken = {}
+    for kind in timer_kinds():
+        for event in swept(clock, kind):
+            assert (event.type, event.subject) == (TIMER_DUE, kind)
+            woken[kind] = [t.spec.subscriber.ref.name for t in triggers if matches(t.spec.filters, event)]
+    assert {kind: names for kind, names in woken.items() if len(names) != 1} == {}
+    assert timer_kinds() - woken.keys() == OWN
 
 
 def test_every_schema_is_one_and_is_named_by_a_type() -> None:
@@ -139,12 +209,11 @@ def test_policies_let_each_sender_say_what_it_says_and_no_more(due: Event, produ
     written = object_created("s2-ledger", PLACE.order, "e")
     ended = job_ended(PLACE, 1, JobState("failed"), TRACE)
     added = Event("1", "https://10.96.0.1:443", f"{RESOURCE}.add", "/apis/batch/v1/namespaces/s2ps/jobs/x")
-    told = [notice("at-risk"), notice("missed"), absent()]
     for sender, events in {
         ("SinkBinding", "object-events"): [written],
-        ("SinkBinding", "sweep"): [written, due, ended, *told],
+        ("SinkBinding", "sweep"): [written, due, ended, *TOLD],
         ("ApiServerSource", "jobs"): [ended, added],
     }.items():
         said = {event.type for event in events}
-        for event in (written, due, ended, added, *told):
+        for event in (written, due, ended, added, *TOLD):
             assert matches(allowed[sender], event) is (event.type in said), (sender, event.type)
