@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Floats32: TypeAlias = NDArray[np.float32]
 
 SATURATED: Final = 65_535
+"""Count of L1C."""
+BITS: Final = 15
+LARGEST: Final = (1 << BITS) - 1
+"""Greatest count of L2A, whose images have 15 bits as ESA's have: a reflectance of 3.18."""
 LEAST_LIGHT: Final = 0.25
 """The least light, of that on flat ground, that a slope is corrected for: against over-correction."""
 _CHUNK_ROWS: Final = 240
@@ -78,7 +82,7 @@ class Correction:
     cirrus: Floats32 | None = None
 
     def apply(self, counts: Counts) -> Counts:
-        """Counts of surface reflectance (x 10000 + 1000, at least 1), 0 where there is no data."""
+        """Counts of surface reflectance (x 10000 + 1000, 1 to ``LARGEST``), 0 where there is no data."""
         rows, columns = counts.shape
         result = np.zeros(counts.shape, np.uint16)
         for first in range(0, rows, _CHUNK_ROWS):
@@ -87,7 +91,7 @@ class Correction:
             rho *= np.float32(QUANTIFICATION)
             rho += np.float32(OFFSET)
             np.rint(rho, out=rho)
-            np.clip(rho, 1, SATURATED - 1, out=rho)
+            np.clip(rho, 1, LARGEST, out=rho)
             rho[part == 0] = 0
             result[first : first + _CHUNK_ROWS] = rho
         return result

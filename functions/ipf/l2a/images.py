@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from functions.ipf.l2a.correction import SATURATED
+from functions.ipf.l2a.correction import BITS, LARGEST
 from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, read_window, write_jp2
 from functions.ipf.safe.preview import display, preview
 from shared.errors import BadInputError
@@ -58,7 +58,8 @@ class Bench:
     def write(self, what: str, resolution: int, pixels: NDArray[Any]) -> None:
         """Write an image of the product."""
         path = self.safe / self.names.image(what, resolution)
-        write_jp2(path, pixels, tile(self.names.tile), resolution, self.extent(resolution))
+        bits = BITS if pixels.dtype == np.uint16 else None
+        write_jp2(path, pixels, tile(self.names.tile), resolution, self.extent(resolution), bits=bits)
 
     def save(self, name: str, values: NDArray[Any]) -> None:
         np.save(self.scratch / f"{name}.npy", values)
@@ -77,8 +78,8 @@ def resolutions(band: str) -> tuple[int, ...]:
     return tuple(r for r in (10, 20, 60) if r >= native)
 
 
-def decode_band(bench: Bench, band: str, image: Path) -> bool:
-    """Decode a band's block to the scratch folder, with means at 20 and 60 m; whether any pixel is saturated."""
+def decode_band(bench: Bench, band: str, image: Path) -> None:
+    """Decode a band's block to the scratch folder, with means at 20 and 60 m."""
     native = band_named(band).resolution
     counts = read_window(image, bench.extent(native))
     if counts.dtype != np.uint16:
@@ -87,7 +88,6 @@ def decode_band(bench: Bench, band: str, image: Path) -> bool:
     for coarse in (20, 60):
         if coarse > native:
             bench.save(f"{band}_{coarse}", area_mean(counts, coarse // native))
-    return bool((counts == SATURATED).any())
 
 
 def area_mean(counts: Counts, step: int) -> Counts:
@@ -122,7 +122,7 @@ def _finer(counts: Counts, step: int) -> Counts:
     size = (counts.shape[1] * step, counts.shape[0] * step)
     fine = cv2.resize(counts, size, interpolation=cv2.INTER_CUBIC)
     valid = cv2.resize(counts, size, interpolation=cv2.INTER_NEAREST) > 0
-    return np.where(valid, np.maximum(fine, 1), 0).astype(np.uint16)
+    return np.where(valid, np.clip(fine, 1, LARGEST), 0).astype(np.uint16)
 
 
 def write_colours(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def write_colours(bench: Bench) -> None:
 def write_map(bench: Bench, what: str, resolution: int) -> None:
     """AOT or WVP at one resolution from the map of that name at 60 m, times 1000; 0 where B02 has no data."""
     valid = bench.load(f"B02_{resolution}") > 0
-    thousands = np.clip(np.rint(bench.load(what) * np.float32(1000)), 1, SATURATED - 1).astype(np.uint16)
+    thousands = np.clip(np.rint(bench.load(what) * np.float32(1000)), 1, LARGEST).astype(np.uint16)
     fine = cv2.resize(thousands, (valid.shape[1], valid.shape[0]), interpolation=cv2.INTER_LINEAR)
     bench.write(what, resolution, np.where(valid, fine, 0).astype(np.uint16))
 

@@ -90,14 +90,14 @@ def test_classes_by_reflectance_against_esa_s(real_data: Path) -> None:
         assert (ours[esa == kind] == kind).mean() > least
 
 
-def run(root: Path, safe: Path, **inputs: Path) -> Path:
-    """The product that the step makes."""
+def run(root: Path, safe: Path, code: int = 0, **inputs: Path) -> Path:
+    """The product that the step makes, ending with exit code ``code``."""
     given = (JobInput("MSI_L1C_TL", (str(safe),)), *(JobInput(kind, (str(path),)) for kind, path in inputs.items()))
     task = JobTask("task", "0.1", given, (JobOutput("MSI_L2A_TL", str(root / "out")),))
     order = root / "order.xml"
     parameters = {"CREATION_DATE": "20261122T120000", "NUMBER_OF_THREADS": "1"}
     order.write_bytes(format_job_order(JobOrder("IPF", "0.1", "S2PS", "S2PS", parameters, (task,))))
-    assert run_processor(NAME, VERSION, process, [str(order)]) == 0
+    assert run_processor(NAME, VERSION, process, [str(order)]) == code
     (made,) = (root / "out").glob("*.SAFE")
     return made
 
@@ -126,12 +126,46 @@ def hills(path: Path, pair: l2a_pairs.Pair) -> Path:
     return path
 
 
+def spoil(safe: Path, real_data: Path, *, jp2: bool) -> list[str]:
+    """Leave in a product what tools leave, and masks that cannot be read; their names."""
+    (granule,) = safe.glob("GRANULE/*")
+    for clutter in (safe / ".DS_Store", safe / "GRANULE" / f"{granule.name}_$folder$", granule / "IMG_DATA_$folder$"):
+        clutter.touch()
+    quality = granule / "QI_DATA"
+    if not jp2:
+        (quality / "._MSK_SATURA_B04.gml").write_bytes(b"resource fork")
+        (quality / "MSK_SATURA_B02.gml").write_bytes(b"")
+        return ["MSK_SATURA_B02.gml"]
+    (real,) = (real_data / "l2a_safe").glob("*/GRANULE/*/QI_DATA")
+    (quality / "MSK_DETFOO_B05.jp2").write_bytes((real / "MSK_DETFOO_B05.jp2").read_bytes())
+    (quality / "MSK_QUALIT_B05.jp2").write_bytes((real / "MSK_QUALIT_B05.jp2").read_bytes()[:-100])
+    (quality / "MSK_QUALIT_B08.jp2").write_bytes(b"")
+    return ["MSK_QUALIT_B05.jp2", "MSK_QUALIT_B08.jp2"]
+
+
+def judge_reports(made: Path, real_data: Path) -> None:
+    """The reports that operational products have are there, as their schemas have them; and all tile checks passed."""
+    (real,) = (real_data / "l2a_safe").glob("*.SAFE")
+    for folder in ("GRANULE/*/QI_DATA/*.xml", "DATASTRIP/*/QI_DATA/*.xml"):
+        assert {path.name for path in made.glob(folder)} == {path.name for path in real.glob(folder)}
+        for path in made.glob(folder):
+            schema = "L2A_QUALITY.xsd" if path.name == "L2A_QUALITY.xml" else "OLQC_Report.xsd"
+            etree.XMLSchema(etree.parse(real_data / "xsd" / "PSD148" / schema)).assertValid(etree.parse(path))
+            if folder.startswith("GRANULE"):
+                assert b'globalStatus="PASSED"' in path.read_bytes(), path.name
+    checks = etree.parse(made / "MTD_MSIL2A.xml").findall(".//quality_check")
+    assert {check.get("checkType") for check in checks} >= {"FORMAT_CORRECTNESS", "GENERAL_QUALITY"}
+    assert (made / "INSPIRE.xml").is_file()
+
+
 @pytest.mark.parametrize(
     "product",
     [Product(offset=None, satellite="S2A"), Product(offset=-1000, psd=15)],
     ids=["before 04.00, masks as GML", "PSD 15"],
 )
-def test_a_product_of_the_archive_goes_the_whole_way(product: Product, real_data: Path, tmp_path: Path) -> None:
+def test_a_product_of_the_archive_goes_the_whole_way(
+    product: Product, real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pair = l2a_pairs.load(real_data, "433D")
     place = tile("32TMQ")
     left, top = place.ulx + 60 * (BLOCK.column + 10), place.uly - 60 * (BLOCK.row + 10)
@@ -140,7 +174,15 @@ def test_a_product_of_the_archive_goes_the_whole_way(product: Product, real_data
     whole = Product(
         product.tile, product.satellite, product.offset, product.psd, l2a_pairs.sun_at(pair.latitude, 4.0), gml=masks
     )
-    made = run(tmp_path, write_product(tmp_path, whole, pair.toa, BLOCK), AUX_DEM=hills(tmp_path / "dem.tif", pair))
+    safe = write_product(tmp_path, whole, pair.toa, BLOCK)
+    spoilt = spoil(safe, real_data, jp2=product.offset is not None)
+    made = run(tmp_path, safe, 1, AUX_DEM=hills(tmp_path / "dem.tif", pair))
+    said = capsys.readouterr().out
+    assert all(f"{name}: expected " in said for name in spoilt)
+    assert sorted(path.name for path in made.glob("GRANULE/*/QI_DATA/MSK_[DQ]*")) == (
+        ["MSK_DETFOO_B05.jp2"] if product.offset is not None else []
+    )
+    judge_reports(made, real_data)
     assert np.mean(list(difference(made, pair).values())) < LIMITS["433D"]
     (path,) = made.glob("GRANULE/*/IMG_DATA/R20m/*_SCL_20m.jp2")
     classes = read_window(path, BLOCK.scaled(60, 20))
