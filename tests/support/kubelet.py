@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any, Final
 
 from shared.domain.events import Event
 from tests.support.kube_api import Cluster
-from tests.support.kube_judge import policy_action
+from tests.support.kube_judge import policy_action, quantity
 from tests.support.pod import Ended, Pod
+from tests.support.restricted import violations
 
 Object = dict[str, Any]
 _BACKOFF_S: Final = 10.0
@@ -52,6 +53,20 @@ class ClusterPod(Pod):
         for volume in self.spec["volumes"]:
             for name, text in self.config.get(volume.get("configMap", {}).get("name", ""), {}).items():
                 (self._volume(volume["name"]) / name).write_text(text)
+
+    def over(self, ended: Sequence[Ended]) -> Iterator[str]:
+        """What a kubelet evicts or kills for: volumes and containers above their limits, as far as seen at the end."""
+        for volume in self.spec["volumes"]:
+            limit = volume.get("emptyDir", {}).get("sizeLimit")
+            files = self._volume(volume["name"]).rglob("*") if limit else ()
+            used = sum(path.lstat().st_blocks * 512 for path in files)
+            if limit and used > quantity(limit):
+                yield f"volume {volume['name']}: {used} bytes of {limit}"
+        for container in (*self.spec.get("initContainers", ()), *self.spec["containers"]):
+            limit = container["resources"]["limits"]["memory"]
+            for each in ended:
+                if each.name == container["name"] and each.peak_mb * 2**20 > quantity(limit):
+                    yield f"container {each.name}: {each.peak_mb} MiB of {limit}"
 
     def _run(self, container: Mapping[str, Any], timeout_s: float) -> Ended:
         if container["name"] == "ipf" and self.kill_ipf:
@@ -160,6 +175,7 @@ class Kubelet:
     def _make_pod(self, job: Object) -> Object:
         name = f"{job['metadata']['name']}-{next(self._numbers):05d}"
         template = job["spec"]["template"]
+        assert (faults := list(violations(template["spec"]))) == [], faults
         own = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
         pod = {
             "metadata": {
@@ -198,6 +214,7 @@ class Kubelet:
         if self._closed.is_set():
             raise InterruptedError(pod["metadata"]["name"])
         self.ran.append((job["metadata"]["name"], ended))
+        assert (over := list(made.over(ended))) == [], (job["metadata"]["name"], over)
         phase = "Failed" if any(each.code for each in ended) else "Succeeded"
         with self.cluster.lock:
             pod["status"] |= {"phase": phase, **_statuses(made, "", reason)}

@@ -113,11 +113,12 @@ def enter(root: Path, mounts: Mapping[str, Path], security: Mapping[str, Any]) -
 
 @dataclass(frozen=True)
 class Ended:
-    """How a container ended. ``output`` is what ``kubectl logs`` would show."""
+    """How a container ended. ``output`` is what ``kubectl logs`` would show; ``peak_mb`` its largest process, MiB."""
 
     name: str
     code: int
     output: str
+    peak_mb: int = 0
 
 
 @dataclass
@@ -232,12 +233,12 @@ class Pod:
                     [*self._enter(container, security, root), *command], env=env, stdout=output, stderr=output
                 )
             try:
-                code = self._process.wait(timeout_s)
+                code, peak_mb = _ended(self._process, timeout_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
                 raise AssertionError(f"{container['name']}: hangs: {log.read_text()[-2000:]}") from None
-        return Ended(container["name"], code if code >= 0 else 128 - code, log.read_text(errors="replace"))
+        return Ended(container["name"], code if code >= 0 else 128 - code, log.read_text(errors="replace"), peak_mb)
 
     def _enter(self, container: Mapping[str, Any], security: Mapping[str, Any], root: Path) -> list[str]:
         mounts = {mount["mountPath"]: self._mounted(mount) for mount in container["volumeMounts"]}
@@ -252,6 +253,24 @@ class Pod:
         for item in container.get("env", ()):
             env[item["name"]] = expand(item["value"], env)
         return env
+
+
+def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[int, int]:
+    """The exit code, and the most memory that one of the processes had, MiB: 0 where another thread saw the end first.
+
+    TimeoutExpired where it runs longer.
+    """
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        except ChildProcessError:
+            return process.wait(), 0
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode, usage.ru_maxrss // 1024
+        time.sleep(0.01)
+    raise subprocess.TimeoutExpired(process.args, timeout_s)
 
 
 def pod_of(bench: Bench, folder: Path, attempt: int = 1, **more: Any) -> Pod:
