@@ -145,6 +145,70 @@ def test_a_granule_of_another_name_is_refused(tmp_path: Path) -> None:
         read_level1c(safe)
 
 
+def test_products_of_before_the_compact_form_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    old = "S2A_OPER_PRD_MSIL1C_PDMC_20161214T202954_R008_V20151021T104102_20151021T104102.SAFE"
+    with pytest.raises(BadInputError, match=r"PRD_MSIL1C.*before 6 December 2016 hold several tiles"):
+        read_level1c(tmp_path / old)
+
+
+def test_a_granule_of_another_tile_is_refused(tmp_path: Path) -> None:
+    safe = with_images(make(tmp_path, PRODUCT, TILE))
+    granule = next((safe / "GRANULE").iterdir())
+    granule.rename(granule.with_name(granule.name.replace("32TMQ", "32TMR")))
+    with pytest.raises(BadInputError, match="expected tile 32TMQ, as the product's name says, found '32TMR'"):
+        read_level1c(safe)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("EPSG:32632", "EPSG:32633", r"MTD_TL\.xml, HORIZONTAL_CS_CODE: expected EPSG:32632, for tile 32TMQ"),
+        ("399960", "400000", r"MTD_TL\.xml, .*ULX: expected 399960"),
+    ],
+)
+def test_a_tile_that_lies_elsewhere_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    place = (
+        "<Tile_Geocoding><HORIZONTAL_CS_CODE>EPSG:32632</HORIZONTAL_CS_CODE>"
+        '<Geoposition resolution="10"><ULX>399960</ULX><ULY>5000040</ULY></Geoposition></Tile_Geocoding></a>'
+    )
+    document = TILE.replace("</a>", place)
+    assert read_level1c(with_images(make(tmp_path / "right", PRODUCT, document))).tile.ulx == 399_960
+    with pytest.raises(BadInputError, match=said):
+        read_level1c(with_images(make(tmp_path / "wrong", PRODUCT, document.replace(old, new))))
+
+
+def test_what_tools_leave_beside_files_is_not_read(tmp_path: Path) -> None:
+    safe = with_images(make(tmp_path, PRODUCT, TILE))
+    granule = next((safe / "GRANULE").iterdir())
+    for clutter in (
+        tmp_path / f"._{NAME}",
+        safe / "GRANULE" / f"{granule.name}_$folder$",
+        safe / "GRANULE" / f"._{granule.name}",
+        granule / "IMG_DATA" / "._T32TMQ_20260621T101955_B02.jp2",
+    ):
+        clutter.write_bytes(b"x")
+    assert read_level1c(tmp_path).granule_folder == granule
+
+
+@pytest.mark.parametrize("space", ["https://psd-14.sentinel2.eo.esa.int/PSD/x.xsd", "https://psd-15.example/PSD/x"])
+def test_namespaces_do_not_matter(tmp_path: Path, space: str) -> None:
+    product, tile_document = (text.replace("<a>", f'<a xmlns="{space}">', 1) for text in (PRODUCT, TILE))
+    assert read_level1c(with_images(make(tmp_path, product, tile_document))).quantification == 10_000
+
+
+def test_what_holds_for_level_2a_as_well_is_kept(tmp_path: Path) -> None:
+    listed = '<GIPP_List><GIPP_FILENAME type="GIP_VIEDIR" version="0005">name</GIPP_FILENAME></GIPP_List></a>'
+    found = read_level1c(with_images(make(tmp_path, PRODUCT.replace("</a>", listed), TILE)))
+    assert set(found.stated) == {"GIPP_List"}
+
+
+def test_a_missing_band_is_named(tmp_path: Path) -> None:
+    safe = with_images(make(tmp_path, PRODUCT, TILE))
+    next(safe.rglob("*_B10.jp2")).unlink()
+    with pytest.raises(BadInputError, match="IMG_DATA: expected one image of B10, found 0"):
+        read_level1c(safe)
+
+
 def test_a_folder_that_holds_the_one_product_will_do(tmp_path: Path) -> None:
     with_images(make(tmp_path, PRODUCT, TILE))
     assert read_level1c(tmp_path).name == NAME
