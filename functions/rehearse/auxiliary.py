@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+from functions.rehearse.broken import Crash
 from functions.rehearse.world import World
 from shared.auxiliary.intake import Delivery, Intake
 from shared.auxiliary.table import load_types
@@ -84,8 +85,9 @@ class Archive:
 
     def _take(self, name: str) -> None:
         try:
-            self._intake.take(Delivery(f"{name}.TGZ", "rehearsal"), iter([_archive(name)]))
-        except RetryableError:
+            with self._world.store.used_by("aux-poll"):
+                self._intake.take(Delivery(f"{name}.TGZ", "rehearsal"), iter([_archive(name)]))
+        except (RetryableError, Crash):
             self._world.after(_AWAY_S, partial(self._take, name))
 
 

@@ -44,8 +44,8 @@ _PLENTY: Final = 400
 @click.option(
     "--split",
     "split_text",
-    metavar="SCENES[:OVERLAP]",
-    help="Cut longer datastrips into virtual ones of so many scenes.",
+    metavar="SCENES[:OVERLAP]|none",
+    help="Cut longer datastrips into virtual ones of so many scenes, or none; else as the processor set says.",
 )
 @click.option(
     "--plan",
@@ -97,6 +97,7 @@ def rehearse(
         seed=seed,
         profile=PROFILES[faults],
         split=_split(split_text),
+        uncut=split_text == "none",
     )
     if nodes == "auto":
         scenario = replace(scenario, nodes=_sized(scenario))
@@ -138,13 +139,13 @@ def _split(text: str | None) -> Split | None:
 
     from shared.domain.strategy import Split
 
-    if text is None:
+    if text is None or text == "none":
         return None
     scenes, _, overlap = text.partition(":")
     try:
         return Split.model_validate({"scenes": scenes, "overlap": overlap or "1"})
     except ValidationError:
-        raise BadInputError("--split", "SCENES (4 or more), or SCENES:OVERLAP", text) from None
+        raise BadInputError("--split", "SCENES (4 or more), SCENES:OVERLAP, or none", text) from None
 
 
 def _number(text: str) -> int:
@@ -171,10 +172,9 @@ def _sized(scenario: Scenario) -> int:
     """The nodes that the load takes, found without faults."""
     from functions.rehearse.faults import Profile
     from functions.rehearse.sizing import needed, tasks_of
-    from shared.workflow.graph import load_workflow
 
     calm = _played(replace(scenario, profile=Profile()))
-    tasks = tasks_of(calm.ran, load_workflow(scenario.processor_set).with_split(scenario.split))
+    tasks = tasks_of(calm.ran, scenario.workflow())
     found = needed(tasks, SHARE + _FOR_CHANCE, scenario.node_cpus, scenario.node_memory_mb)
     if found is None:
         click.echo(

@@ -102,13 +102,12 @@ class VirtualJobs:
             dice = world.dice.of("crash at")
             world.store.die_at, world.store.before = dice.randint(1, 6), dice.random() < 0.5
         try:
-            self._conclude(job)
+            with world.store.used_by("stage-out"):
+                self._conclude(job)
         except Crash:
             return JobState("failed", 137, "PodFailed")
         except RetryableError:
             world.after(_AWAY_S, partial(self._speak_late, job))
-        finally:
-            world.store.die_at = 0
         return JobState("succeeded", 0)
 
     def _conclude(self, job: JobSpec) -> None:
@@ -143,14 +142,17 @@ class VirtualJobs:
     def _gives_up(self, job: JobSpec, status: str) -> JobState:
         place = place_of(job)
         try:
-            end_attempt(
-                self.world.services,
-                place,
-                job.attempt,
-                "failed" if status == "failed" else "retry",
-                f"rehearsed: {status}",
-                128 if status == "failed" else 130,
-            )
+            with self.world.store.used_by("stage-out"):
+                end_attempt(
+                    self.world.services,
+                    place,
+                    job.attempt,
+                    "failed" if status == "failed" else "retry",
+                    f"rehearsed: {status}",
+                    128 if status == "failed" else 130,
+                )
+        except Crash:
+            return JobState("failed", 137, "PodFailed")
         except RetryableError:
             return JobState("failed", 1, "BackoffLimitExceeded")
         return JobState("succeeded", 0)

@@ -47,7 +47,10 @@ def datastrip_of(one: Pass, unit: str) -> Segment:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes outputs: ``granules`` is how many a datastrip's are bundled into at most, ``split`` how it is cut."""
+    """Makes outputs: ``granules`` is how many a datastrip's are bundled into at most, ``split`` how it is cut.
+
+    One that is cut has a bundle for each scene: a part is cut out by its scenes.
+    """
 
     workflow: Workflow
     store: ObjectStore
@@ -80,7 +83,8 @@ class Maker:
             yield output.file_name or output.artifact
         elif output.artifact == GRANULES:
             segment = datastrip_of(one, order.unit)
-            bundles = min(segment.scenes, self.granules)
+            whole = self.split is None or segment.scenes <= self.split.scenes
+            bundles = min(segment.scenes, self.granules) if whole else segment.scenes
             for number in range(bundles):
                 when = format_stamp(segment.start + timedelta(seconds=SCENE_S * segment.scenes * number / bundles))
                 yield f"{one.satellite}_TEST_MSI_L0__GR_S2PS_{made}_S{when}_D{int(order.unit[2:4]):02d}_N00.01"

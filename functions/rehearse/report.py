@@ -123,13 +123,13 @@ def lines(result: Result) -> Iterator[str]:
     )
     yield "Jobs take (none of it measured on the licensed processors, whose run times are not public):"
     yield from (f"  {line}" for line in durations_told(scenario.durations) if line.partition(":")[0] in result.seconds)
-    bundles = "a bundle a scene" if scenario.split else f"{scenario.granules} bundles"
+    split, bundles = scenario.cut, f"{scenario.granules} bundles"
+    bundles += ", of one that is cut a bundle a scene" if split is not None else ""
     yield (
         f"Lighter than life: {scenario.chunks} chunks a channel, granules of a datastrip in {bundles}, a sweep every "
         f"{scenario.sweep_s:g} s, files of a few bytes."
     )
-    if scenario.split is not None:
-        split = scenario.split
+    if split is not None:
         yield f"Datastrips of more than {split.scenes} scenes are cut, with {split.overlap} scenes more at either end."
     yield ""
     yield "LEVEL  EXPECTED  PRODUCED  ABSENT  PARKED  P50 MIN  P95    P99    LATEST  BUDGET  IN TIME"

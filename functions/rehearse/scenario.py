@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -15,90 +15,42 @@ from eventing.manifests import Trigger, load_manifests
 from functions.rehearse import invariants
 from functions.rehearse.auxiliary import Archive
 from functions.rehearse.cluster import VirtualCluster
-from functions.rehearse.durations import NOMINAL, Duration
-from functions.rehearse.faults import PROFILES, Dice, Profile, Strike
+from functions.rehearse.faults import Dice
 from functions.rehearse.jobs import VirtualJobs
+from functions.rehearse.models import START, Ended, Result, Scenario
 from functions.rehearse.outputs import Maker
-from functions.rehearse.passes import MOST_SCENES, chunks, session_name
+from functions.rehearse.passes import chunks, session_name
+from functions.rehearse.points import Points
 from functions.rehearse.sizing import Ran
 from functions.rehearse.station import VirtualStation
 from functions.rehearse.steps import steps
 from functions.rehearse.world import World
 from shared.domain.deadlines import BUDGETS
 from shared.domain.mission_plan import Pass
-from shared.domain.strategy import Split
 from shared.dsib import Dsib, make_dsib
 from shared.ledger import keys
-from shared.ledger.records import Account, AccountEntry
+from shared.ledger.records import Account
 from shared.parallel import one_after_the_other
+from shared.ports import JobSpec
 from shared.settings import Settings
 
-START: Final = datetime(2026, 6, 1, tzinfo=UTC)
+__all__ = ["START", "Ended", "Rehearsal", "Result", "Scenario", "rehearse", "story"]
+
 _SETTLES: Final = timedelta(hours=8)
+_STRAGGLERS: Final = timedelta(minutes=20)
+"""What comes late has come by then."""
+
 _POLL_S: Final = 15.0
+_LARGE: Final = 6 << 20
+"""Bytes: of two parts, where a part has 5 MiB."""
+
 _BASE: Final = Path(__file__).resolve().parents[2] / "knative" / "base"
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What is rehearsed.
-
-    ``chunks`` a channel and ``granules`` a datastrip stand for many more: they are what a rehearsal can be light by.
-    """
-
-    passes: tuple[Pass, ...]
-    hours: float
-    processor_set: str = "open"
-    nodes: int = 40
-    node_cpus: float = 32.0
-    node_memory_mb: int = 131072
-    seed: int = 7
-    profile: Profile = PROFILES["none"]
-    only: frozenset[int] | None = None
-    chunks: int = 4
-    granules: int = 4
-    split: Split | None = None
-    sweep_s: float = 300.0
-    durations: Mapping[str, Duration] = field(default_factory=lambda: NOMINAL)
-    settings: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How one session ended: its account without what a report does not need.
-
-    ``warned``: when a level was first said to be at risk.
-    """
-
-    session: str
-    t0: datetime | None
-    closed: datetime
-    scenes: int
-    entries: tuple[AccountEntry, ...]
-    warned: Mapping[str, datetime]
-
-
-@dataclass
-class Result:
-    """What came of a rehearsal."""
-
-    scenario: Scenario
-    ended: list[Ended]
-    broken: list[str]
-    strikes: list[Strike]
-    counts: dict[str, int]
-    waits: list[tuple[str, float]]
-    load: list[tuple[datetime, float]]
-    busy_core_s: float
-    seconds: dict[str, float]
-    ran: list[Ran]
-    finished: datetime
 
 
 class Rehearsal:
     """One run of a scenario."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, points: Points | None = None) -> None:
         self.scenario = scenario
         triggers = tuple(each for each in load_manifests(_BASE) if isinstance(each, Trigger))
         settings = Settings(
@@ -110,17 +62,17 @@ class Rehearsal:
         start = scenario.passes[0].start - timedelta(minutes=1) if scenario.passes else START
         self.dice = Dice(scenario.profile, scenario.seed, scenario.only)
         self.world = World(start, settings, triggers, steps, self.dice)
+        self.world.store.points = points
         self.sessions = {session_name(one): one for one in scenario.passes}
         self.stations = {one.station: VirtualStation(one.station) for one in scenario.passes}
         self.ended: list[Ended] = []
         self.broken: list[str] = []
+        self._once = invariants.Once(settings.bucket_ledger)
         self._waiting = set(self.sessions)
-        workflow, granules = self.world.services.workflow, scenario.granules
-        if scenario.split is not None:
-            workflow = workflow.with_split(scenario.split)
-            vars(self.world.services).update(workflow=workflow)
-            granules = MOST_SCENES  # a part is cut out by its scenes: each must be told apart
-        maker = Maker(workflow, self.world.store, settings.bucket_work, granules, scenario.split)
+        self._last = self.world.clock.now()
+        workflow = scenario.workflow()
+        vars(self.world.services).update(workflow=workflow)
+        maker = Maker(workflow, self.world.store, settings.bucket_work, scenario.granules, scenario.cut)
         self.jobs = VirtualJobs(self.world, scenario.durations, self.sessions, maker)
         self.cluster = VirtualCluster(
             clock=self.world.clock.now,
@@ -130,7 +82,7 @@ class Rehearsal:
             nodes=scenario.nodes,
             cpus=scenario.node_cpus,
             memory_mb=scenario.node_memory_mb,
-            asked=lambda job: self.jobs.launched.update({job.name: self.world.clock.now()}),
+            asked=self._asked,
         )
         self.world.settle_in(dict(self.stations), self.cluster)
 
@@ -141,16 +93,18 @@ class Rehearsal:
             self._comes_down(session, one)
         world.outage("store_outages", self._store_away, scenario.hours)
         world.outage("station_outages", self._stations_away, scenario.hours)
-        world.memory.watchers.append(self._watch)
+        world.memory.watchers += [self._watch, self._once.written]
         if any(processor.auxiliary is not None for processor in world.services.workflow.processors.values()):
             satellites = sorted({one.satellite for one in scenario.passes})
             Archive(world).fill(satellites, world.clock.now(), scenario.hours)
         world.tick("station-poll", _POLL_S)
         world.tick("sweep", scenario.sweep_s)
         last = max((one.stop for one in scenario.passes), default=world.clock.now())
-        world.run(last + _SETTLES, lambda: not self._waiting)
+        world.run(last + _SETTLES, self._quiet)
         closed = {each.session for each in self.ended}
-        self.broken += invariants.of_world(world, {session: session in closed for session in self.sessions})
+        with world.store.there():
+            self.broken += invariants.of_world(world, {session: session in closed for session in self.sessions})
+        self.broken += self._once.broken
         counts = world.counts
         return Result(
             scenario=scenario,
@@ -160,6 +114,8 @@ class Rehearsal:
             counts={
                 "events": counts.events,
                 "calls": counts.calls,
+                "deliveries": counts.deliveries,
+                "overtaken": counts.overtaken,
                 "crashes": counts.crashes,
                 "dead letters": len(counts.dead),
                 "jobs": len(self.cluster.waits),
@@ -173,6 +129,10 @@ class Rehearsal:
             finished=world.clock.now(),
         )
 
+    def _quiet(self) -> bool:
+        """All accounts are closed, and what was still under way has come, and been swept."""
+        return not self._waiting and self.world.clock.now() >= self._last + timedelta(seconds=2 * self.scenario.sweep_s)
+
     def _comes_down(self, session: str, one: Pass) -> None:
         """Its files appear at the station, each at its time; some late, some not at all, a DSIB that is none."""
         dice = self.dice
@@ -180,6 +140,8 @@ class Rehearsal:
         names = {channel: [f.name for f in files if f.channel == channel and "DSDB" in f.name] for channel in (1, 2)}
         for file in files:
             when, content = file.when, file.name.encode()
+            if self.scenario.large and file.channel == 1 and file.name.endswith("00001.raw"):
+                content = content.ljust(_LARGE)
             if "DSIB" in file.name:
                 size = sum(len(name) for name in names[file.channel])
                 content = make_dsib(
@@ -208,6 +170,11 @@ class Rehearsal:
         for station in self.stations.values():
             station.away = away
 
+    def _asked(self, job: JobSpec) -> None:
+        """The cluster is asked for a Job that it does not know."""
+        self._once.started(job.name)
+        self.jobs.launched[job.name] = self.world.clock.now()
+
     def _watch(self, bucket: str, info: object) -> None:
         """An account is written: look at it when the dust has settled."""
         key = str(getattr(info, "key", ""))
@@ -222,7 +189,8 @@ class Rehearsal:
             if session in self._waiting:
                 world.after(60, partial(self._look, session))
             return
-        self.broken += invariants.of_session(world, session)
+        with world.store.there():
+            self.broken += invariants.of_session(world, session)
         body, _ = world.memory.get(world.settings.bucket_ledger, keys.account(session))
         account = Account.model_validate_json(body)
         one = self.sessions[session]
@@ -233,10 +201,13 @@ class Rehearsal:
                 warned[level] = told.modified
         self.ended.append(Ended(session, account.t0, account.created, one.scenes, account.entries, warned))
         self._waiting.discard(session)
+        self._last = world.clock.now() + _STRAGGLERS
         # An hour later: what speaks late must find the ledger as it is.
         world.after(3600, partial(self._forget, session, account))
 
     def _forget(self, session: str, account: Account) -> None:
+        one = self.sessions[session]
+        self.stations[one.station].remove(one.satellite, session)  # else a poll that remembers nothing opens it anew
         self.world.forget(session)
         self.world.forget_products(account)
 
@@ -249,10 +220,10 @@ def _seconds(ran: Iterable[Ran]) -> dict[str, float]:
     return {step: fmean(seconds) for step, seconds in found.items()}
 
 
-def rehearse(scenario: Scenario) -> Result:
-    """Run a scenario: the same ends the same."""
+def rehearse(scenario: Scenario, points: Points | None = None) -> Result:
+    """Run a scenario: the same ends the same. ``points``: where processes die beside what the profile lets loose."""
     with one_after_the_other():
-        return Rehearsal(scenario).run()
+        return Rehearsal(scenario, points).run()
 
 
 def story(scenario: Scenario, numbers: Collection[int]) -> Scenario:

@@ -54,10 +54,12 @@ class VirtualClock:
 
 @dataclass
 class Counts:
-    """What happened, by name."""
+    """What happened, by name. ``deliveries``: events handed to a Trigger's function; ``overtaken``: by later ones."""
 
     events: int = 0
     calls: int = 0
+    deliveries: int = 0
+    overtaken: int = 0
     crashes: int = 0
     dead: list[tuple[str, Event, str]] = field(default_factory=list)
 
@@ -88,6 +90,8 @@ class World:
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._used: dict[str, datetime] = {}
+        self._sent = 0
+        self._newest: dict[str, int] = {}
         self._latency = dice.of("latency")
 
     def settle_in(self, stations: dict[str, Any], cluster: VirtualCluster) -> None:
@@ -129,9 +133,10 @@ class World:
         self.counts.events += 1
         for trigger, name in self._triggers:
             if matches(trigger.spec.filters, event):
+                self._sent += 1
                 late = self.dice.strikes_now("late", f"{name} {event.subject}")
                 seconds = self.dice.of("late").expovariate(1 / _LATE_S) if late else self._latency.uniform(*_LATENCY_S)
-                self.after(seconds + self._cold(name), partial(self._deliver, trigger, name, event, 0))
+                self.after(seconds + self._cold(name), partial(self._deliver, trigger, name, event, 0, self._sent))
 
     def _cold(self, name: str) -> float:
         """What a function's start adds, where it slept."""
@@ -139,7 +144,11 @@ class World:
         self._used[name] = now
         return COLD_START_S if last is None or (now - last).total_seconds() > WARM_S else 0.0
 
-    def _deliver(self, trigger: Trigger, name: str, event: Event, tries: int) -> None:
+    def _deliver(self, trigger: Trigger, name: str, event: Event, tries: int, sent: int) -> None:
+        self.counts.deliveries += 1
+        newest = self._newest.get(name, 0)
+        self.counts.overtaken += sent < newest
+        self._newest[name] = max(sent, newest)
         error = self.call(name, event)
         if error is None:
             return
@@ -153,7 +162,8 @@ class World:
             )  # fmt: skip
             self.call("dead-letters", letter)
             return
-        self.after(min(0.5 * 2**tries, _LONGEST_PAUSE_S), partial(self._deliver, trigger, name, event, tries + 1))
+        again = partial(self._deliver, trigger, name, event, tries + 1, sent)
+        self.after(min(0.5 * 2**tries, _LONGEST_PAUSE_S), again)
 
     def call(self, name: str, event: Event) -> Exception | None:
         """Call a function; the error for which its answer asks the broker to try again, or to give up."""
@@ -163,7 +173,8 @@ class World:
             dice = self.dice.of("crash at")
             self.store.die_at, self.store.before = dice.randint(1, 6), dice.random() < 0.5
         try:
-            self._functions[name](event)
+            with self.store.used_by(name):
+                self._functions[name](event)
         except Crash:
             self.counts.crashes += 1
             self._functions = self._steps(self.services)  # what its instance remembered is gone
@@ -172,8 +183,6 @@ class World:
             return None
         except (RetryableError, PermanentError) as error:
             return error
-        finally:
-            self.store.die_at = 0
         return None
 
     def tick(self, name: str, every_s: float) -> None:
