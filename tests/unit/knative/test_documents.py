@@ -35,6 +35,8 @@ def code(path: Path) -> Iterator[str]:
             fenced = not fenced
         elif fenced:
             yield line
+        elif line.startswith("    "):
+            yield re.split(r"\s{3,}", line.strip())[0]
         else:
             yield from re.findall(r"`([^`]+)`", line)
 
@@ -61,14 +63,16 @@ def refused(words: list[str]) -> str:
             if found is None:
                 return f"no command {name}"
             command, context = found, click.Context(found, info_name=name, parent=context)
-        command.make_parser(context).parse_args(words)
+        _, left, _ = command.make_parser(context).parse_args(words)
+        if left:
+            return f"unexpected: {' '.join(left)}"
     except click.UsageError as error:
         return error.format_message()
     return ""
 
 
 @pytest.mark.parametrize(
-    "words", [["sesions"], ["store", "set-up"], ["sessions", "--opn"], ["replay", "x", "--reason"]]
+    "words", [["sesions"], ["store", "set-up"], ["sessions", "--opn"], ["work", "x"], ["replay", "x", "--reason"]]
 )
 def test_a_command_line_that_is_wrong_is_found(words: list[str]) -> None:
     assert refused(words) != ""
