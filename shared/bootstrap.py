@@ -14,12 +14,15 @@ from shared.places import StationSettings
 from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from shared.adapters.auxip import AuxipSource
     from shared.domain.strategy import Strategy, Subject
     from shared.ledger.ledger import Ledger
     from shared.ledger.records import Complete, Order
     from shared.ports import Clock, EventSink, JobLauncher, JobSpec, ObjectStore, Station
     from shared.workflow.graph import Processor, Workflow
+    from shared.workflow.reruns import Rerun
     from shared.workflow.ruling import Ruling
 
 
@@ -99,14 +102,20 @@ class Services:
 
         return load_workflow(processor_set)
 
-    def workflow_of(self, complete: Complete | None) -> Workflow:
-        """The workflow of a session, under the strategy that it is bound to; None: of no session."""
+    def workflow_of(self, complete: Complete | None, reruns: Iterable[Rerun] | None = None) -> Workflow:
+        """The workflow of a session, under the strategy that it is bound to; None: of no session.
+
+        ``reruns``: what of it was asked for anew, for whoever knows; else that is a listing.
+        """
         if complete is None:
             return self.workflow
+        from shared.workflow.reruns import read_reruns
         from shared.workflow.ruling import ruling_of
 
         ruling = ruling_of(self.strategy_of(complete.strategy), complete)
-        return self.workflow_in(ruling.whole.decision.processor_set or "").under(ruling)
+        found = self.workflow_in(ruling.whole.decision.processor_set or "").under(ruling)
+        anew = read_reruns(self.ledger, complete.session) if reruns is None else tuple(reruns)
+        return found.anew(anew) if anew else found
 
     def workflow_for(self, order: Order) -> Workflow:
         """The workflow of one work item: its processor as the order's strategy decided."""

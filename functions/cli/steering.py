@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -59,6 +60,10 @@ def _reason(required: bool = False) -> Callable[[Command], Command]:
 @click.option("--all-parked", is_flag=True, help="All parked work that fits the options below, in place of TARGETs.")
 @click.option("--session-glob", default="*", metavar="GLOB", help="Of --all-parked: in these sessions.")
 @click.option("--step", default="", help="Of --all-parked: of this step.")
+@click.option(
+    "--from", "start", default="", metavar="STEP", help="Make this step anew, and all after it, though it went well."
+)
+@click.option("--unit", "units", multiple=True, help="Of --from: only of this datastrip or tile; may be repeated.")
 @_reason_contains
 @_since
 @_reason()
@@ -71,6 +76,8 @@ def retry(
     all_parked: bool,
     session_glob: str,
     step: str,
+    start: str,
+    units: tuple[str, ...],
     reason_contains: str,
     since: datetime | None,
     reason: str,
@@ -81,9 +88,18 @@ def retry(
     A TARGET is a session (all of its failed work) or a work item: its prefix in the ledger, as `work -o name` prints
     it, the begin of its digest, or with --session its step and unit. With --all-parked, all that failed for good and
     fits is tried again; --dry-run names it.
+
+    With --from, work of a session that has ended is made anew out of the inputs that it had, from that step on. The
+    products of before stay on the shelf; the account counts the new ones.
     """
     from shared import steering
 
+    if start or units:
+        if all_parked or not start:
+            raise click.UsageError("--unit wants --from" if units and not start else "--from takes no --all-parked")
+        anew = partial(steering.rerun, step=start, units=units)
+        _act(place, shape, anew, _named(place.services, targets, session), reason, dry_run=dry_run)
+        return
     _either(targets, "TARGET", "--all-parked", all_parked, (session_glob != "*", step, reason_contains, since))
     if not all_parked:
         _act(place, shape, steering.retry, _named(place.services, targets, session), reason, dry_run=dry_run)

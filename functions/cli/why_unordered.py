@@ -9,7 +9,8 @@ from shared.errors import S2psError
 from shared.ledger import keys
 from shared.ledger.records import Complete, Outcome
 from shared.workflow.graph import Step, Workflow
-from shared.workflow.plan import Item, NotOwed, Ready, Skipped, unit_above
+from shared.workflow.parts import unit_above
+from shared.workflow.plan import Item, NotOwed, Ready, Skipped
 from shared.workflow.sources import LedgerRecords
 from shared.workflow.walk import Walk
 

@@ -1,8 +1,13 @@
-"""Product publication: an outcome's products go on the shelf, each visible by its manifest, which is written last."""
+"""Product publication: an outcome's products go on the shelf, each visible by its manifest, which is written last.
+
+The name of a product is claimed before any file of it is written: of two works whose products would have one name, the
+first has it, and the other's is left out; its session's account says so.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -13,14 +18,23 @@ from shared.domain.deadlines import deadline
 from shared.domain.events import Event
 from shared.errors import BadInputError
 from shared.ledger import keys
-from shared.ledger.records import FINISHED, Artifact, Order, Outcome, Published
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import FINISHED, Artifact, Order, Outcome, ProductClaim, Published
 from shared.parallel import pool_of
 from shared.workflow.graph import Output
-from shared.workflow.products import product_key, product_name, published_artifacts, sensing_start
+from shared.workflow.products import (
+    name_taken,
+    product_key,
+    product_name,
+    published_artifacts,
+    sensing_start,
+    taken_by,
+)
 
 MANIFEST: Final = "manifest.json"
 _THREADS: Final = 12
 _SHOWING: Final = 4
+_log: Final = logging.getLogger(__name__)
 
 
 def publish(event: Event, services: Services) -> int:
@@ -28,15 +42,14 @@ def publish(event: Event, services: Services) -> int:
     place = keys.parse_work(event.subject)
     if place is None or place[1] != "outcome.json":
         raise BadInputError("event, subject", "the key of an outcome.json", event.subject)
-    outcome = services.ledger.read(event.subject, Outcome)
+    work, outcome = place[0], services.ledger.read(event.subject, Outcome)
     if outcome.status not in FINISHED or outcome.attempt == 0:
         return 0
-    order = services.ledger.read(place[0].order, Order)
+    order = services.ledger.read(work.order, Order)
     found = list(published_artifacts(services.workflow_in(order.processor_set), outcome))
-    record_keys = [product_key(str(o.publish), product_name(artifact), outcome.finished) for o, artifact in found]
     with pool_of(_THREADS, sum(len(artifact.files) for _, artifact in found)) as pool:
-        shelved = list(pool.map(services.ledger.exists, record_keys))
-        wanted = [item for item, there in zip(found, shelved, strict=True) if not there]
+        ours = list(pool.map(lambda item: _claim(item[0], item[1], work, outcome, services), found))
+        wanted = [item for item, is_ours in zip(found, ours, strict=True) if is_ours]
         if not wanted:
             return 0
         trace = services.trace(order.session)  # threads do not know of the span under way
@@ -56,6 +69,27 @@ def publish(event: Event, services: Services) -> int:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return len(wanted)
+
+
+def _claim(output: Output, artifact: Artifact, place: WorkKey, outcome: Outcome, services: Services) -> bool:
+    """Whether a product is to be brought to the shelf: it is not there, and its name is that of this work's."""
+    ledger, name = services.ledger, product_name(artifact)
+    key = product_key(str(output.publish), name, outcome.finished)
+    shelved = ledger.find(key, Published)
+    if shelved is not None:
+        taken = name_taken(shelved, place, name)
+    else:
+        # The same bytes whoever publishes this outcome.
+        claim = ProductClaim(created=outcome.created, traceparent=outcome.traceparent, product=name, work=place.prefix)
+        if ledger.create(keys.product_claim(key), claim):
+            return True
+        theirs = ledger.read(keys.product_claim(key), ProductClaim).work
+        if theirs.endswith(f"/{place.digest}/"):
+            return True
+        taken = taken_by(theirs, place, name)
+    if taken:
+        _log.error("product %s is not published: %s", name, taken)
+    return False
 
 
 def shelf_prefix(level: str, sensing: datetime, artifact: Artifact) -> str:
@@ -103,6 +137,7 @@ def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, se
             "attempt": str(outcome.attempt),
             "digest": artifact.digest,
         },
+        rerun=order.rerun,
     )
     services.store.put_new(bucket, prefix + MANIFEST, _manifest(record), metadata={"traceparent": record.traceparent})
     services.ledger.create(keys.product(level, sensing, record.product), record)

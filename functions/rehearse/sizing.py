@@ -18,7 +18,7 @@ from typing import Final
 from functions.rehearse.cluster import Used, VirtualCluster
 from shared.ports import JobSpec, JobState
 from shared.workflow.graph import Workflow
-from shared.workflow.plan import unit_above
+from shared.workflow.parts import unit_above
 
 MOST_NODES: Final = 4096
 _PUBLISH: Final = timedelta(seconds=5)

@@ -21,6 +21,7 @@ class Story:
     account: ObjectInfo | None = None
     hold: ObjectInfo | None = None
     reopened: int = 0
+    reruns: int = 0
     work: dict[str, WorkRecords] = field(default_factory=dict)
 
     def settled(self, held: frozenset[str]) -> bool:
@@ -43,6 +44,8 @@ def tell(session: str, listing: Mapping[str, ObjectInfo]) -> Story:
             story.receipts[rest[len("received/") : -len(".receipt.json")]] = info
         elif rest.startswith("reopened/"):
             story.reopened += 1
+        elif rest.startswith("reruns/"):
+            story.reruns += 1
         elif rest == "complete.json":
             story.complete = info
         elif rest == "account.json":

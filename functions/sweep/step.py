@@ -29,6 +29,7 @@ from shared.sla.passes import EXPECTED_TIMER, look_for
 from shared.workflow.graph import Workflow
 from shared.workflow.plan import Ready
 from shared.workflow.products import product_key, product_name, published_artifacts
+from shared.workflow.reruns import Rerun, read_reruns
 from shared.workflow.sources import LedgerRecords, read_source
 from shared.workflow.walk import next_work
 
@@ -183,14 +184,20 @@ class Sweep:
 
     def _session(self, session: str) -> Iterator[Event]:
         services = self._services
-        now, grace = services.clock.now(), timedelta(seconds=services.settings.sweep_grace_s)
         listing = {info.key: info for info in services.ledger.list(keys.session(session))}
         story = tell(session, listing)
         trace = services.trace(session)
         if story.account is not None and self._in_force(session, story):
             services.ledger.delete(keys.open_marker(session))
             return
-        self._watch.look(session, story, listing.__contains__)
+        try:
+            yield from self._lacking(session, story, listing, trace)
+        finally:
+            # Afterwards: an instance that has just begun knows by then what is on the shelf, and calls it not missed.
+            self._watch.look(session, story, listing.__contains__)
+
+    def _lacking(self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str) -> Iterator[Event]:
+        now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
         held = self._held(story)
         for info in (*lost_files(story, now, grace), *self._superseded(session, story, now, grace)):
             yield self._again(info, trace)
@@ -266,14 +273,16 @@ class Sweep:
         now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
         sources = [story.complete, *(work.outcome for work in story.work.values())]
         records = LedgerRecords(self._services.ledger, listing.__contains__)
+        reruns = read_reruns(self._services.ledger, session) if story.reruns else ()
         waiting = False
         for info in sources:
-            if info is None or (info.key, info.etag) in done:
+            # Something else follows from a record once a rerun was asked for.
+            if info is None or (mark := (info.key, info.etag, str(len(reruns)))) in done:
                 continue
             if info.modified + grace > now:
                 waiting = True
-            elif self._followed(info.key, records, listing):
-                done.add((info.key, info.etag))
+            elif self._followed(info.key, records, listing, reruns):
+                done.add(mark)
             else:
                 waiting = True
                 yield self._again(info, trace)
@@ -284,11 +293,13 @@ class Sweep:
             if newest is not None:
                 yield self._again(newest, trace)
 
-    def _followed(self, key: str, records: LedgerRecords, listing: dict[str, ObjectInfo]) -> bool:
+    def _followed(
+        self, key: str, records: LedgerRecords, listing: dict[str, ObjectInfo], reruns: tuple[Rerun, ...]
+    ) -> bool:
         services, source = self._services, read_source(self._services.ledger, key)
         records.know(source)
         complete = records.find(keys.complete(source.session))
-        workflow = services.workflow_of(complete if isinstance(complete, Complete) else None)
+        workflow = services.workflow_of(complete if isinstance(complete, Complete) else None, reruns)
         items = list(next_work(workflow, source, records))
         for item in items:
             if isinstance(item, Ready):

@@ -22,9 +22,10 @@ from shared.ledger import keys
 from shared.ledger.records import FINISHED, Complete, Outcome
 from shared.sla.durations import StepDurations, expectation
 from shared.sla.notices import Notice
-from shared.sla.progress import ARRIVAL, Followed, Ways, progress
+from shared.sla.progress import ARRIVAL, PUBLICATION, Followed, Ways, progress
 from shared.telemetry import metrics
 from shared.workflow.plan import Item, Ready, Source
+from shared.workflow.reruns import read_reruns
 
 MARGIN: Final = AT_RISK + timedelta(minutes=1)
 """What is not there so long before its deadline is told of: the sweep looks once a minute at the latest."""
@@ -106,13 +107,18 @@ class Watch:
         if story.complete is None:
             arrival = Leg(step=ARRIVAL, expected_s=self._expected(ARRIVAL, 1), since=t0)
         steps = progress(story.work.values(), watched.followed)
-        workflow = self.services.workflow_of(watched.complete)
+        reruns = read_reruns(self.services.ledger, session) if story.reruns else ()
+        workflow = self.services.workflow_of(watched.complete, reruns)
         ways, ruling = Ways(workflow, steps, self._expected, now, arrival), workflow.ruling
         for level, legs in ways.levels().items():
-            found = outlook(legs, ruling.deadline(level, ruling.whole, t0), now, MARGIN)
+            start = workflow.reruns.start([step.name for step in workflow.steps if step.level == level], t0)
+            found = outlook(legs, ruling.deadline(level, ruling.whole, start), now, MARGIN)
             watched.slack[level] = found.slack.total_seconds()
+            # An outcome that is announced once more is looked at anew: its products are most likely there.
+            if story.reopened and all(leg.step == PUBLICATION for leg in legs):
+                continue
             if found.state != "on-time" and not present(keys.notice(session, level, found.state)):
-                self._pending.append(self._notice(session, level, t0, found, legs, now))
+                self._pending.append(self._notice(session, level, start, found, legs, now))
 
     def tell(self, hand_over: Callable[[Event], bool]) -> Iterator[Notice]:
         """Send what is to be told; what the broker does not take is told at the next look."""

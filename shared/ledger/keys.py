@@ -73,6 +73,15 @@ def reopenings(session: str) -> str:
     return f"sessions/{session}/reopened/"
 
 
+def reruns(session: str) -> str:
+    return f"sessions/{session}/reruns/"
+
+
+def rerun(session: str, number: int) -> str:
+    """Some of the session is made anew, for the ``number``-th time (from 1)."""
+    return f"{reruns(session)}{number}.json"
+
+
 def cleared(session: str, account: datetime, claim: str) -> str:
     """What the session left on a shared volume has gone, after the account that was made at that instant."""
     return f"sessions/{session}/cleared/{account:%Y%m%dT%H%M%S%f}-{claim}.json"
@@ -105,6 +114,11 @@ def timer(due: datetime, kind: str, digest: str) -> str:
 
 def product(level: str, sensing: datetime, name: str) -> str:
     return f"products/{level}/{sensing:%Y/%m/%d}/{name}.json"
+
+
+def product_claim(product: str) -> str:
+    """The claim of a product's name, by the key of the record that it will have: whose is it?"""
+    return f"names/{product.removeprefix('products/')}"
 
 
 def dead_letter(when: datetime, event: str) -> str:

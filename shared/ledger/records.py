@@ -170,7 +170,8 @@ class Order(Record):
 
     ``facts``: what earlier runs found out about the unit (``shared.workflow.processor.Fact``). ``auxiliary``: the names
     of the auxiliary files that were chosen. ``warnings``: what is gone on without, for the products to tell.
-    ``strategy``: the version that decided ``decision``, and by which of its rules each matter.
+    ``strategy``: the version that decided ``decision``, and by which of its rules each matter. ``rerun``: the number of
+    the rerun that it is made anew for; its budget runs from that one then, and not from the session's T0.
     """
 
     kind: ClassVar[str] = "order"
@@ -191,6 +192,7 @@ class Order(Record):
     strategy: str = ""
     decision: Decision | None = None
     rules: dict[str, str] = Field(default_factory=dict)
+    rerun: Annotated[int, Field(ge=0)] = 0
 
     @property
     def processor_set(self) -> str:
@@ -243,7 +245,10 @@ class Outcome(Record):
 
 
 class Published(Record):
-    """A product is on the shelf: its ``manifest.json`` stands at ``manifest``."""
+    """A product is on the shelf: its ``manifest.json`` stands at ``manifest``.
+
+    ``rerun``: the number of the rerun that made it anew; what was made of the same unit before is superseded by it.
+    """
 
     kind: ClassVar[str] = "product"
     product: str
@@ -263,6 +268,15 @@ class Published(Record):
     deadline: AwareDatetime
     status: StatusClass
     provenance: dict[str, str] = Field(default_factory=dict)
+    rerun: Annotated[int, Field(ge=0)] = 0
+
+
+class ProductClaim(Record):
+    """The name of a product belongs to the work item at this ledger prefix: written before any file of it."""
+
+    kind: ClassVar[str] = "product-claim"
+    product: str
+    work: str
 
 
 class AccountEntry(BaseModel):

@@ -179,14 +179,14 @@ class Deed:
     def _copy_account(self, number: int) -> str:
         """Keep the account that is there; returns its etag, empty where there is none."""
         store, bucket, key = self.services.store, self.services.ledger.bucket, keys.account(self.session)
-        info = store.head(bucket, key)
-        if info is None:
+        try:
+            body, info = store.get(bucket, key)
+        except ObjectAbsentError:
             return ""
-        body, read = store.get(bucket, key)
         former = keys.former_account(self.session, number)
         if self.dry_run or store.put_new(bucket, former, body, metadata=info.metadata):
             self.changes.append(former)
-        return read.etag
+        return info.etag
 
     def _remove_account(self, etag: str) -> None:
         """Readers that ask for the account alone are to find none. It is superseded already: this is for them only."""

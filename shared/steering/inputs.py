@@ -69,7 +69,7 @@ def _listed(services: Services, taken: list[Artifact]) -> Iterator[tuple[str, st
     """The files below the artifacts' prefixes: a listing for all that one attempt made."""
     for bucket in {each.bucket for each in taken if each.files}:
         prefixes = {each.prefix for each in taken if each.bucket == bucket and each.files}
-        common = commonprefix(list(prefixes)).rpartition("/")[0]
+        common = commonprefix(list(prefixes)).rpartition("/")[0]  # noqa: RUF071  keys are text, cut at a slash here
         whole = common.count("/") >= _DEEP
         for prefix in [f"{common}/"] if whole else sorted(prefixes):
             yield from ((bucket, info.key) for info in services.store.list(bucket, prefix))

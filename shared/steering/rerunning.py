@@ -21,7 +21,7 @@ from shared.steering.done import Deed, Done, Target, find_target
 from shared.steering.inputs import lacking_inputs
 from shared.workflow.graph import Step, Workflow
 from shared.workflow.plan import Ready
-from shared.workflow.reruns import Rerun, read_reruns
+from shared.workflow.reruns import Rerun, belongs, read_reruns
 from shared.workflow.sources import LedgerRecords
 from shared.workflow.walk import Walk
 
@@ -113,14 +113,12 @@ def _chosen(asked: _Asked) -> list[Ready]:
 
 def _items(asked: _Asked, step: Step, units: tuple[str, ...]) -> list[Ready]:
     """The work items of a step whose sources are there; of all units, or of those that belong to one of ``units``."""
-    known = list(asked.walk.units(step))
-    named = Rerun.model_construct(session=asked.found.session, units=units)
+    known, session = list(asked.walk.units(step)), asked.found.session
     for unit in units:
-        one = Rerun.model_construct(session=asked.found.session, units=(unit,))
-        if known and not any(one.covers(each) for each in known):
+        if known and not any(belongs(each, (unit,), session) for each in known):
             shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
             raise BadInputError("unit", f"one that {step.name} runs on, or that they belong to ({shown})", unit)
-    items = (asked.walk.item(step, unit) for unit in known if named.covers(unit))
+    items = (asked.walk.item(step, unit) for unit in known if not units or belongs(unit, units, session))
     return [item for item in items if isinstance(item, Ready)]
 
 
@@ -157,18 +155,15 @@ def _runnable(asked: _Asked, items: list[Ready]) -> Iterator[str]:
         if asked.complete.given is not None and name == asked.complete.given.step:
             return
         step = asked.workflow.step(name)
-        below = [
-            each
-            for each in _items(asked, step, ())
-            if any(Rerun.model_construct(session=asked.found.session, units=(each.unit,)).covers(i.unit) for i in items)
-        ]
+        session = asked.found.session
+        below = [each for each in _items(asked, step, ()) if any(belongs(i.unit, (each.unit,), session) for i in items)]
         if below and not lacking_inputs(asked.services, asked.workflow, asked.found.session, below):
             yield name
 
 
-def _standing(asked: _Asked) -> Rerun | None:
-    """The newest rerun, where it is the same, and has not come to its end."""
-    found = read_reruns(asked.services.ledger, asked.found.session)
+def _standing(asked: _Asked, known: tuple[Rerun, ...] | None = None) -> Rerun | None:
+    """The newest rerun, where it is the same, and has not come to its end. ``known``: all that there are."""
+    found = read_reruns(asked.services.ledger, asked.found.session) if known is None else known
     if not found or (found[-1].step, found[-1].units) != (asked.step.name, asked.units):
         return None
     ended = _is_opened(asked.services, found[-1]) and account_in_force(asked.services.ledger, asked.found.session)
@@ -185,6 +180,9 @@ def _write(deed: Deed, asked: _Asked, items: list[Ready]) -> Rerun:
     services, session = asked.services, asked.found.session
     while True:
         before = read_reruns(services.ledger, session)
+        standing = _standing(asked, before)
+        if standing is not None:
+            return standing
         record = Rerun(
             created=deed.now,
             traceparent=deed.trace,
@@ -199,9 +197,6 @@ def _write(deed: Deed, asked: _Asked, items: list[Ready]) -> Rerun:
         )
         if deed.write(record.key, record):
             return record
-        standing = _standing(asked)
-        if standing is not None:
-            return standing
 
 
 def _since(now: datetime, asked: _Asked, items: list[Ready], before: Iterable[Rerun]) -> datetime:

@@ -6,7 +6,7 @@ operator's) binds each step to a processor. A set is data: adding one touches no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -19,6 +19,7 @@ from shared.domain.strategy import Split
 from shared.errors import ConfigurationError
 from shared.workflow.datatakes import Datatakes
 from shared.workflow.processor import Harvest, Input, Model, Output, Processor, Volume
+from shared.workflow.reruns import NONE, Rerun, Reruns, sorted_out
 from shared.workflow.ruling import Ruling
 
 __all__ = ["Harvest", "Input", "Output", "Processor", "Step", "Volume", "Workflow", "load_workflow"]
@@ -74,6 +75,7 @@ class Workflow(Model):
     steps: tuple[Step, ...]
     processors: dict[str, Processor]
     _ruling: Ruling = PrivateAttr(default_factory=Ruling)
+    _reruns: Reruns = PrivateAttr(default=NONE)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -172,6 +174,20 @@ class Workflow(Model):
         split = ruling.whole.decision.split
         found = self.with_split(split) if split is not None else self.model_copy()
         found._ruling = ruling  # noqa: SLF001 - a copy of its own
+        return found
+
+    @property
+    def reruns(self) -> Reruns:
+        """What of the session is made anew: nothing, unless this is the workflow of one."""
+        return self._reruns
+
+    def anew(self, reruns: Iterable[Rerun]) -> Workflow:
+        """The same for a session of which this was asked for anew. What a step is that the set has not, is left out."""
+        names = {step.name for step in self.steps}
+        found = self.model_copy()
+        found._reruns = sorted_out(  # noqa: SLF001 - a copy of its own
+            reruns, lambda step: [each.name for each in self.downstream(step)] if step in names else []
+        )
         return found
 
     def with_split(self, split: Split | None) -> Workflow:

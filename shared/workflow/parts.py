@@ -16,6 +16,8 @@ from typing import Final
 
 from shared.domain.strategy import Split
 
+TILE: Final = "-T"
+"""Stands before the tile in the name of a unit."""
 _PART: Final = re.compile(r"-P(\d{2,3})(?=$|-T)", re.ASCII)
 
 
@@ -60,6 +62,16 @@ def part_of(unit: str, scenes: int, split: Split | None) -> Part | None:
 def without_part(unit: str) -> str:
     """The datastrip that a unit (without a tile) is a part of, or is."""
     return _PART.sub("", unit)
+
+
+def unit_above(unit: str, kind: str, session: str) -> str:
+    """The unit of ``kind`` that ``unit`` belongs to: itself, the (virtual) datastrip of a tile, the session."""
+    if kind == "session":
+        return session
+    if kind == "tile":
+        return unit
+    strip = unit.rsplit(TILE, 1)[0]
+    return strip if kind == "part" else without_part(strip)
 
 
 @dataclass(frozen=True, slots=True)

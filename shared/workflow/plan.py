@@ -21,11 +21,11 @@ from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import Artifact, ArtifactRef, Complete, Order, Outcome
 from shared.workflow.graph import Processor, Step, Workflow
-from shared.workflow.parts import Granule, Part, apart, part_of, part_units, scene_numbers, without_part
+from shared.workflow.parts import TILE, Granule, Part, apart, part_of, part_units, scene_numbers
+from shared.workflow.reruns import Rerun
 from shared.workflow.ruling import DATATAKE_TYPE, FOOTPRINT, UNDECIDED, Known, footprint_of
 
 GRANULES: Final = "PDI_DS_GR_LIST"
-_TILE: Final = "-T"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Source:
         if step.over == "part":
             return part_units(self.unit, _count(_scenes(record)), step.split) if step.split else (self.unit,)
         names = dict.fromkeys(record.units.get(step.over, ()))
-        return tuple(names) if step.over == "datastrip" else tuple(f"{record.unit}{_TILE}{name}" for name in names)
+        return tuple(names) if step.over == "datastrip" else tuple(f"{record.unit}{TILE}{name}" for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Ready:
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     decided: Decided = UNDECIDED
+    rerun: Rerun | None = None
 
     def key(self, session: str) -> WorkKey:
         return WorkKey(session, self.step.name, self.unit, self.digest)
@@ -100,27 +101,24 @@ class NotOwed:
 Item = Ready | Skipped | NotOwed
 
 
-def unit_above(unit: str, kind: str, session: str) -> str:
-    """The unit of ``kind`` that ``unit`` belongs to: itself, the (virtual) datastrip of a tile, the session."""
-    if kind == "session":
-        return session
-    if kind == "tile":
-        return unit
-    strip = unit.rsplit(_TILE, 1)[0]
-    return strip if kind == "part" else without_part(strip)
-
-
 def work_digest(
-    step: str, unit: str, inputs: tuple[ArtifactRef, ...], processor: Processor, parameters: Mapping[str, str]
+    step: str,
+    unit: str,
+    inputs: tuple[ArtifactRef, ...],
+    processor: Processor,
+    parameters: Mapping[str, str],
+    rerun: int = 0,
 ) -> str:
-    """Rule 2: the name of work is the SHA-256 of what goes into it (hex, 64 digits)."""
-    content = {
+    """Rule 2: the name of work is the SHA-256 of what goes into it (hex, 64 digits), and of which rerun it is."""
+    content: dict[str, object] = {
         "step": step,
         "unit": unit,
         "inputs": sorted([i.file_type, i.name, i.digest] for i in inputs),
         "processor": [processor.name, processor.version],
         "parameters": sorted(parameters.items()),
     }
+    if rerun:
+        content["rerun"] = rerun
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -157,9 +155,10 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     if part is not None:
         facts |= part.facts
         parameters |= {"FIRST_SCENE": str(part.first + 1), "LAST_SCENE": str(part.last)}
-    digest = work_digest(step.name, unit, inputs, processor, parameters)
-    created = max(source.record.created for source in above)
-    return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings, decided)
+    rerun = workflow.reruns.of(step.name, unit)
+    digest = work_digest(step.name, unit, inputs, processor, parameters, rerun.number if rerun is not None else 0)
+    created = max([source.record.created for source in above] + ([rerun.since] if rerun is not None else []))
+    return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings, decided, rerun)
 
 
 def not_asked(workflow: Workflow, step: Step, unit: str, known: Known, decided: Decided) -> str:
@@ -192,14 +191,14 @@ def _tile(step: Step, unit: str, first: Source) -> dict[str, str]:
     if step.over != "tile":
         return {}
     number = first.fan_out(step).index(unit) + 1
-    return {"TILE": unit.rsplit(_TILE, 1)[1], "TILE_NUMBER": f"{number:03d}"}
+    return {"TILE": unit.rsplit(TILE, 1)[1], "TILE_NUMBER": f"{number:03d}"}
 
 
 def _inputs(
     processor: Processor, unit: str, sources: Mapping[str, Source], taken: frozenset[str] | None
 ) -> Iterator[ArtifactRef]:
     """What is taken from each source: what is of this unit, or of none; of granules those of the scenes ``taken``."""
-    ours = {"", unit, unit.rsplit(_TILE, 1)[-1]}
+    ours = {"", unit, unit.rsplit(TILE, 1)[-1]}
     for needed in processor.inputs:
         source, record = sources[needed.source], sources[needed.source].record
         if isinstance(record, Complete):
@@ -284,7 +283,8 @@ def make_order(
 
     ``warnings``: what it goes on without, beside what ``ready`` tells of itself.
     """
-    processor, ruling = workflow.processors[ready.step.name], workflow.ruling
+    processor, ruling, rerun = workflow.processors[ready.step.name], workflow.ruling, ready.rerun
+    start = complete.t0 if rerun is None else rerun.since
     return Order(
         created=ready.created,
         traceparent=traceparent,
@@ -298,12 +298,13 @@ def make_order(
         parameters={**ready.parameters, "CREATION_DATE": format_stamp(apart(ready.created, dict(ready.facts)))},
         facts=dict(ready.facts),
         warnings=(*ready.warnings, *warnings),
-        t0=complete.t0,
-        deadline=ruling.deadline(ready.step.level, ready.decided, complete.t0),
-        priority=ruling.priority(ready.decided),
+        t0=start,
+        deadline=ruling.deadline(ready.step.level, ready.decided, start),
+        priority=ruling.priority(ready.decided, anew=rerun is not None),
         strategy=complete.strategy,
         decision=ready.decided.decision if ready.decided.by else None,
         rules=dict(ready.decided.by),
+        rerun=0 if rerun is None else rerun.number,
     )
 
 

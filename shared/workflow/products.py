@@ -8,7 +8,8 @@ from datetime import datetime
 from shared.domain.names import CompactName, PdiName, parse_stamp
 from shared.errors import BadInputError
 from shared.ledger import keys
-from shared.ledger.records import Artifact, Outcome
+from shared.ledger.keys import WorkKey
+from shared.ledger.records import Artifact, Outcome, Published
 from shared.workflow.graph import Output, Workflow
 
 
@@ -34,6 +35,23 @@ def product_key(level: str, name: str, created: datetime) -> str:
 def product_name(artifact: Artifact) -> str:
     """A product's name: its folder's, without the SAFE extension."""
     return artifact.name.removesuffix(".SAFE")
+
+
+def name_taken(published: Published, place: WorkKey, name: str) -> str:
+    """Whose product of this name is on the shelf, where it is not that of the work at ``place``; empty where it is."""
+    other = published.provenance.get("work", "")
+    if other == place.digest:
+        return ""
+    theirs = WorkKey(published.session, published.step, published.unit, other)
+    return taken_by(theirs.prefix, place, name)
+
+
+def taken_by(theirs: str, place: WorkKey, name: str) -> str:
+    """What is to be said where the name of a product is that of another's, by the ledger prefixes of both works."""
+    return (
+        f"its name {name} was given to the product of {theirs}, and is not that of {place.prefix}: "
+        f"s2ps retry {place.session} --from {place.step} --unit {place.unit} makes it anew under another name"
+    )
 
 
 def published_artifacts(workflow: Workflow, outcome: Outcome) -> Iterator[tuple[Output, Artifact]]:

@@ -79,9 +79,9 @@ class Ruling:
         """When a product of ``level`` must be queryable, for a session with T0 ``start``."""
         return deadline(start, level, decided.decision.budgets)
 
-    def priority(self, decided: Decided) -> int:
-        """Of work: what is decided, and what the session's class adds."""
-        return (decided.decision.priority or 0) + CLASS_PRIORITY[self.session.work_class]
+    def priority(self, decided: Decided, *, anew: bool = False) -> int:
+        """Of work: what is decided, and what the session's class adds; what is made ``anew`` is reprocessing."""
+        return (decided.decision.priority or 0) + CLASS_PRIORITY["reprocessing" if anew else self.session.work_class]
 
     def left_out(self, step: Step, unit: str, known: Known, decided: Decided) -> str:
         """By which rule the work of ``step`` on ``unit`` is not asked for; empty where no rule says so."""

@@ -10,10 +10,12 @@ from typing import Literal
 from shared.domain.deadlines import slack
 from shared.domain.strategy import Decided
 from shared.ledger import keys
+from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, AccountEntry, Complete, Outcome, Published
 from shared.workflow.graph import Step, Workflow
-from shared.workflow.plan import NotOwed, Skipped, Source, not_asked, plan_item, unit_above
-from shared.workflow.products import product_key, product_name, published_artifacts
+from shared.workflow.parts import unit_above
+from shared.workflow.plan import NotOwed, Skipped, Source, not_asked, plan_item
+from shared.workflow.products import name_taken, product_key, product_name, published_artifacts
 from shared.workflow.ruling import DATATAKE_TYPE, Known
 
 Shelf = Callable[[str], Published | None]
@@ -160,7 +162,7 @@ class Unfolding:
                 step, unit, "absent" if outcome.status == "no-product" else "parked", outcome.reason, facts
             )
         warnings = tuple(dict.fromkeys([w for s in done.values() for w in s.warnings] + list(outcome.warnings)))
-        entries = tuple(self._produced(outcome, warnings, item.decided))
+        entries = tuple(self._produced(place, outcome, warnings, item.decided))
         silent = () if self.workflow.publishes(step.name) else warnings
         return _Done(Source(place.outcome, outcome, self.session), silent), entries
 
@@ -198,7 +200,7 @@ class Unfolding:
                 product=f"{output.artifact} of {unit}",
                 ended=ended,
                 reason=reason,
-                deadline=ruling.deadline(str(output.publish), decided, self.t0) if self.t0 else None,
+                deadline=self._due(str(output.publish), step.name, unit, decided),
             )
             for output in self.workflow.publishes(step.name)
             if output.mandatory
@@ -206,14 +208,33 @@ class Unfolding:
         above = cause or f"{step.name} of {unit} ended without a product: {reason}"
         return _Lost(ended, reason, above, facts), entries
 
-    def _produced(self, outcome: Outcome, warnings: tuple[str, ...], decided: Decided) -> Iterator[AccountEntry]:
+    def _due(self, level: str, step: str, unit: str, decided: Decided) -> datetime | None:
+        """By when: from T0; of what is made anew, from its rerun. None where there is no T0."""
+        rerun = self.workflow.reruns.of(step, unit)
+        start = self.t0 if rerun is None else rerun.since
+        return self.workflow.ruling.deadline(level, decided, start) if start is not None else None
+
+    def _produced(
+        self, place: WorkKey, outcome: Outcome, warnings: tuple[str, ...], decided: Decided
+    ) -> Iterator[AccountEntry]:
         for output, artifact in published_artifacts(self.workflow, outcome):
             level, name = str(output.publish), product_name(artifact)
             key = product_key(level, name, outcome.finished)
             published = self.shelf(key)
             if published is None:
                 raise Pending(key)
-            due = self.workflow.ruling.deadline(level, decided, self.t0) if self.t0 else None
+            due = self._due(level, outcome.step, outcome.unit, decided)
+            if other := name_taken(published, place, name):
+                yield AccountEntry(
+                    level=level,
+                    step=outcome.step,
+                    unit=outcome.unit,
+                    product=name,
+                    ended="parked",
+                    reason=other,
+                    deadline=due,
+                )
+                continue
             yield AccountEntry(
                 level=level,
                 step=outcome.step,

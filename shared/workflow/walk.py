@@ -14,7 +14,8 @@ from typing import Protocol
 from shared.ledger import keys
 from shared.ledger.records import FINISHED, Complete, Outcome
 from shared.workflow.graph import UNITS, Step, Workflow
-from shared.workflow.plan import Item, Ready, Source, plan_item, unit_above
+from shared.workflow.parts import unit_above
+from shared.workflow.plan import Item, Ready, Source, plan_item
 
 
 class Records(Protocol):
@@ -54,7 +55,7 @@ class Walk:
     def follows(self, source: Source) -> Iterator[Item]:
         """The work that ``source`` readies, alone or as one of several, and what a rule leaves out.
 
-        Nothing follows from a failed outcome.
+        Nothing follows from a failed outcome, nor from one that is made anew.
         """
         record, workflow = source.record, self._workflow
         if isinstance(record, Outcome) and record.status not in FINISHED:
@@ -62,6 +63,8 @@ class Walk:
         if isinstance(record, Complete) and record.given is not None:
             given = self.source(record.given.step, record.given.unit)
             yield from self.follows(given) if given is not None else ()
+            return
+        if workflow.reruns.of(source.step, source.unit) is not None and not self._in_force(source):
             return
         for step in workflow.after(source.step):
             if len(step.after) == 1:
@@ -84,6 +87,20 @@ class Walk:
         if unit not in found[step.after[0]].fan_out(step):
             return None
         return plan_item(self._workflow, step, unit, found)
+
+    def units(self, step: Step) -> Iterator[str]:
+        """The units of ``step`` in all of the session, as far as what is before it has finished."""
+        first = step.after[0]
+        given = self._root.given if self._root is not None else None
+        above: Iterable[str]
+        if given is not None and given.step == first:
+            above = (given.unit,)
+        else:
+            above = (self._session,) if first == "session" else self.units(self._workflow.step(first))
+        for unit in above:
+            found = self.source(first, unit)
+            if found is not None:
+                yield from found.fan_out(step)
 
     def source(self, step: str, unit: str) -> Source | None:
         """What the work of ``step`` on ``unit`` ended with; None where it has not finished, or has failed."""

@@ -14,8 +14,8 @@ from shared.domain.names import format_stamp
 from shared.domain.strategy import Split
 from shared.ledger.records import Artifact, Complete, Outcome
 from shared.workflow.graph import load_workflow
-from shared.workflow.parts import Granule, apart, part_of, part_units, parts, scene_numbers, without_part
-from shared.workflow.plan import Ready, Source, make_order, plan_item, unit_above
+from shared.workflow.parts import Granule, apart, part_of, part_units, parts, scene_numbers, unit_above, without_part
+from shared.workflow.plan import Ready, Source, make_order, plan_item
 from shared.workflow.walk import next_work
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

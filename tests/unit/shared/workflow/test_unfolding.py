@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -94,9 +95,10 @@ class Book:
         return unfolding, unfolding.of(self.complete)
 
     def shelf(self, key: str) -> Published | None:
+        name = key.rsplit("/", 1)[1].removesuffix(".json")
         return Published(
             created=NOW,
-            product=key.rsplit("/", 1)[1].removesuffix(".json"),
+            product=name,
             level="L0",
             product_type="x",
             session=SESSION,
@@ -111,7 +113,15 @@ class Book:
             t0=NOW,
             deadline=NOW,
             status="succeeded",
+            provenance={"work": next(self._makers(name))},
         )
+
+    def _makers(self, product: str) -> Iterator[str]:
+        """The digests of the work that made a product of this name."""
+        for key, record in self.records.items():
+            place = parse_work(key)
+            if place is not None and isinstance(record, Outcome) and product in {each.name for each in record.outputs}:
+                yield place[0].digest
 
 
 def expected(entries: tuple[AccountEntry, ...]) -> dict[str, int]:
