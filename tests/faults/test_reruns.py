@@ -390,6 +390,48 @@ def test_names_are_told_apart_where_the_operators_clock_is_behind() -> None:
     assert_made_anew(made, ALL_AFTER["l1c"])
 
 
+# names ---------------------------------------------------------------------------------------------------------------
+def _same_names(order: Order) -> Outputs:
+    """Both tiles of Level 1C call their product the same, as those of two datastrips may within a second."""
+    made = script(order)
+    if order.step != "l1c":
+        return made
+    ((kind, name, unit, files),) = made.artifacts
+    return Outputs(((kind, name.replace("32TQL", "32TQM"), unit, files),))
+
+
+def test_of_two_works_whose_products_have_one_name_one_is_parked_and_a_rerun_mends_it() -> None:
+    made = house()
+    made.launcher.script = _same_names
+    account = made.run()
+    assert (account.produced, account.parked) == (6, 1)
+    (parked,) = [entry for entry in account.entries if entry.ended == "parked"]
+    (shelved,) = [product for product in products(made) if product.level == "L1C"]
+    assert parked.product == shelved.product
+    works = {
+        (w.place.step, w.place.unit): w.place.prefix for w in sort_work(ledger_of(made).list("sessions/")).values()
+    }
+    assert works["l1c", parked.unit] in parked.reason
+    assert works["l1c", shelved.unit] in parked.reason
+    assert f"s2ps retry {SESSION} --from l1c --unit {parked.unit} makes it anew" in parked.reason
+    anew(made, "l1c", parked.unit)
+    made.run()
+    assert_made_anew(made, [("l1c", parked.unit), ("l2a", parked.unit)])
+
+
+def test_two_works_of_one_name_whoever_comes_first_and_whatever_dies() -> None:
+    number, met = 0, True
+    while met:
+        number += 4
+        made = house()
+        made.launcher.script = _same_names
+        made.store.crash_at = (number, "after")
+        account = made.run()
+        met = made.crashes > 0
+        assert (account.produced, account.parked) == (6, 1), number
+        made.shelf()
+
+
 def test_the_record_says_who_and_why_and_an_action_is_kept() -> None:
     made = closed()
     anew(made, "l1c", "DT01-T32TQM")

@@ -19,7 +19,9 @@ from tests.support.house import START, VirtualClock
 from tests.support.standin import SESSION
 
 PLACE = WorkKey(SESSION, "l0c", "DT01", "0" * 64)
+OTHER = WorkKey(SESSION, "l0c", "DT02", "1" * 64)
 EVENT = object_created("s2-ledger", PLACE.outcome, "e")
+OTHER_EVENT = object_created("s2-ledger", OTHER.outcome, "e")
 
 
 class Store(MemoryStore):
@@ -50,13 +52,15 @@ def services() -> Services:
     return made
 
 
-def make(services: Services, granules: int, files: int, status: StatusClass = "succeeded") -> None:
+def make(
+    services: Services, granules: int, files: int, status: StatusClass = "succeeded", place: WorkKey = PLACE
+) -> None:
     """An outcome of ``granules`` artifacts of ``files`` files each."""
     artifacts = []
     for n in range(1, granules + 1):
-        prefix, entries = f"{SESSION}/l0c/{n}/", []
+        prefix, entries = f"{SESSION}/l0c/{place.digest[:4]}/{n}/", []
         for file in range(files):
-            body = b"%d %d" % (n, file)
+            body = b"%s %d %d" % (place.digest[:1].encode(), n, file)
             services.store.put("s2-work", f"{prefix}IMG/{file}.bin", body)
             digest = hashlib.sha256(body).hexdigest()
             entries.append(FileEntry(path=f"IMG/{file}.bin", size=len(body), sha256=digest))
@@ -75,8 +79,8 @@ def make(services: Services, granules: int, files: int, status: StatusClass = "s
         created=START,
         session=SESSION,
         step="l0c",
-        unit="DT01",
-        digest="0" * 64,
+        unit=place.unit,
+        digest=place.digest,
         processor="p",
         version="1",
         inputs=(),
@@ -87,15 +91,15 @@ def make(services: Services, granules: int, files: int, status: StatusClass = "s
     outcome = Outcome(
         created=START,
         step="l0c",
-        unit="DT01",
+        unit=place.unit,
         attempt=1,
         status=status,
         started=START,
         finished=START,
         outputs=tuple(artifacts),
     )
-    services.ledger.create(PLACE.order, order)
-    services.ledger.create(PLACE.outcome, outcome)
+    services.ledger.create(place.order, order)
+    services.ledger.create(place.outcome, outcome)
 
 
 def shelf(services: Services) -> list[str]:
@@ -164,3 +168,56 @@ def test_products_are_shown_several_at_a_time(services: Services) -> None:
 
     vars(store)["put_new"] = put_new
     assert publish(EVENT, services) == 6
+
+
+# names ---------------------------------------------------------------------------------------------------------------
+def contents(services: Services) -> dict[str, bytes]:
+    return {key: services.store.get("s2-products", key)[0] for key in shelf(services)}
+
+
+def test_a_name_that_is_anothers_is_left_to_it_and_both_are_named(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(services, granules=1, files=2)
+    make(services, granules=2, files=2, place=OTHER)
+    publish(EVENT, services)
+    before = contents(services)
+    assert publish(OTHER_EVENT, services) == 1, "its second granule has a name of its own"
+    assert {key: body for key, body in contents(services).items() if key in before} == before
+    (said,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert granule(1) in said
+    assert PLACE.prefix in said
+    assert OTHER.prefix in said
+    assert f"s2ps retry {SESSION} --from l0c --unit DT02" in said
+    assert publish(OTHER_EVENT, services) == 0
+
+
+def test_a_name_is_claimed_before_any_file_is_there(services: Services) -> None:
+    """Who comes between another's first file and its manifest finds the name taken, and writes nothing."""
+    make(services, granules=1, files=2)
+    make(services, granules=1, files=2, place=OTHER)
+    store = services.store
+    assert isinstance(store, Store)
+    store.broken = "0000/1/IMG/1.bin"
+    with pytest.raises(StoreUnavailableError):
+        publish(EVENT, services)
+    before = contents(services)
+    assert publish(OTHER_EVENT, services) == 0
+    assert contents(services) == before
+    store.broken = "-"
+    assert publish(EVENT, services) == 1, "whoever claimed it goes on"
+    assert publish(OTHER_EVENT, services) == 0
+    (record,) = [services.ledger.read(info.key, Published) for info in services.ledger.list("products/")]
+    assert record.provenance["work"] == PLACE.digest
+    for file in record.files:
+        body = services.store.get(record.bucket, record.prefix + file.path)[0]
+        assert hashlib.sha256(body).hexdigest() == file.sha256
+
+
+def test_a_product_from_before_there_were_claims_keeps_its_name(services: Services) -> None:
+    make(services, granules=1, files=1)
+    make(services, granules=1, files=1, place=OTHER)
+    publish(EVENT, services)
+    for info in list(services.ledger.list("names/")):
+        services.ledger.delete(info.key)
+    assert publish(EVENT, services) == publish(OTHER_EVENT, services) == 0
