@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from eventing.local import control
@@ -19,6 +19,9 @@ from functions.cli.options import DEFAULT_RUN, Where
 from shared.bootstrap import Services
 from shared.errors import ConfigurationError, S2psError
 from shared.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from shared.workflow.graph import Workflow
 
 NAMESPACE: Final = "s2ps"
 SETTINGS: Final = "s2ps-settings"
@@ -106,10 +109,10 @@ def _cluster(where: Where, environment: Mapping[str, str], timeout_s: int = 10) 
     flags += ["--context", where.context] if where.context else []
     flags += ["--kubeconfig", str(where.kubeconfig)] if where.kubeconfig else []
     with ExitStack() as held:
-        settings = held.enter_context(_processors(settings, found.get(f"configmap/{PROCESSORS}")))
+        services = held.enter_context(_processors(settings, found.get(f"configmap/{PROCESSORS}")))
         _lead_to_store(settings, kubectl, held)
         name = f"namespace {namespace}, context {kubectl.current_context() or 'of kubectl'}"
-        yield Place("cluster", name, Services(settings), tuple(flags), None, namespace)
+        yield Place("cluster", name, services, tuple(flags), None, namespace)
 
 
 def cluster_settings(environment: Mapping[str, str]) -> Settings:
@@ -131,14 +134,25 @@ def _lead_to_store(settings: Settings, kubectl: Kubectl, held: ExitStack) -> Non
 
 
 @contextmanager
-def _processors(settings: Settings, found: Mapping[str, Any] | None) -> Iterator[Settings]:
-    """Settings whose processor set can be read here: an operator's own is a file of a ConfigMap."""
-    name = PurePosixPath(settings.processor_set).name
-    text = plain_data(found).get(name) if found is not None else None
-    if "/" not in settings.processor_set or text is None:
-        yield settings
-        return
+def _processors(settings: Settings, found: Mapping[str, Any] | None) -> Iterator[Services]:
+    """Services that can read the operators' own processor sets here: in the cluster they are files of a ConfigMap."""
+    files = plain_data(found) if found is not None else {}
     with tempfile.TemporaryDirectory(prefix="s2ps-") as folder:
-        path = Path(folder) / name
-        path.write_text(text, encoding="utf-8")
-        yield settings.model_copy(update={"processor_set": str(path)})
+        for name, text in files.items():
+            (Path(folder) / PurePosixPath(name).name).write_text(text, encoding="utf-8")
+        own = PurePosixPath(settings.processor_set).name
+        if "/" in settings.processor_set and own in files:
+            settings = settings.model_copy(update={"processor_set": str(Path(folder) / own)})
+        yield _Distant(settings, folder=Path(folder))
+
+
+@dataclass(frozen=True)
+class _Distant(Services):
+    """Those of a cluster that is looked at from here; ``folder`` holds the files of its operators."""
+
+    folder: Path = Path()
+
+    def workflow_in(self, processor_set: str) -> Workflow:
+        """As in the cluster: sets that strategies name by a path, too."""
+        here = self.folder / PurePosixPath(processor_set).name
+        return super().workflow_in(str(here) if "/" in processor_set and here.is_file() else processor_set)
