@@ -80,16 +80,23 @@ class ChannelDecoder:
         profile: the link's coding.
         spacecraft: frames of any other spacecraft id are foreign; ``None`` takes the id of the first good frame.
         tolerance: flipped bits that a sync marker may have.
+        recorded: a virtual channel whose frames are kept until ``take_frames``, beside its packets.
     """
 
     def __init__(
-        self, profile: LinkProfile = SENTINEL2, spacecraft: int | None = None, tolerance: int = DEFAULT_TOLERANCE
+        self,
+        profile: LinkProfile = SENTINEL2,
+        spacecraft: int | None = None,
+        tolerance: int = DEFAULT_TOLERANCE,
+        recorded: int | None = None,
     ) -> None:
         self._profile = profile
         self._spacecraft = spacecraft
         self._sync = FrameSynchroniser(profile, tolerance)
         self._channels: dict[int, PacketReassembler] = {}
         self._counts: Counter[str] = Counter()
+        self._recorded = recorded
+        self._kept: list[NDArray[np.uint8]] = []
 
     def feed(self, octets: bytes | memoryview) -> list[PacketBatch]:
         """Packets that are whole by now."""
@@ -101,6 +108,12 @@ class ChannelDecoder:
         for channel in self._channels.values():
             channel.finish()
         return batches
+
+    def take_frames(self) -> NDArray[np.uint8]:
+        """Frames of the recorded virtual channel since the last call, (n, frame_octets), as they came."""
+        taken = [np.empty((0, self._profile.frame_octets), np.uint8), *self._kept]
+        self._kept = []
+        return np.concatenate(taken)
 
     @property
     def good_frames(self) -> int:
@@ -154,6 +167,8 @@ class ChannelDecoder:
                 self._counts["idle_frames"] += len(own)
                 continue
             self._counts["data_frames"] += len(own)
+            if vcid == self._recorded:
+                self._kept.append(frames[own, : self._profile.frame_octets])
             channel = self._channels.setdefault(int(vcid), PacketReassembler())
             found = channel.feed(counts[own], pointers[own], zones[own])
             batches.extend(self._batch(int(vcid), spans) for spans in found if len(spans.starts))

@@ -22,6 +22,10 @@ CONTROL_APID: Final = 154
 TIME_APID: Final = 155
 THERMAL_APID: Final = 156
 PLATFORM_APIDS: Final = (NAVIGATION_APID, CONTROL_APID, TIME_APID, THERMAL_APID)
+HOUSEKEEPING_APID: Final = 3
+HOUSEKEEPING_VCID: Final = 3
+"""Housekeeping telemetry for the control centre, and the virtual channel of its own on which it comes."""
+
 SLOW: Final = 10
 """Time correlation and temperatures come with every tenth GPS point."""
 

@@ -47,6 +47,7 @@ from shared.rehearsal.simulator import simulate_session
 @click.option("--noise", default=0.0, show_default=True, help="Standard deviation, counts")
 @click.option("--chunk-mib", default=16, show_default=True)
 @click.option("--link", default=str(SENTINEL2), show_default=True, help="Its coding, e.g. rs223-i5-dual")
+@click.option("--housekeeping", is_flag=True, help="Telemetry for the control centre is sent too")
 @click.option("--fault", "faults", multiple=True, help="e.g. corrupt:channel=1,frame=120,symbols=9; may be repeated")
 def main(
     folder: Path,
@@ -68,6 +69,7 @@ def main(
     noise: float,
     chunk_mib: int,
     link: str,
+    housekeeping: bool,
     faults: tuple[str, ...],
 ) -> None:
     """Record a downlink session in FOLDER, and the truth about it in FOLDER.truth.json."""
@@ -99,6 +101,7 @@ def main(
             noise_dn=noise,
             seed=seed,
             instrument=instrument,
+            housekeeping=housekeeping,
         )
         chosen = FaultPlan(tuple(parse_fault(text) for text in faults), seed)
         truth = simulate_session(plan, folder, scene=scene, faults=chosen)

@@ -1,4 +1,4 @@
-"""What the simulated platform tells of itself, beside its GPS points and attitudes.
+"""What the simulated platform tells of itself, beside its GPS points and attitudes; and to the control centre.
 
 The simulated receiver has no error: what it states of its errors is nominal, as are counts of satellites, modes and
 temperatures. Orbit and orbit angle are those of the flight.
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from shared.ccsds.spacepackets import SpacePacket
 from shared.geometry.frames import EARTH_RATE, EarthOrientation, EarthRotation, Floats
 from shared.msi.platform import (
     CELSIUS,
     CONTROL_APID,
+    HOUSEKEEPING_APID,
     NAVIGATION_APID,
     OHM,
     SLOW,
@@ -53,6 +55,20 @@ def housekeeping(fixes: Sequence[GpsPoint]) -> list[tuple[int, int, bytes]]:
         entries.append((fix.gps_ns, TIME_APID, TimeCorrelation(fix.gps_ns, "KALMAN_FILTER", 77, 1.0, count).encode()))
         entries.append((fix.gps_ns, THERMAL_APID, _temperatures(fix.gps_ns).encode()))
     return entries
+
+
+def reports(fixes: Sequence[GpsPoint], sequences: dict[int, int]) -> list[tuple[int, bytes]]:
+    """(GPS nanoseconds, packet) for the control centre, one with each GPS point: attitude control and temperatures.
+
+    ``sequences`` holds each APID's next count and is moved on.
+    """
+    packets = []
+    for state in _control(fixes):
+        count = sequences.get(HOUSEKEEPING_APID, 0)
+        sequences[HOUSEKEEPING_APID] = count + 1
+        told = state.encode() + _temperatures(state.gps_ns).encode()
+        packets.append((state.gps_ns, SpacePacket(HOUSEKEEPING_APID, count, state.gps_ns, told).encode()))
+    return packets
 
 
 def _control(fixes: Sequence[GpsPoint]) -> list[ControlState]:

@@ -87,6 +87,7 @@ class SessionPlan:
         idle_frames: idle frames at both ends of each channel.
         bands: those that are sent; the instrument sends all.
         instrument: its geometry; the nominal one where not given.
+        housekeeping: whether telemetry for the control centre is sent too, on a virtual channel of its own.
     """
 
     satellite: str = "S2A"
@@ -102,6 +103,7 @@ class SessionPlan:
     idle_frames: int = 32
     bands: tuple[Band, ...] = BANDS
     instrument: Instrument | None = None
+    housekeeping: bool = False
 
     def __post_init__(self) -> None:
         if self.satellite not in SPACECRAFT_ID or not self.datatakes:

@@ -16,8 +16,10 @@ from shared.ccsds.spacepackets import SEQUENCE_MODULUS
 from shared.geometry.heights import save_cells
 from shared.msi.instrument import LINES_PER_PACKET, SCENE_NS, Band
 from shared.msi.packets import image_apid
+from shared.msi.platform import HOUSEKEEPING_VCID
 from shared.rehearsal.faults import FaultPlan, LinkDisturber, describe_fault
 from shared.rehearsal.flight import Flight, fly
+from shared.rehearsal.housekeeping import reports
 from shared.rehearsal.imaging import SLICES, Exposure, expose, ground_of, image_packets, record
 from shared.rehearsal.landscape import ProceduralLandscape
 from shared.rehearsal.plan import CHANNELS, SPACECRAFT_ID, Channel, Datatake, SessionPlan
@@ -45,7 +47,7 @@ SIMPLIFICATIONS: Final = (
     "A sample is the value at its centre: no point-spread function, no integration over line and column.",
     "A surface scene is lifted to the top of the atmosphere with coefficients of one sun zenith and view direction.",
     "Image packets have a layout of their own and CCSDS 121 compression; noise only where it is asked for.",
-    "Telemetry holds positions, attitude and a datatake descriptor; no housekeeping, thermal or star-tracker packets.",
+    "Star trackers and gyroscopes send no raw data; housekeeping, where it is sent, tells attitude and temperatures.",
 )
 """What a simulated session leaves out of a real one."""
 
@@ -147,6 +149,7 @@ class _Simulation:
     def _send_datatake(self, pool: ThreadPoolExecutor, index: int, flight: Flight) -> None:
         """Scene after scene; while one is sent, the next is being taken."""
         ancillary = flight.ancillary_packets(self.sequences)
+        reported = reports(flight.gps, self.sequences) if self.plan.housekeeping else []
         self.ground = self.scene
         if isinstance(self.scene, Confinable):
             relief = self.scene.relief
@@ -162,9 +165,13 @@ class _Simulation:
                 due = [packet for time, packet in ancillary if time < until]
                 ancillary = ancillary[len(due) :]
                 self._send(1, ANCILLARY_VCID, due)
+                told = [packet for time, packet in reported if time < until]
+                reported = reported[len(told) :]
+                self._send(1, HOUSEKEEPING_VCID, told)
                 for channel in CHANNELS:
                     self._send_images(channel, part, current)
         self._send(1, ANCILLARY_VCID, [packet for _, packet in ancillary])
+        self._send(1, HOUSEKEEPING_VCID, [packet for _, packet in reported])
 
     def _send_images(self, channel: Channel, part: int, taken: dict[tuple[int, Band], Future[_Slices]]) -> None:
         fine: list[bytes] = []
@@ -217,12 +224,14 @@ class _Simulation:
             save_cells(self.scene.relief, lon, lat, _AROUND_DEG, relief_folder(self.out))
 
     def _send(self, channel: Channel, vcid: int, packets: list[bytes]) -> None:
+        if not packets:
+            return
         self.sent.update(int.from_bytes(packet[:2], "big") & 0x7FF for packet in packets)
         self._transmit(channel, self.encoders[channel].add(vcid, packets))
 
     def _flush(self) -> None:
         for channel in CHANNELS:
-            for vcid in (ANCILLARY_VCID, IMAGE_10M_VCID, IMAGE_COARSE_VCID):
+            for vcid in (HOUSEKEEPING_VCID, ANCILLARY_VCID, IMAGE_10M_VCID, IMAGE_COARSE_VCID):
                 self._transmit(channel, self.encoders[channel].flush(vcid))
 
     def _idle(self) -> None:

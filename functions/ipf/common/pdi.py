@@ -40,7 +40,7 @@ _SHOWN: Final = 3
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a product is from: sensing, orbit, footprint (closed ring of longitude and latitude), and inputs by
-    name.
+    name. ``direction`` and ``footprint`` are empty where they are not known, or not a matter.
     """
 
     level: str
@@ -131,9 +131,10 @@ def _metadata(product: str, production: Production, origin: Origin) -> list[ET.E
         start=_utc(production.creation),
     )
     period = node("safe:acquisitionPeriod", startTime=_utc(origin.start), stopTime=_utc(origin.stop))
+    flown = {"groundTrackDirection": origin.direction.lower()} if origin.direction else {}
     orbit = node(
         "safe:orbitReference",
-        node("safe:orbitNumber", origin.datatake, type="start", groundTrackDirection=origin.direction.lower()),
+        node("safe:orbitNumber", origin.datatake, type="start", **flown),
         node("safe:relativeOrbitNumber", origin.relative_orbit, type="start"),
     )
     corners = " ".join(f"{lat:.9f},{lon:.9f}" for lon, lat in origin.footprint)
@@ -144,7 +145,7 @@ def _metadata(product: str, production: Production, origin: Origin) -> list[ET.E
         _wrapped("processing", "PDI", "PROVENANCE", processing),
         _wrapped("acquisitionPeriod", "DMD", "DESCRIPTION", period),
         _wrapped("measurementOrbitReference", "DMD", "DESCRIPTION", orbit),
-        _wrapped("measurementFrameSet", "DMD", "DESCRIPTION", ring),
+        *([_wrapped("measurementFrameSet", "DMD", "DESCRIPTION", ring)] if origin.footprint else []),
     ]
 
 

@@ -13,6 +13,7 @@ from functions.ipf.common.l0_metadata import Downlink
 from functions.ipf.common.processor import Exit, IpfLog, run_processor
 from functions.ipf.l0u.channels import Channel, find_channels
 from functions.ipf.l0u.datastrips import Datastrip, assemble
+from functions.ipf.l0u.housekeeping import HousekeepingRecorder
 from functions.ipf.l0u.report import losses, packet_account, session_report
 from functions.ipf.l0u.sorting import PacketSorter
 from functions.ipf.l0u.writer import DatatakeWriter, write_ancillary
@@ -21,10 +22,13 @@ from shared.ccsds.decoder import ChannelDecoder, ChannelStatistics
 from shared.ccsds.link import SENTINEL2, LinkProfile
 from shared.domain.names import SessionId, format_stamp
 from shared.errors import BadInputError
+from shared.msi.platform import HOUSEKEEPING_VCID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from shared.ccsds.decoder import PacketBatch
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L0U"
@@ -40,7 +44,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     """Sort one session's packets. Inputs and outputs as the job order names them:
 
     STO_CADU_S in (a folder with ``ch_1`` and ``ch_2``), DS_GR_FOLDER out (``DTnn``), SAD_FOLDER out, REP_PASS out (the
-    session's account of frames and packets, JSON).
+    session's account of frames and packets, JSON); HKTM_FOLDER out where it is named (housekeeping telemetry).
     """
     production = Production.of(order)
     channels = find_channels(Path(order.input_files("STO_CADU_S")[0]))
@@ -66,7 +70,8 @@ def _process(
     report: Path,
 ) -> int:
     profile = LinkProfile.parse(order.parameters.get("LINK_PROFILE", str(SENTINEL2)))
-    statistics, empty, damaged = receive(channels, sorter, journal, profile)
+    housekeeping = HousekeepingRecorder(sorter.spool / "housekeeping")
+    statistics, empty, damaged = receive(channels, sorter, journal, profile, housekeeping)
     sorter.finish()
     strips, homeless = assemble(sorter.ancillary, sorter.blocks)
     if not strips:
@@ -76,12 +81,15 @@ def _process(
     folders = {writer.write(number, strip).name: strip for number, strip in enumerate(strips, 1)}
     packets = packet_account(strips, sorter, homeless)
     document = session_report(channels, statistics, empty, damaged, folders, sorter, packets)
+    document["housekeeping"] = housekeeping.account()
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     _telemetry(telemetry, production, strips)
+    for out in [each.name for task in order.tasks for each in task.outputs if each.file_type == "HKTM_FOLDER"]:
+        housekeeping.write(Path(out), production, strips[0].account)
     # An idle frame that cannot be corrected takes nothing with it: it is told, and the product is whole all the same.
     bad = [f"{name}: frames that could not be corrected: {count}" for name, count in damaged.items()]
-    troubles = [*_troubles(channels, empty), *losses(packets)]
+    troubles = [*_troubles(channels, empty), *losses(packets), *housekeeping.losses()]
     for trouble in [*bad, *troubles]:
         journal.warning(trouble)
     journal.info(f"{len(strips)} datastrip(s), {document['totals']['received']} packets")
@@ -89,10 +97,14 @@ def _process(
 
 
 def receive(
-    channels: Sequence[Channel], sorter: PacketSorter, journal: IpfLog, profile: LinkProfile
+    channels: Sequence[Channel],
+    sorter: PacketSorter,
+    journal: IpfLog,
+    profile: LinkProfile,
+    housekeeping: HousekeepingRecorder,
 ) -> tuple[dict[int, ChannelStatistics], list[str], dict[str, int]]:
-    """Decode all channels into ``sorter``; statistics by channel, the names of files without any frame, and how many
-    frames of a file could not be corrected, where there are such.
+    """Decode all channels into ``sorter`` and ``housekeeping``; statistics by channel, the names of files without any
+    frame, and how many frames of a file could not be corrected, where there are such.
 
     BadInputError naming the first file where no channel holds one frame that decodes.
     """
@@ -100,17 +112,17 @@ def receive(
     empty: list[str] = []
     damaged: Counter[str] = Counter()
     for channel in channels:
-        decoder = ChannelDecoder(profile)
+        decoder = ChannelDecoder(profile, recorded=HOUSEKEEPING_VCID)
+
         frames = dict.fromkeys((path.name for path in channel.files), 0)
         for block in channel.blocks():
             before, bad = decoder.good_frames, decoder.bad_frames
-            for batch in decoder.feed(block.octets):
-                sorter.add(batch, channel.received(block.position))
+            found = decoder.feed(block.octets)
+            _put(found, decoder, channel.received(block.position), sorter, housekeeping)
             frames[block.file] += decoder.good_frames - before
             damaged[block.file] += decoder.bad_frames - bad
         before, bad = decoder.good_frames, decoder.bad_frames
-        for batch in decoder.finish():
-            sorter.add(batch, channel.received(1.0))
+        _put(decoder.finish(), decoder, channel.received(1.0), sorter, housekeeping)
         frames[channel.files[-1].name] += decoder.good_frames - before
         damaged[channel.files[-1].name] += decoder.bad_frames - bad
         statistics[channel.number] = decoder.statistics
@@ -125,6 +137,22 @@ def receive(
     if not any(counts.data_frames + counts.idle_frames for counts in statistics.values()):
         raise BadInputError(channels[0].files[0].name, "CADUs of this link", "no frame that decodes")
     return statistics, empty, dict(+damaged)
+
+
+def _put(
+    batches: Sequence[PacketBatch],
+    decoder: ChannelDecoder,
+    received: datetime,
+    sorter: PacketSorter,
+    housekeeping: HousekeepingRecorder,
+) -> None:
+    """Packets where they belong, by their virtual channel."""
+    housekeeping.add_frames(decoder.take_frames())
+    for batch in batches:
+        if batch.vcid == HOUSEKEEPING_VCID:
+            housekeeping.add_packets(batch)
+        else:
+            sorter.add(batch, received)
 
 
 def _troubles(channels: Sequence[Channel], empty: Sequence[str]) -> list[str]:

@@ -145,7 +145,7 @@ def test_a_step_that_hangs_is_told_before_the_miss_and_the_miss_when_it_comes(se
     begin(services)
     order(services, "l0u")
     watch(services, 130)
-    levels = ("SAD", "L0", "L1C", "L2A")
+    levels = ("HKTM", "SAD", "L0", "L1C", "L2A")
     assert sorted(sink.told()) == sorted((state, level) for state in ("at-risk", "missed") for level in levels)
     for event in sink.events:
         assert event.data["step"] == "l0u"
