@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import cv2
 import numpy as np
 
-from functions.ipf.l1c.flags import LAYERS, planes
+from functions.ipf.l1c.flags import LAYERS, MSI_DEGRADED, MSI_LOST, NO_DATA, planes
 from functions.ipf.l1c.resample import Resampled, resample
 from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, around, write_jp2
 from functions.ipf.safe.preview import display, preview
@@ -43,13 +43,17 @@ class BandTask:
 
 @dataclass(frozen=True, slots=True)
 class BandResult:
-    """What a band's image holds: pixels inside the swath, those with data, and those with each flag, by bit."""
+    """What a band's image holds: pixels inside the swath, those with data, those with each flag, by bit.
+
+    ``lost`` are those whose own packet did not come or does not decode: more have the flag of damaged packets.
+    """
 
     band: str
     at: Extent
     seen: int
     valid: int
     flagged: tuple[int, ...]
+    lost: int
     residual: float
 
 
@@ -68,9 +72,17 @@ def make_band(task: BandTask) -> BandResult:
     if task.band in CLASS_BANDS:
         counts = _whole(_at_60m(found.counts, resolution), found.at, target, resolution)
         np.save(task.scratch / f"{task.band}_60m.npy", counts)
-    flagged = tuple(int(np.count_nonzero(found.flags & (1 << bit))) for bit in range(LAYERS))
+    flagged, lost = _counted(found.flags)
     seen, valid = int(np.count_nonzero(found.detectors)), int(np.count_nonzero(found.counts))
-    return BandResult(task.band, found.at, seen, valid, flagged, found.residual)
+    return BandResult(task.band, found.at, seen, valid, flagged, lost, found.residual)
+
+
+def _counted(flags: NDArray[np.uint8]) -> tuple[tuple[int, ...], int]:
+    """Pixels with each flag, and those whose own packets are lost or damaged."""
+    if not flags.any():
+        return (0,) * LAYERS, 0
+    lost = ((flags & (MSI_LOST | MSI_DEGRADED)) > 0) & ((flags & NO_DATA) > 0)
+    return tuple(int(np.count_nonzero(flags & (1 << bit))) for bit in range(LAYERS)), int(np.count_nonzero(lost))
 
 
 def _write_quality(path: Path, found: Resampled, target: Tile, resolution: int) -> None:
@@ -122,7 +134,9 @@ def make_colours(task: ColourTask) -> None:
         part = np.load(task.scratch / f"{band}_display.npy", mmap_mode="r")
         row, column = extent.row - at.row, extent.column - at.column
         plane[row : row + part.shape[0], column : column + part.shape[1]] = part
-    colours *= (colours > 0).all(axis=0)
+    lacking = np.minimum(np.minimum(colours[0], colours[1]), colours[2]) == 0
+    if lacking.any():
+        colours[:, lacking] = 0
     write_jp2(task.image, colours, tile(task.tile), 10, at)
     small, place = preview(colours, at, tile(task.tile).size(PREVIEW_RESOLUTION))
     write_jp2(task.preview, small, tile(task.tile), PREVIEW_RESOLUTION, place)

@@ -6,7 +6,8 @@ bit       layer                set where the nearest sample of L1B ...
 0         ANC_LOST             was taken in a gap of the orbit or attitude data
 1         ANC_DEG              (never: an ancillary packet is sound or refused)
 2         MSI_LOST             was in a packet that did not come
-3         MSI_DEG              was in a packet that came and does not decode
+3         MSI_DEG              was in a packet that came and does not decode; or the resampling kernel reached into
+                               a packet that is lost or damaged, whose lines were filled from their neighbours
 4         QT_DEFECTIVE_PIXELS  (never: no table of defective pixels is used)
 5         QT_NODATA_PIXELS     has no value; outside the swath it is not set, as in Sentinel-2 products
 6         QT_PARTIALLY_...     (never: there is no crosstalk correction)

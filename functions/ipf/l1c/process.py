@@ -200,9 +200,7 @@ def _content(
     opaque, thin, snow = classes
     seen = sum(band.packets_per_scene for band in BANDS if results[band.name].seen)
     lost = sum(
-        band.packets_per_scene
-        * (results[band.name].flagged[2] + results[band.name].flagged[3])
-        / results[band.name].seen
+        band.packets_per_scene * results[band.name].lost / results[band.name].seen
         for band in BANDS
         if results[band.name].seen
     )

@@ -3,7 +3,8 @@
 Bicubic (OpenCV, kernel a = -0.75). The block that holds data is worked off in strips of rows,
 each reading only the lines it needs. Where detectors overlap, the one whose centre is nearer gives the pixel, unless it
 has no data there and the other has. A pixel has data when the nearest sample has, and that sample's flags: lost lines
-are filled from their neighbours only so that the kernel does not ring.
+are filled from their neighbours only so that the kernel does not ring. A pixel whose kernel reached into such lines is
+degraded.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from functions.ipf.l1c._mosaic import lay
 from functions.ipf.l1c._positions import samples
-from functions.ipf.l1c.flags import NO_DATA, SATURATED, line_flags, saturated_within
+from functions.ipf.l1c.flags import MSI_DEGRADED, MSI_LOST, NO_DATA, SATURATED, line_flags, saturated_within
 from functions.ipf.l1c.inverse import SeenImage, block_of, locate, nodes_over
+from functions.ipf.l1c.lines import Lines
 from functions.ipf.safe.jp2 import Extent
 from functions.ipf.safe.working import HIGHEST_COUNT
 from shared.msi.instrument import band_named
@@ -63,15 +66,17 @@ class _Source:
     columns: range
     line_flags: NDArray[np.uint8]
     quality: Quality
+    lines: Lines
 
 
 @dataclass(frozen=True, slots=True)
 class _Canvas:
-    """The rows of a strip in the three results."""
+    """The rows of a strip in the three results, and how far from its detector's middle each pixel is."""
 
     counts: NDArray[np.uint16]
     detectors: NDArray[np.uint8]
     flags: NDArray[np.uint8]
+    nearest: Floats32
 
 
 def resample(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile) -> Resampled:
@@ -81,11 +86,12 @@ def resample(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile
     at = _common(sources, tile, resolution) if sources else Extent(0, 0, 0, 0)
     counts = np.zeros(at.shape, np.uint16)
     detectors, flags = np.zeros(at.shape, np.uint8), np.zeros(at.shape, np.uint8)
+    nearest = np.empty((_STRIP_ROWS, at.shape[1]), np.float32)
     for first in range(at.row, at.row_stop, _STRIP_ROWS):
         rows = range(first, min(first + _STRIP_ROWS, at.row_stop))
         strip = slice(rows.start - at.row, rows.stop - at.row)
-        canvas = _Canvas(counts[strip], detectors[strip], flags[strip])
-        _strip(working, sources, tile, resolution, rows, at.column, canvas)
+        canvas = _Canvas(counts[strip], detectors[strip], flags[strip], nearest[: len(rows)])
+        _strip(sources, tile, resolution, rows, at.column, canvas)
     return Resampled(counts, detectors, flags, at, max((source.model.residual for source in sources), default=0.0))
 
 
@@ -98,7 +104,7 @@ def _sources(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile
             if len(rows) and len(columns):
                 quality = working.quality(image)
                 flags = line_flags(datastrip, image, quality)
-                found.append(_Source(image, model, rows, columns, flags, quality))
+                found.append(_Source(image, model, rows, columns, flags, quality, Lines(working, image)))
     return found
 
 
@@ -115,7 +121,6 @@ def _common(sources: Sequence[_Source], tile: Tile, resolution: int) -> Extent:
 
 
 def _strip(
-    working: WorkingFolder,
     sources: Sequence[_Source],
     tile: Tile,
     resolution: int,
@@ -123,7 +128,7 @@ def _strip(
     left: int,
     canvas: _Canvas,
 ) -> None:
-    nearest = np.full(canvas.counts.shape, _FAR, np.float32)
+    canvas.nearest.fill(_FAR)
     for source in sources:
         if rows.stop <= source.rows.start or rows.start >= source.rows.stop:
             continue
@@ -133,18 +138,10 @@ def _strip(
         places = _places(source, tile, resolution, rows, columns)
         if places is None:
             continue
-        values, flags = _sample(working, source, places)
-        distance = places.distance
-        if flags is not None:
-            lost = (flags & NO_DATA) > 0
-            distance[lost] += _BEHIND
-            values[lost] = 0
-        window = slice(columns.start - left, columns.stop - left)
-        better = distance < nearest[:, window]
-        np.copyto(nearest[:, window], distance, where=better)
-        np.copyto(canvas.counts[:, window], values, where=better)
-        np.copyto(canvas.detectors[:, window], np.uint8(source.image.detector), where=better)
-        np.copyto(canvas.flags[:, window], np.uint8(0) if flags is None else flags, where=better)
+        values, flags = _sample(source, places)
+        given = (values, flags, places.distance, source.image.detector)
+        below = (canvas.counts, canvas.detectors, canvas.flags, canvas.nearest)
+        lay(*given, NO_DATA, _BEHIND, HIGHEST_COUNT, columns.start - left, *below)
 
 
 def _reached(source: _Source, tile: Tile, resolution: int, rows: range) -> range:
@@ -190,32 +187,39 @@ def _places(source: _Source, tile: Tile, resolution: int, rows: range, columns: 
     return found if samples(*laid, first, size, found.x, found.y, found.distance) else None
 
 
-def _sample(
-    working: WorkingFolder, source: _Source, places: _Places
-) -> tuple[NDArray[np.uint16], NDArray[np.uint8] | None]:
-    """Counts, at least 1, and flags; ``None`` where there are none."""
-    lines = working.read_lines(source.image, places.first, places.stop)
+def _sample(source: _Source, places: _Places) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Counts and flags; the latter of size 0 where there are none."""
+    lines = source.lines.read(places.first, places.stop)
     lost = np.asarray(~lines.any(axis=1), np.bool_)
     flags = _flags(source, places, lost)
     if lost.any():
         lines = _filled(lines, lost)
     values = cv2.remap(lines, places.x, places.y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    counts = np.asarray(values, np.uint16)
-    return np.clip(counts, 1, HIGHEST_COUNT, out=counts), flags
+    return np.asarray(values, np.uint16), flags
 
 
-def _flags(source: _Source, places: _Places, lost: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """Flags of the nearest samples."""
+def _flags(source: _Source, places: _Places, lost: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Flags of the nearest samples, and of kernels that reach into packets without data."""
     of_lines = source.line_flags[places.first : places.stop] | lost.astype(np.uint8) * np.uint8(NO_DATA)
     saturated = saturated_within(source.quality, places.first, places.stop, source.image.columns)
     if saturated is None and not of_lines.any():
-        return None
+        return np.zeros((0, 0), np.uint8)
     row = _nearest(places.y, len(of_lines))
     flags = np.asarray(of_lines[row], np.uint8)
     if saturated is not None:
         at = _nearest(places.x, source.image.columns)
         flags |= saturated[row, at].astype(np.uint8) * np.uint8(SATURATED)
+    reached = _reached_by_kernel((of_lines & (MSI_LOST | MSI_DEGRADED)) > 0)
+    if reached.any():
+        beside = reached[places.y.astype(np.intp)] & ((flags & NO_DATA) == 0)
+        flags |= beside.astype(np.uint8) * np.uint8(MSI_DEGRADED)
     return flags
+
+
+def _reached_by_kernel(lines: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the kernel at places from line i to i + 1 takes one of ``lines``: it takes i - 1 to i + 2."""
+    around = np.pad(lines, (1, 2))
+    return np.asarray(around[:-3] | around[1:-2] | around[2:-1] | around[3:], np.bool_)
 
 
 def _nearest(place: Floats32, size: int) -> NDArray[np.intp]:

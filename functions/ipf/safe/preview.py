@@ -40,9 +40,11 @@ def preview(colours: NDArray[np.uint8], at: Extent, size: int) -> tuple[NDArray[
         return np.zeros((3, 0, 0), np.uint8), at
     left, top = at.column // _STEP, at.row // _STEP
     right, bottom = min(-(-at.column_stop // _STEP), size), min(-(-at.row_stop // _STEP), size)
-    padded = np.zeros((bottom * _STEP - top * _STEP, right * _STEP - left * _STEP, 3), np.uint8)
     row, column = at.row - top * _STEP, at.column - left * _STEP
+    padded = np.zeros(((bottom - top) * _STEP, (right - left) * _STEP), np.uint8)
     rows, columns = min(at.shape[0], padded.shape[0] - row), min(at.shape[1], padded.shape[1] - column)
-    padded[row : row + rows, column : column + columns] = np.moveaxis(colours, 0, 2)[:rows, :columns]
-    small = cv2.resize(padded, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(np.moveaxis(np.asarray(small, np.uint8), 2, 0)), Extent(top, left, bottom, right)
+    small = np.empty((len(colours), bottom - top, right - left), np.uint8)
+    for plane, colour in zip(small, colours, strict=True):
+        padded[row : row + rows, column : column + columns] = colour[:rows, :columns]
+        cv2.resize(padded, plane.shape[::-1], dst=plane, interpolation=cv2.INTER_AREA)
+    return small, Extent(top, left, bottom, right)

@@ -49,6 +49,8 @@ MODEL_FILE: Final = "sensor_model.npz"
 RELIEF_FOLDER: Final = "relief"
 _AROUND_DEG: Final = 0.01
 LEVEL0_FILE: Final = "level0.xml"
+IMAGE_BLOCK_LINES: Final = 256
+"""Lines of an image's file that are compressed together."""
 _LINES_DOWN: Final = rasterio.Affine(1.0, 0.0, 1.0, 0.0, -1.0, 1.0)
 """There is no georeference, but readers warn where nothing is said."""
 
@@ -254,7 +256,7 @@ class WorkingFolder:
             dtype="uint16",
             tiled=True,
             blockxsize=512,
-            blockysize=256,
+            blockysize=IMAGE_BLOCK_LINES,
             compress="ZSTD",
             zstd_level=1,
             predictor=2,

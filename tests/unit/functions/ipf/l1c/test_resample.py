@@ -21,6 +21,7 @@ from shared.rehearsal.plan import Datatake
 TILE, START_NS = tile("32TMQ"), 1_466_000_000_000_000_000
 
 
+_DEGRADED = np.uint8(1 << 3)
 flown = cache(partial(fly, satellite="S2A"))
 
 
@@ -68,8 +69,29 @@ def test_lost_lines_are_no_data_and_flagged_and_do_not_ring(tmp_path: Path, dama
     whole = resample(*strip(tmp_path, (6,)), "B01", TILE)
     assert np.array_equal(found.detectors, whole.detectors)
     lost = (whole.counts > 0) & (found.counts == 0)
-    assert np.array_equal(found.flags, lost * np.uint8(flag | 1 << 5))
+    assert np.array_equal(found.flags & ~_DEGRADED, (lost * np.uint8(flag | 1 << 5)) & ~_DEGRADED)
+    assert (found.flags[lost] == flag | 1 << 5).all()
     assert abs(np.count_nonzero(lost) * 0.06**2 - 16 * 0.06 * 25.5) < 2
+
+
+def test_pixels_whose_kernel_reached_into_lost_lines_are_degraded(tmp_path: Path) -> None:
+    folder, one = strip(tmp_path, (6,), slice(160, 176))
+    counts = np.random.default_rng(1).integers(1000, 9000, (384, 432)).astype(np.uint16)
+    found = []
+    for gone in (slice(160, 176), slice(0, 0)):
+        counts_of = counts.copy()
+        counts_of[gone] = 0
+        folder.write_image(one.images[0], counts_of)
+        if gone.start == 0:
+            folder.write_quality(one.images[0], Quality(*np.zeros((2, 24), bool), *np.zeros((2, 0), np.int32)))
+        found.append(resample(folder, one, "B01", TILE))
+    with_loss, whole = found
+    beside = with_loss.flags == _DEGRADED
+    assert not whole.flags.any()
+    assert (with_loss.counts[beside] > 0).all()
+    assert np.array_equal((with_loss.counts != whole.counts) & (with_loss.counts > 0) & ~beside, np.zeros_like(beside))
+    # The kernel spans four lines: some pixels that are up to 1.5 lines beside those that have no data.
+    assert np.count_nonzero(beside) * 0.06**2 == pytest.approx(3 * 0.06 * 25.5, rel=0.1)
 
 
 def test_where_one_detector_lost_its_lines_its_neighbour_fills_in(tmp_path: Path) -> None:
