@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from eventing.manifests import (
 )
 from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, object_created
 from shared.errors import ConfigurationError
+from shared.ledger import keys
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = ROOT / "knative" / "base"
@@ -69,6 +71,70 @@ def woken(event: Event) -> set[str]:
 def test_who_is_woken_by_which_record(key: str, functions: set[str]) -> None:
     assert woken(object_created("s2-ledger", key, "e")) == functions
     assert woken(object_created("s2-products", key, "e")) == set()
+
+
+WAKES = {
+    "seen": {"file-transfer"},
+    "receipt": {"session-assembly"},
+    "complete": {"job-preparation"},
+    "hold": {"session-account"},
+    "product": {"session-account"},
+    "WorkKey.order": {"job-launch"},
+    "WorkKey.outcome": {"job-preparation", "product-publication", "session-account"},
+    "WorkKey.waiting": {"job-preparation"},
+    "WorkKey.ended": {"job-settlement"},
+    "WorkKey.hold": {"session-account"},
+}
+QUIET = {
+    "open_marker", "closed_marker", "refusal", "account", "reopened", "cleared", "notice", "durations",
+    "former_account", "action", "timer", "rerun", "product_claim", "dead_letter", "replayed",
+    "WorkKey.job_order", "WorkKey.provision", "WorkKey.attempt", "WorkKey.grant",
+}  # fmt: skip
+"""Records that wake nobody by themselves: who writes them goes on, or the sweep sees to them."""
+GIVEN: dict[str, Any] = {
+    "session": "S2A_20261122100000057405",
+    "file": f"{CHUNK}.raw",
+    "etag": "e",
+    "reason": "why",
+    "number": 1,
+    "after": 1,
+    "when": datetime(2026, 11, 22, tzinfo=UTC),
+    "due": datetime(2026, 11, 22, tzinfo=UTC),
+    "level": "L1C",
+    "kind": "retry",
+    "account": datetime(2026, 11, 22, tzinfo=UTC),
+    "sensing": datetime(2026, 11, 22, tzinfo=UTC),
+    "claim": "s2-l1-shared",
+    "state": "missed",
+    "processor_set": "open",
+    "digest": "a" * 64,
+    "name": "S2A_MSIL1C_X",
+    "event": "x",
+    "product": "products/L1C/2026/11/22/S2A_MSIL1C_X.json",
+    "dead_letter": "dead-letters/20261122/x.json",
+}
+
+
+def made_keys() -> Iterator[tuple[str, str]]:
+    """(name, example) of each key of a record that ``shared.ledger.keys`` knows to make; folders are none."""
+    place = keys.WorkKey(GIVEN["session"], "l1c", "DT01-T32TMQ", GIVEN["digest"])
+    for name, made in vars(keys).items():
+        if inspect.isfunction(made) and made.__module__ == keys.__name__ and made.__annotations__["return"] == "str":
+            given = {each: GIVEN[each] for each in inspect.signature(made).parameters if each in GIVEN}
+            if name not in {"safe_name", "etag_mark"}:
+                yield name, made(**given)
+    for name, made in vars(keys.WorkKey).items():
+        if isinstance(made, property):
+            yield f"WorkKey.{name}", getattr(place, name)
+        elif inspect.isfunction(made) and not name.startswith("_") and name != "job_name":
+            yield f"WorkKey.{name}", made(place, **{each: GIVEN[each] for each in list(made.__annotations__)[:-1]})
+
+
+def test_every_record_that_there_is_wakes_whom_it_should() -> None:
+    found = {name: key for name, key in made_keys() if not key.endswith("/")}
+    assert found.keys() == WAKES.keys() | QUIET
+    for name, key in found.items():
+        assert woken(object_created("s2-ledger", key, "e")) == WAKES.get(name, set()), name
 
 
 def test_who_is_woken_by_other_events() -> None:
