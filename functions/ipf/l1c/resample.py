@@ -39,7 +39,7 @@ _STRIP_ROWS: Final = 512
 _KERNEL_MARGIN: Final = 4
 _LOOK_STEP: Final = 32
 _FAR: Final = np.float32(np.inf)
-_BEHIND: Final = np.float32(10.0)
+_BEHIND: Final = 10.0
 """Added to the distance (at most 1) of a pixel without data: any detector that has some comes before."""
 
 
