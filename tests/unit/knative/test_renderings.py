@@ -6,13 +6,15 @@ import copy
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import BaseModel, SecretStr
 
 from eventing.manifests import Service, load_manifests
+from shared.settings import Settings
 from shared.workflow.graph import Volume, load_workflow
 from tests.support.kube_judge import refusals as job_refusals
 from tests.support.manifests import (
@@ -53,9 +55,22 @@ def test_the_pass_is_whole_beside_kind(kind: list[Document], station: list[Docum
     assert len(names) == len(set(names))
 
 
-def test_the_keys_of_productions_secret_are_documented() -> None:
+def holds_secrets(kind: Any) -> bool:
+    """Whether a setting's type holds a secret, or a model with one, however deep."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return any(holds_secrets(field.annotation) for field in kind.model_fields.values())
+    return kind is SecretStr or any(map(holds_secrets, get_args(kind)))
+
+
+def test_what_is_secret_stands_in_the_secret_and_is_documented(
+    kind: list[Document], production: list[Document]
+) -> None:
+    found = {f"S2PS_{name.upper()}" for name, f in Settings.model_fields.items() if holds_secrets(f.annotation)}
+    assert found == SECRET_KEYS | {"S2PS_AUXIP"}
     text = (PRODUCTION / "README.md").read_text()
-    assert [key for key in SECRET_KEYS if f"`{key}`" not in text] == []
+    assert [key for key in found if f"`{key}`" not in text] == []
+    for documents in (kind, production):
+        assert found & (data_of(documents, "ConfigMap", "s2ps-settings") or {}).keys() == set()
 
 
 def test_every_file_of_a_manifest_is_rendered() -> None:
