@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -28,6 +27,7 @@ from shared.workflow.products import (
     product_name,
     published_artifacts,
     sensing_start,
+    shelf_prefix,
     taken_by,
 )
 
@@ -92,14 +92,9 @@ def _claim(output: Output, artifact: Artifact, place: WorkKey, outcome: Outcome,
     return False
 
 
-def shelf_prefix(level: str, sensing: datetime, artifact: Artifact) -> str:
-    """Where a product's files stand in the products bucket."""
-    return f"{level}/{sensing:%Y/%m/%d}/{artifact.name}/"
-
-
 def _copies(output: Output, artifact: Artifact, outcome: Outcome, services: Services) -> Iterator[Callable[[], str]]:
     """The server-side copies that bring a product's files to the shelf."""
-    prefix = shelf_prefix(str(output.publish), sensing_start(product_name(artifact), outcome.finished), artifact)
+    prefix = shelf_prefix(str(output.publish), artifact, outcome)
     for file in artifact.files:
         source, to = artifact.prefix + file.path, prefix + file.path
         bucket = services.settings.bucket_products
@@ -110,7 +105,7 @@ def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, se
     """Make a product visible, all of whose files are on the shelf."""
     level, bucket = str(output.publish), services.settings.bucket_products
     sensing = sensing_start(product_name(artifact), outcome.finished)
-    prefix = shelf_prefix(level, sensing, artifact)
+    prefix = shelf_prefix(level, artifact, outcome)
     record = Published(
         created=services.clock.now(),
         traceparent=trace,

@@ -12,6 +12,7 @@ from shared.ledger.records import Artifact, Cleared, Complete, Outcome
 from shared.parallel import pool_of
 from shared.workflow.graph import Workflow
 from shared.workflow.plan import Ready, Source
+from shared.workflow.products import shelf_of
 from shared.workflow.shared_folders import PLACE
 
 _THREADS: Final = 16
@@ -56,13 +57,22 @@ def _gone(
                 f"what {outcome.step} of {outcome.unit} left on {shared.claim} was cleared at {after[0].created:%FT%TZ}"
             )
     there = frozenset(_listed(services, taken))
-    files = [(each.bucket, each.prefix + file.path) for each in taken for file in each.files]
-    gone = [key for bucket, key in files if (bucket, key) not in there]
+    gone = [each for each in taken if any((each.bucket, each.prefix + f.path) not in there for f in each.files)]
+    lost = [each for each in gone if not _is_shelved(services, workflow, outcome, each)]
+    if not lost:
+        return ""
     return (
-        f"{len(gone)} of {len(files)} files of {outcome.step} of {outcome.unit} are gone, {gone[0]} among them"
-        if gone
-        else ""
+        f"{len(lost)} of {len(taken)} outputs of {outcome.step} of {outcome.unit} are gone, {lost[0].name} among them"
     )
+
+
+def _is_shelved(services: Services, workflow: Workflow, outcome: Outcome, artifact: Artifact) -> bool:
+    """Whether all files of an artifact are on the shelf, from where a run takes them then."""
+    shelf, bucket = shelf_of(workflow, outcome, artifact), services.settings.bucket_products
+    if not shelf:
+        return False
+    there = {info.key for info in services.store.list(bucket, shelf)}
+    return all(shelf + file.path in there for file in artifact.files)
 
 
 def _listed(services: Services, taken: list[Artifact]) -> Iterator[tuple[str, str]]:

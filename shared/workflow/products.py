@@ -54,6 +54,22 @@ def taken_by(theirs: str, place: WorkKey, name: str) -> str:
     )
 
 
+def shelf_prefix(level: str, artifact: Artifact, outcome: Outcome) -> str:
+    """Where a product's files stand in the products bucket."""
+    return f"{level}/{sensing_start(product_name(artifact), outcome.finished):%Y/%m/%d}/{artifact.name}/"
+
+
+def shelf_of(workflow: Workflow, outcome: Outcome, artifact: Artifact) -> str:
+    """Where the files of an artifact stand on the shelf, for longer than where they were made; empty for what is no
+    product.
+    """
+    if outcome.attempt == 0 or outcome.step not in workflow.processors:
+        return ""
+    levels = (str(each.publish) for each in workflow.publishes(outcome.step) if each.artifact == artifact.file_type)
+    level = next(levels, "")
+    return shelf_prefix(level, artifact, outcome) if level else ""
+
+
 def published_artifacts(workflow: Workflow, outcome: Outcome) -> Iterator[tuple[Output, Artifact]]:
     """What of an outcome belongs on the shelf; nothing of one that was given from outside."""
     if outcome.attempt == 0:

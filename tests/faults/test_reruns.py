@@ -347,15 +347,44 @@ def test_inputs_that_are_gone_are_named_with_the_nearest_step_that_can_run() -> 
     with pytest.raises(RefusedError) as refused:
         anew(made, "l1c")
     told = str(refused.value)
-    assert "the inputs of l1c are gone: 1 of 1 files of l1b of DT01 are gone" in told
+    assert "the inputs of l1c are gone: 1 of 1 outputs of l1b of DT01 are gone, L1B_WORKING among them" in told
     assert f"s2ps retry {SESSION} --from l1b makes all of it anew" in told
-    with pytest.raises(RefusedError, match=r"files of l0u of .*--from l0u makes"):
+    with pytest.raises(RefusedError, match=r"outputs of l0u of .*--from l0u makes"):
         anew(made, "l0c")
     assert made.account is not None
     for info in list(made.memory.list("s2-sessions")):
         made.memory.delete("s2-sessions", info.key)
     with pytest.raises(RefusedError, match=r"6 of 6 raw files are gone.*no step can be made anew"):
         anew(made, "l0u")
+
+
+def test_what_is_on_the_shelf_is_an_input_as_long_as_it_is_there() -> None:
+    made = closed()
+    for info in list(made.memory.list("s2-work")):
+        made.memory.delete("s2-work", info.key)
+    assert anew(made, "l2a", dry_run=True)
+    assert anew(made, "l1b", dry_run=True)
+    with pytest.raises(RefusedError, match=r"1 of 1 outputs of l1b of DT01 are gone.*--from l1b makes"):
+        anew(made, "l1c")
+    (first, *_) = [i.key for i in made.memory.list("s2-products", "L0/") if not i.key.endswith("/manifest.json")]
+    made.memory.delete("s2-products", first)
+    with pytest.raises(RefusedError, match=r"1 of 3 outputs of l0c of DT01 are gone.*--from l0u makes"):
+        anew(made, "l1b")
+
+
+def test_a_rerun_is_found_by_the_sweep_alone_where_it_had_seen_all_that_there_was() -> None:
+    made = house()
+    while not any(order.step == "l2a" for order in orders(made)):
+        made.tick(1, jobs=False)
+        made.launcher.run_one()
+        made.deliver()
+    for _ in range(4):
+        made.tick(20, jobs=False)
+    made.delivery.copies = lambda _event: 0
+    anew(made, "l1c", "DT01-T32TQL")
+    made.queue.clear()
+    made.run(400)
+    assert_made_anew(made, [("l1c", "DT01-T32TQL"), ("l2a", "DT01-T32TQL")])
 
 
 def test_names_that_are_none_are_refused() -> None:

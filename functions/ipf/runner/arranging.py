@@ -84,7 +84,7 @@ def _left(job: Job, record: Outcome, place: str) -> Path:
         raise GoneError(
             f"Gone: expected {path.name} of step {record.step} on the shared volume {job.processor.shared.claim}, as "
             f"{job.order.session}/{place}: it is kept for {keep:.0f} h after a session's account (S2PS_SHARED_KEEP_S). "
-            f"Put it back, then s2ps retry; or process the session anew under another version of the processors"
+            f"Put it back, then s2ps retry; or make it anew: s2ps retry {job.order.session} --from {record.step}"
         )
     return path
 

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +17,14 @@ from functions.ipf.runner.filling import fill, fill_known
 from functions.ipf.runner.job import Job, Staged
 from functions.ipf.runner.paths import below
 from functions.ipf.runner.pod import Calls, lay_calls
-from shared.errors import BadInputError, IntegrityError
+from shared.errors import BadInputError, IntegrityError, ObjectAbsentError
 from shared.joborder import parse_job_order
 from shared.ledger.records import Complete
 from shared.ports import ObjectStore
 from shared.telemetry.process import age_s
+from shared.workflow.graph import Workflow
 from shared.workflow.plan import tree_digest
+from shared.workflow.products import shelf_of
 from shared.workflow.shared_folders import PLACE
 from shared.workflow.sources import read_source
 
@@ -32,13 +34,17 @@ _THREADS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One object to bring, and what its bytes must be."""
+    """One object to bring, and what its bytes must be.
+
+    ``shelf``: where it stands as a file of a product, bucket and key; intermediate files go after some days.
+    """
 
     bucket: str
     key: str
     to: Path
     size: int
     sha256: str
+    shelf: tuple[str, str] | None = None
 
 
 def stage_in(job: Job) -> Staged:
@@ -62,7 +68,8 @@ def _fill_base(job: Job, base: Path) -> Staged:
     outcomes = {ref.outcome for ref in job.order.inputs}
     sources = {outcome: read_source(job.services.ledger, outcome).record for outcome in sorted(outcomes)}
     taken = take(job, base, sources)
-    wanted = [fetch for each in taken for fetch in _fetches(job, each)]
+    workflow = job.services.workflow_for(job.order)
+    wanted = [fetch for each in taken for fetch in _fetches(job, each, workflow)]
     for folder in sorted({fetch.to.parent for fetch in wanted}):
         folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -101,7 +108,17 @@ def _calls(job: Job, base: Path, values: dict[str, str]) -> Calls:
 
 
 def fetch_file(store: ObjectStore, fetch: Fetch) -> None:
-    """One object into one file; size and SHA-256 are checked while the bytes pass."""
+    """One object into one file; size and SHA-256 are checked while the bytes pass. What has gone is on the shelf."""
+    try:
+        _fetch(store, fetch)
+    except ObjectAbsentError:
+        if fetch.shelf is None:
+            raise
+        bucket, key = fetch.shelf
+        _fetch(store, replace(fetch, bucket=bucket, key=key))
+
+
+def _fetch(store: ObjectStore, fetch: Fetch) -> None:
     digest, size = hashlib.sha256(), 0
     with fetch.to.open("wb") as file:
         for chunk in store.read(fetch.bucket, fetch.key):
@@ -115,7 +132,7 @@ def fetch_file(store: ObjectStore, fetch: Fetch) -> None:
         )
 
 
-def _fetches(job: Job, taken: Taken) -> Iterator[Fetch]:
+def _fetches(job: Job, taken: Taken, workflow: Workflow) -> Iterator[Fetch]:
     """What is to be brought of one input; nothing of one that lies on the shared volume."""
     artifact, ref = taken.artifact, taken.ref
     if isinstance(taken.record, Complete):
@@ -126,8 +143,16 @@ def _fetches(job: Job, taken: Taken) -> Iterator[Fetch]:
             yield Fetch(job.services.settings.bucket_sessions, raw.key, at, raw.size, raw.sha256)
     elif artifact is not None and PLACE not in artifact.attributes:
         root = taken.at.parent if artifact.attributes.get(FORM) == "file" else taken.at
+        shelf = shelf_of(workflow, taken.record, artifact)
         for file in artifact.files:
-            yield Fetch(artifact.bucket, artifact.prefix + file.path, below(root, file.path), file.size, file.sha256)
+            yield Fetch(
+                artifact.bucket,
+                artifact.prefix + file.path,
+                below(root, file.path),
+                file.size,
+                file.sha256,
+                (job.services.settings.bucket_products, shelf + file.path) if shelf else None,
+            )
 
 
 def _write_job_order(job: Job, base: Path, values: dict[str, str]) -> None:
