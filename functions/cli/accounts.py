@@ -39,7 +39,8 @@ def remarks(account: Account) -> list[str]:
     told = [f"{', '.join(dict.fromkeys(products))}: {remark}" for remark, products in found.items()]
     repaired = [f"Refused, and came whole later: {each}" for each in account.repaired]
     refused = [f"Refused: {each}" for each in account.refused]
-    return told + [f"Not asked for: {each}" for each in account.not_owed] + refused + repaired
+    unlike = [f"Unlike the plan: {each}" for each in account.unlike_plan]
+    return told + unlike + [f"Not asked for: {each}" for each in account.not_owed] + refused + repaired
 
 
 def _in_order(account: Account) -> list[AccountEntry]:

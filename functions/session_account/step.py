@@ -14,6 +14,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.records import FINISHED, Account, Complete, OpenMarker, Outcome, Published, Refusal
 from shared.ledger.standing import active_hold, held_by, in_force, reopenings, write_account
+from shared.sla.passes import unlike_plan
 from shared.telemetry import emit_session_root
 from shared.workflow.accounting import make_account
 from shared.workflow.clearing import arm
@@ -139,6 +140,7 @@ def _make(session: str, services: Services) -> Account:
         services.clock.now(),
         services.trace(session),
         not_owed=unfolding.not_owed,
+        unlike_plan=unlike_plan(ledger, complete, outcomes.values()),
         reopened=reopened,
         held=bool(holds),
     )

@@ -7,8 +7,10 @@ many tiles it meets.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 DETECTORS: Final = 12
@@ -64,3 +66,64 @@ def owed(scenes: int, levels: Collection[str], *, raw: bool = False, tiles: int 
         l2a_tiles=met if "L2A" in levels else 0,
         exact=tiles is not None or not inner or not {"L1C", "L2A"} & set(levels),
     )
+
+
+SCENE: Final = timedelta(seconds=3.608)
+_AROUND: Final = timedelta(minutes=2)
+"""A datastrip is of a planned datatake where it begins no further outside of what the plan says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A datatake, or the segment of one that a pass brings, as the plan has it. ``start``: of its sensing."""
+
+    datatake: str
+    scenes: int
+    start: datetime | None = None
+
+    def holds(self, start: datetime | None) -> bool:
+        """Whether a datastrip that begins then is of it."""
+        if start is None or self.start is None:
+            return False
+        return self.start - _AROUND <= start <= self.start + self.scenes * SCENE + _AROUND
+
+
+@dataclass(frozen=True, slots=True)
+class Acquired:
+    """A datastrip as Level 0 found it: granules by detector. ``start``: of the first granule's sensing."""
+
+    unit: str
+    granules: Mapping[str, int] = field(default_factory=dict)
+    start: datetime | None = None
+    raw: bool = False
+
+
+def against_plan(planned: Sequence[Planned], acquired: Sequence[Acquired]) -> Iterator[str]:
+    """Where the datastrips of a session are not what the plan owed, a sentence for each datatake.
+
+    Compared are granules at Level 0, of which the plan tells the exact number. Datastrips are of the datatake in whose
+    time they begin; where times are not known, of the one that stands at the same place in an equally long list.
+    """
+    of: defaultdict[int, list[Acquired]] = defaultdict(list)
+    strays: list[Acquired] = []
+    for place, strip in enumerate(acquired):
+        found = next((n for n, each in enumerate(planned) if each.holds(strip.start)), None)
+        untimed = strip.start is None or all(each.start is None for each in planned)
+        if found is None and untimed and len(planned) == len(acquired):
+            found = place
+        if found is None:
+            strays.append(strip)
+        else:
+            of[found].append(strip)
+    for place, each in enumerate(planned):
+        strips = of[place]
+        due = owed(each.scenes, (), raw=bool(strips) and all(strip.raw for strip in strips)).l0_granules
+        count = sum(sum(strip.granules.values()) for strip in strips)
+        if count != due:
+            came = f"{', '.join(strip.unit for strip in strips)} has {count}" if strips else "no datastrip of it came"
+            change = f", {due - count} fewer" if count < due else f", {count - due} more"
+            told = f"datatake {each.datatake}: the plan owes {due} granules at Level 0 ({each.scenes} scenes), {came}"
+            yield told + (change if strips else "")
+    for strip in strays:
+        count = sum(strip.granules.values())
+        yield f"{strip.unit}: its {count} granules at Level 0 are of no datatake of the plan"

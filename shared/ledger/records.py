@@ -301,7 +301,7 @@ class Account(Record):
     ``refused``: what was refused and stayed so; ``repaired``: what was refused, and came whole later. ``reopened``: how
     often the session had been opened again when this was made; an account that knows of fewer reopenings than there are
     is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line
-    for each datastrip.
+    for each datastrip. ``unlike_plan``: where what came is not what the plan owed, a line for each datatake.
     """
 
     kind: ClassVar[str] = "account"
@@ -316,6 +316,7 @@ class Account(Record):
     reopened: int = 0
     held: bool = False
     not_owed: tuple[str, ...] = ()
+    unlike_plan: tuple[str, ...] = ()
 
 
 class Hold(Record):

@@ -6,25 +6,27 @@ that it was never seen. A timer for each waits until its session must have been 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import zip_longest
 from typing import ClassVar, Final, Literal
 
 from pydantic import AwareDatetime
 
 from shared.bootstrap import Services
 from shared.domain.events import Event, event_id
-from shared.domain.expected import NOTHING, Owed, owed
+from shared.domain.expected import NOTHING, Owed, Planned, against_plan, owed
 from shared.domain.mission_plan import Pass
 from shared.domain.names import SessionId
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Complete, OpenMarker, Record, timer_due
+from shared.ledger.records import Complete, OpenMarker, Outcome, Record, timer_due
 from shared.parallel import pool_of
 from shared.telemetry import metrics
+from shared.workflow.plan import acquired
 
 MISSING: Final = "org.s2ps.pass.missing"
 EXPECTED_TIMER: Final = "planned-pass"
@@ -36,11 +38,17 @@ _BEFORE: Final = timedelta(minutes=10)
 _AFTER: Final = timedelta(minutes=5)
 """A session is a pass's where its name's time lies between so long before its start, and so long after its end."""
 
+_LONGEST: Final = timedelta(minutes=30)
+"""That a pass takes."""
+
 _WRITERS: Final = 8
 
 
 class PlannedPass(Record):
-    """A pass as it was planned. ``scenes``: of each segment of a datatake that it brings."""
+    """A pass as it was planned. ``scenes``: of each segment of a datatake that it brings.
+
+    ``datatakes`` and ``sensed``, beside them: the plan's number of the datatake, and when its sensing starts.
+    """
 
     kind: ClassVar[str] = "planned-pass"
     satellite: str
@@ -48,6 +56,18 @@ class PlannedPass(Record):
     start: AwareDatetime
     stop: AwareDatetime
     scenes: tuple[int, ...]
+    datatakes: tuple[str, ...] = ()
+    sensed: tuple[AwareDatetime, ...] = ()
+
+    @property
+    def segments(self) -> tuple[Planned, ...]:
+        """What it brings, in the order in which it comes down."""
+        return tuple(
+            Planned(name or f"number {place}", scenes, start)
+            for place, (scenes, name, start) in enumerate(
+                zip_longest(self.scenes, self.datatakes[: len(self.scenes)], self.sensed[: len(self.scenes)]), 1
+            )
+        )
 
     @property
     def key(self) -> str:
@@ -103,6 +123,8 @@ def load_plan(services: Services, planned: tuple[Pass, ...]) -> Loaded:
                 start=one.start,
                 stop=one.stop,
                 scenes=tuple(segment.scenes for segment in one.segments),
+                datatakes=tuple(segment.datatake for segment in one.segments),
+                sensed=tuple(segment.start for segment in one.segments),
             )
             for one in planned
         )
@@ -169,6 +191,27 @@ def _satellite(ledger: Ledger, session: str, named: SessionId) -> str:
         return named.satellite
     record = ledger.find(keys.complete(session), Complete) or ledger.find(keys.open_marker(session), OpenMarker)
     return record.satellite if record is not None else ""
+
+
+def planned_for(ledger: Ledger, session: str, satellite: str) -> PlannedPass | None:
+    """The planned pass that a session is of; None where none is planned for its time."""
+    try:
+        named = SessionId.parse(session)
+    except BadInputError:
+        return None
+    first, last = named.start - _LONGEST, named.start + _BEFORE
+    found = ledger.read_many([key for key, _ in _standing(ledger, [satellite], first, last)], PlannedPass)
+    fits = [each for each in found if each.start - _BEFORE <= named.start <= each.stop + _AFTER]
+    return min(fits, key=lambda each: abs(each.start - named.start), default=None)
+
+
+def unlike_plan(ledger: Ledger, complete: Complete, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """Where the datastrips of a session are not what the plan owed; nothing where no such pass is planned."""
+    planned = planned_for(ledger, complete.session, complete.satellite)
+    if planned is None:
+        return ()
+    strips = [strip for outcome in outcomes if (strip := acquired(outcome)) is not None]
+    return tuple(against_plan(planned.segments, sorted(strips, key=lambda strip: strip.unit)))
 
 
 def look_for(services: Services, key: str, tell: Callable[[Event], bool]) -> bool:

@@ -19,6 +19,7 @@ def make_account(
     traceparent: str,
     *,
     not_owed: tuple[str, ...] = (),
+    unlike_plan: tuple[str, ...] = (),
     reopened: int = 0,
     held: bool = False,
 ) -> Account:
@@ -43,6 +44,7 @@ def make_account(
         reopened=reopened,
         held=held,
         not_owed=not_owed,
+        unlike_plan=unlike_plan,
     )
 
 

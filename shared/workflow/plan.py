@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal
 
+from shared.domain.expected import Acquired
 from shared.domain.names import PdiName, format_stamp, parse_stamp
 from shared.domain.strategy import Decided
 from shared.errors import BadInputError
@@ -266,6 +267,15 @@ def _granules(record: Complete | Outcome, taken: frozenset[str] | None) -> Count
         except BadInputError:
             continue
     return found if names else None
+
+
+def acquired(outcome: Outcome) -> Acquired | None:
+    """The datastrip that a Level-0 outcome found; None where it found none."""
+    granules = _granules(outcome, None)
+    if granules is None:
+        return None
+    starts = [each.start for a in outcome.outputs if a.file_type == GRANULES and (each := _granule(a.name)) is not None]
+    return Acquired(outcome.unit, granules, min(starts, default=None), outcome.facts.get(DATATAKE_TYPE) == "RAW")
 
 
 def _gap(granules: Counter[str]) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from shared.domain.expected import NOTHING, Owed, owed
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.expected import NOTHING, Acquired, Owed, Planned, against_plan, owed
 
 NOMINAL = ("L1B", "L1C", "L2A")
 
@@ -39,3 +45,66 @@ def test_a_pass_owes_what_its_datastrips_owe() -> None:
     assert whole.l0_granules == 58 * 12
     assert whole.l1c_tiles == 18 + 46
     assert not whole.exact
+
+
+TAKE = datetime(2026, 6, 1, 10, tzinfo=UTC)
+
+
+def strip(unit: str, scenes: int, minutes: float | None = 0.0, detectors: int = 12, *, lost: int = 0) -> Acquired:
+    """A datastrip; its first detector lacks ``lost`` granules."""
+    granules = {f"{number:02d}": scenes - (lost if number == 1 else 0) for number in range(1, detectors + 1)}
+    return Acquired(unit, granules, None if minutes is None else TAKE + timedelta(minutes=minutes))
+
+
+PLAN = (Planned("57405-1", 152, TAKE), Planned("57405-2", 20, TAKE + timedelta(minutes=30)))
+
+
+def test_what_comes_as_planned_is_not_told() -> None:
+    assert list(against_plan(PLAN, [strip("DT01", 152), strip("DT02", 20, 30)])) == []
+    # A datatake may come in two datastrips, and a whole may begin a little before the plan says.
+    assert list(against_plan(PLAN, [strip("DT01", 100, -1), strip("DT02", 52, 6), strip("DT03", 20, 30)])) == []
+
+
+def test_granules_that_are_missing_are_told_with_their_datatake() -> None:
+    (told,) = against_plan(PLAN, [strip("DT01", 152, lost=12), strip("DT02", 20, 30)])
+    assert told == ("datatake 57405-1: the plan owes 1824 granules at Level 0 (152 scenes), DT01 has 1812, 12 fewer")
+
+
+def test_what_never_came_and_what_nobody_planned_is_told() -> None:
+    told = list(against_plan(PLAN, [strip("DT01", 152), strip("DT02", 7, 300)]))
+    assert told == [
+        "datatake 57405-2: the plan owes 240 granules at Level 0 (20 scenes), no datastrip of it came",
+        "DT02: its 84 granules at Level 0 are of no datatake of the plan",
+    ]
+
+
+def test_without_times_datastrips_are_compared_in_their_order() -> None:
+    assert list(against_plan(PLAN, [strip("DT01", 152, None), strip("DT02", 20, None)])) == []
+    untimed = [Planned(each.datatake, each.scenes) for each in PLAN]
+    (told,) = against_plan(untimed, [strip("DT01", 153), strip("DT02", 20, 30)])
+    assert told.endswith("DT01 has 1836, 12 more")
+
+
+def test_a_raw_datatake_has_four_detectors() -> None:
+    raw = replace(strip("DT01", 10, detectors=4), raw=True)
+    assert list(against_plan([Planned("1-1", 10, TAKE)], [raw])) == []
+    assert len(list(against_plan([Planned("1-1", 10, TAKE)], [replace(raw, raw=False)]))) == 1
+
+
+@given(
+    planned=st.lists(st.integers(0, 30), max_size=5),
+    came=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 200)), max_size=6),
+)
+def test_every_granule_that_is_more_or_less_is_told(planned: list[int], came: list[tuple[int, int]]) -> None:
+    """The differences add up: what the plan owes, less what is told to be missing, and more what is told besides."""
+    plan = [Planned(f"1-{n}", scenes, TAKE + timedelta(minutes=30 * n)) for n, scenes in enumerate(planned)]
+    strips = [strip(f"DT{n:02d}", scenes, minutes) for n, (scenes, minutes) in enumerate(came)]
+    told = 0
+    for line in against_plan(plan, strips):
+        if found := re.search(r"(\d+) (fewer|more)$", line):
+            told += int(found[1]) * (-1 if found[2] == "fewer" else 1)
+        elif found := re.search(r"owes (\d+) .* no datastrip", line):
+            told -= int(found[1])
+        elif found := re.search(r"its (\d+) granules", line):
+            told += int(found[1])
+    assert told == 12 * (sum(scenes for scenes, _ in came) - sum(planned))

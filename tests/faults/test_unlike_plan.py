@@ -1,0 +1,53 @@
+"""What the plan owed is held against what came: a difference is told in the account."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from functions.cli.accounts import account_lines
+from shared.domain.mission_plan import Pass, Segment
+from shared.sla.passes import load_plan
+from tests.support.house import START, House
+from tests.support.standin import SESSION, StandInStation
+
+
+def planned(scenes: int, *, minutes: float = 0) -> Pass:
+    """A pass that begins so many minutes after the session's name says, with one datatake of so many scenes."""
+    begin = START.replace(hour=int(SESSION[12:14]), minute=int(SESSION[14:16]), second=int(SESSION[16:18]))
+    begin = begin.replace(year=int(SESSION[4:8]), month=int(SESSION[8:10]), day=int(SESSION[10:12]))
+    begin += timedelta(minutes=minutes)
+    end = begin + timedelta(minutes=8)
+    sensed = START - timedelta(minutes=30)  # as the stand-ins name their granules
+    one = Segment(SESSION[:3], "57405-1", 57405, 65, "NRT", scenes, sensed, sensed, begin, end, "SGS_", partial=False)
+    return Pass(SESSION[:3], "SGS_", (one,))
+
+
+def account_of(*passes: Pass) -> tuple[str, ...]:
+    station = StandInStation()
+    station.fill(START - timedelta(minutes=2))
+    house = House(station=station)
+    load_plan(house.services, passes)
+    account = house.run()
+    told = account_lines(account, None)
+    assert [f"Unlike the plan: {each}" for each in account.unlike_plan] == [
+        line for line in told if line.startswith("Unlike")
+    ]
+    assert account.produced + account.absent + account.parked == len(account.entries)
+    return account.unlike_plan
+
+
+def test_a_session_that_is_not_what_the_plan_owed_says_so() -> None:
+    (told,) = account_of(planned(5))
+    assert told.startswith("datatake 57405-1: the plan owes 60 granules at Level 0 (5 scenes), ")
+    assert told.endswith("DT01 has 2, 58 fewer")
+
+
+@pytest.mark.parametrize("minutes", [-60, 30])
+def test_the_plan_of_another_pass_says_nothing(minutes: float) -> None:
+    assert account_of(planned(5, minutes=minutes)) == ()
+
+
+def test_without_a_plan_nothing_is_compared() -> None:
+    assert account_of() == ()
