@@ -35,6 +35,7 @@ from shared.ledger.records import (
 )
 from shared.workflow.graph import Workflow
 from shared.workflow.products import product_key, product_name, published_artifacts
+from shared.workflow.reruns import Rerun
 
 R = TypeVar("R", bound=Record)
 
@@ -141,7 +142,16 @@ class Times:
             lost=tuple(self._lost(work, outcome.attempt)),
             awaited=self._awaited(work),
             held=tuple(self._held(work)),
+            asked=self._asked(order, cause),
         )
+
+    def _asked(self, order: Order | None, cause: str) -> datetime | None:
+        """When it was asked for anew, of work that this readied: what follows from it has a cause of its own."""
+        above = self._get(cause, Outcome)
+        if order is None or not order.rerun or (above is not None and above.created == order.created):
+            return None
+        (rerun,) = self._read([keys.rerun(order.session, order.rerun)], Rerun)
+        return None if rerun is None else rerun.created
 
     def _cause(self, order: Order, above: Iterable[str]) -> tuple[str, datetime]:
         """What came last of that which readied an order, which has its time; else what came last before it."""

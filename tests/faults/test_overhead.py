@@ -15,7 +15,7 @@ from shared.errors import AbsentError
 from shared.ledger import keys
 from shared.ledger.records import Order, Published, Seen
 from shared.settings import Settings
-from shared.steering import park, release, retry
+from shared.steering import park, release, rerun, retry
 from shared.telemetry import session_context
 from tests.support.auxiliary import AWAITING, for_l0u, for_l2
 from tests.support.house import START, Crash, Delivery, House
@@ -168,6 +168,17 @@ def test_the_time_until_an_operator_retries_or_releases_is_the_operators() -> No
     product, smooth = l2a_of(made), l2a_of(timed())
     assert product.parts["operator"] == pytest.approx(5000 + 700, abs=30)
     assert product.own_s < smooth.own_s + 60
+
+
+def test_what_is_made_anew_takes_the_time_from_when_that_was_asked_for() -> None:
+    made = timed()
+    made._spend(9000)
+    rerun(made.services, SESSION, step="l1c", who="ada@console", reason="a better table")
+    made.run()
+    found = [each for each in session_overhead(made.services, SESSION).products if each.level == "L2A"]
+    first, again = sorted(found, key=lambda each: each.total_s)
+    assert again.parts["operator"] == pytest.approx(9000, abs=200)  # two Jobs of before are in it
+    assert again.own_s == pytest.approx(first.own_s, abs=15)
 
 
 def test_a_wait_for_an_auxiliary_file_is_not_ours() -> None:

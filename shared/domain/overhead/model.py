@@ -75,8 +75,8 @@ class Lost:
 class Work:
     """A work item with its outcome. ``cause``: the record that came last of those that readied it, at ``readied``.
 
-    ``awaited``: from when to when it waited for auxiliary files; ``held``: when an operator held it. ``run``: None
-    where the outcome was given from outside.
+    ``awaited``: from when to when it waited for auxiliary files; ``held``: when an operator held it; ``asked``: when an
+    operator asked for it anew, where that readied it. ``run``: None where the outcome was given from outside.
     """
 
     step: str
@@ -88,6 +88,7 @@ class Work:
     lost: tuple[Lost, ...] = ()
     awaited: Stretch | None = None
     held: tuple[Stretch, ...] = ()
+    asked: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -39,14 +39,18 @@ def critical_path(story: Story, product: Product) -> CriticalPath:
     work = left.pop(cause, None)
     if work is not None and work.run is not None:
         walk.back(work.run.finished, "hand-over", f"{work.name} to the shelf", (("product_publication", cause),))
+    earlier: Kind = "untold"
     while work is not None and work.run is not None:
         before = len(walk.parts)
+        walk.back(min(work.run.finished, walk.at), earlier, f"after {work.name}")
         _attempts(walk, work, work.run)
         _launch(walk, work)
         for held in work.held:
             walk.parts[before:] = [piece for part in walk.parts[before:] for piece in _carved(part, held, work.name)]
+        earlier = "untold" if work.asked is None else "operator"
         # A record that is taken twice would lead in a circle.
         work = left.pop(work.cause, None)
+    walk.back(min(story.arrival.complete, walk.at), earlier, "after the session was complete")
     _arrival(walk, story.arrival)
     return _whole(walk, story.arrival.begin, product)
 
@@ -54,7 +58,6 @@ def critical_path(story: Story, product: Product) -> CriticalPath:
 def _attempts(walk: _Walk, work: Work, run: Run) -> None:
     """From the outcome back to the launch of the first attempt."""
     staged = run.started + timedelta(seconds=run.stage_in_s)
-    walk.back(run.finished, "untold", work.name)
     walk.back_by(run.started, run.stage_out_s, "stage-out", work.name)
     walk.back_by(run.started, run.execute_s, "ipf", work.name)
     walk.back(min(staged, walk.at), "start", f"{work.name}, between its stages")
@@ -77,13 +80,14 @@ def _attempts(walk: _Walk, work: Work, run: Run) -> None:
 def _launch(walk: _Walk, work: Work) -> None:
     """From the first launch back to what readied the work."""
     launch, prepare = ("job_launch", work.order), ("job_preparation", work.cause)
+    readied = work.readied if work.asked is None else work.asked
     if work.awaited is None:
-        walk.back(work.readied, "hand-over", f"to {work.name}", (prepare, launch))
+        walk.back(readied, "hand-over", f"to {work.name}", (prepare, launch))
     else:
         since, until = work.awaited
         walk.back(min(until, walk.at), "hand-over", f"to {work.name}", (launch,))
-        walk.back(max(since, min(work.readied, walk.at)), "auxiliary", work.name)
-        walk.back(work.readied, "hand-over", f"{work.name} prepared", (prepare,))
+        walk.back(max(since, min(readied, walk.at)), "auxiliary", work.name)
+        walk.back(readied, "hand-over", f"{work.name} prepared", (prepare,))
 
 
 def _carved(part: Part, held: Stretch, what: str) -> Iterator[Part]:
@@ -101,7 +105,6 @@ def _carved(part: Part, held: Stretch, what: str) -> Iterator[Part]:
 
 def _arrival(walk: _Walk, arrival: Arrival) -> None:
     """From what the session's first work began with back to the station."""
-    walk.back(min(arrival.complete, walk.at), "untold", "no record says what came before")
     last = max(arrival.files, key=lambda file: (file.received, file.name), default=None)
     if last is None:
         return
