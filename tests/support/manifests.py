@@ -233,6 +233,7 @@ def job_of(documents: Sequence[Document], step: str, folder: Path, *, minutes_le
         deadline=now + timedelta(minutes=minutes_left),
         priority=1,
         traceparent=f"00-{'1' * 32}-{'2' * 16}-01",
+        shared=f"{session}/DT01" if processor.shared is not None else "",
     )
     made = job_manifest(job, processor, settings_of(documents), now)
     # The launcher names the namespace in the address that it posts to.
@@ -307,6 +308,8 @@ def _used(pod: Document) -> Iterator[tuple[str, str]]:
         held = volume.get("configMap", {})
         if held and not held.get("optional"):
             yield "ConfigMap", held["name"]
+        if "persistentVolumeClaim" in volume:
+            yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
     for each in containers(pod):
         for source in each.get("envFrom", ()):
             for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):

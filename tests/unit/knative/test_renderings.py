@@ -253,6 +253,20 @@ def test_the_jobs_of_an_overlay(overlay: str, request: pytest.FixtureRequest, tm
         assert refusals([*documents, made], external=SECRET) == []
 
 
+def test_the_jobs_of_the_licensed_processors_find_their_volumes(production: list[Document], tmp_path: Path) -> None:
+    documents = copy.deepcopy(production)
+    find(documents, "ConfigMap", "s2ps-settings")["data"]["S2PS_PROCESSOR_SET"] = "esa"
+    made = [job_of(documents, step, tmp_path) for step in workflow(documents, tmp_path).processors]
+    assert [fault for each in made for fault in job_refusals(each)] == []
+    assert refusals([*documents, *made], external=SECRET) == []
+    claims = [each for each in documents if each["kind"] != "PersistentVolumeClaim"]
+    assert {fault.rpartition(": ")[2] for fault in refusals([*claims, *made], external=SECRET)} == {
+        "no PersistentVolumeClaim s2-l1-shared",
+        "no PersistentVolumeClaim s2ps-dem",
+        "no PersistentVolumeClaim s2ps-gri",
+    }
+
+
 def test_jobs_find_their_queue_their_class_and_their_volume(production: list[Document]) -> None:
     settings = settings_of(production)
     known = {(each["kind"], each["metadata"]["name"]) for each in production}
