@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.domain.strategy import Split
 
 SHARE: Final = 0.99
-_FOR_CHANCE: Final = 0.005
+FOR_CHANCE: Final = 0.005
 """So much more is asked of the cluster's size: the next rehearsal draws other durations."""
 
 _PLENTY: Final = 400
@@ -175,7 +175,7 @@ def _sized(scenario: Scenario) -> int:
 
     calm = _played(replace(scenario, profile=Profile()))
     tasks = tasks_of(calm.ran, scenario.workflow())
-    found = needed(tasks, SHARE + _FOR_CHANCE, scenario.node_cpus, scenario.node_memory_mb)
+    found = needed(tasks, SHARE + FOR_CHANCE, scenario.node_cpus, scenario.node_memory_mb)
     if found is None:
         click.echo(
             f"No number of nodes brings {SHARE:.0%} in time: single Jobs take too long. Rehearsed with plenty.",
