@@ -58,6 +58,7 @@ def _rescale(image: ET.Element) -> None:
     """L2A's quantification and offsets where L1C's stood."""
     radiometry = image.find("Radiometric_Info")
     if radiometry is None:
+        image.append(node("Radiometric_Info", *scaling()))
         return
     at = 0
     for old in ("Radiometric_Offset_List", "QUANTIFICATION_VALUE"):

@@ -143,6 +143,35 @@ def spoil(safe: Path, real_data: Path, *, jp2: bool) -> list[str]:
     return ["MSK_QUALIT_B05.jp2", "MSK_QUALIT_B08.jp2"]
 
 
+MASK_BAND = "Level-2A_Tile_ID/Quality_Indicators_Info/Pixel_Level_QI/MASK_FILENAME@bandId"
+STATED = ("Spectral_Information_List", "GIPP_List", "IERS_BULLETIN_FILENAME", "GRI_List", "ECMWF_DATA_REF")
+
+
+def only(root: Path, pattern: str) -> Path:
+    (found,) = root.glob(pattern)
+    return found
+
+
+def state(safe: Path, real_data: Path) -> None:
+    """Let a product's metadata state what a real one's do of the instrument and of parameter files."""
+    real = etree.parse(only(real_data, "l2a_safe/*.SAFE/MTD_MSIL2A.xml"))
+    path = safe / "MTD_MSIL1C.xml"
+    document = etree.parse(path)
+    for tag in STATED:
+        document.getroot().append(real.findall(f".//{tag}")[0])
+    document.write(path)
+
+
+def elements(path: Path) -> set[str]:
+    """Elements and attributes of a document by their paths, without namespaces."""
+    found = set()
+    for element in etree.parse(path).iter("*"):
+        steps = [etree.QName(each).localname for each in (*reversed(list(element.iterancestors())), element)]
+        found.add("/".join(steps))
+        found |= {f"{'/'.join(steps)}@{etree.QName(name).localname}" for name in map(str, element.attrib)}
+    return found
+
+
 def judge_reports(made: Path, real_data: Path) -> None:
     """The reports that operational products have are there, as their schemas have them; and all tile checks passed."""
     (real,) = (real_data / "l2a_safe").glob("*.SAFE")
@@ -176,6 +205,7 @@ def test_a_product_of_the_archive_goes_the_whole_way(
     )
     safe = write_product(tmp_path, whole, pair.toa, BLOCK)
     spoilt = spoil(safe, real_data, jp2=product.offset is not None)
+    state(safe, real_data)
     made = run(tmp_path, safe, 1, AUX_DEM=hills(tmp_path / "dem.tif", pair))
     said = capsys.readouterr().out
     assert all(f"{name}: expected " in said for name in spoilt)
@@ -183,6 +213,10 @@ def test_a_product_of_the_archive_goes_the_whole_way(
         ["MSK_DETFOO_B05.jp2"] if product.offset is not None else []
     )
     judge_reports(made, real_data)
+    for document in ("MTD_MSIL2A.xml", "GRANULE/*/MTD_TL.xml"):
+        assert elements(only(real_data, f"l2a_safe/*.SAFE/{document}")) - elements(only(made, document)) == (
+            set() if product.offset is not None or "TL" not in document else {MASK_BAND}
+        )
     assert np.mean(list(difference(made, pair).values())) < LIMITS["433D"]
     (path,) = made.glob("GRANULE/*/IMG_DATA/R20m/*_SCL_20m.jp2")
     classes = read_window(path, BLOCK.scaled(60, 20))
@@ -202,6 +236,7 @@ def test_forecasts_that_a_product_brings_are_used_and_garbage_is_named(
     (real,) = (real_data / "l2a_safe").glob("*/GRANULE/*/AUX_DATA")
     (folder / "AUX_CAMSFO").write_bytes((real / "AUX_CAMSFO").read_bytes())
     (folder / "AUX_ECMWFT").write_bytes(b"no grib")
+    (folder.parent / "QI_DATA").rmdir()
     made = run(tmp_path, safe)
     assert "AUX_ECMWFT: expected a GRIB file" in capsys.readouterr().out
     (path,) = made.glob("GRANULE/*/IMG_DATA/R60m/*_AOT_60m.jp2")
