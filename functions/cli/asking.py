@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,6 +14,8 @@ from functions.cli.options import Shape, looks, shape_options
 from shared.errors import AbsentError, S2psError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from functions.cli.places import Place
     from functions.cli.story import SessionStory
     from functions.cli.why import Cause, Rules
@@ -108,14 +111,17 @@ def rules_of(services: Services) -> Rules:
 
 def work_cause(place: Place, key: WorkKey) -> Cause:
     """Why a work item stands as it does."""
+    from functions.cli.items import superseded
     from functions.cli.why import WorkFacts, why_work
     from shared.ledger import keys
-    from shared.ledger.attempts import read_work
+    from shared.ledger.attempts import read_work, sort_work
     from shared.ledger.provision import Waiting
     from shared.ledger.records import Attempt, AttemptEnded, Order, Outcome
     from shared.ledger.standing import active_hold
+    from shared.workflow.binding import attempts_allowed
 
     services, ledger = place.services, place.services.ledger
+    below = f"{keys.session(key.session)}work/{key.step}/{key.unit}/"
     work = read_work(ledger, key)
     order = ledger.find(key.order, Order)
     attempt = ledger.find(key.attempt(work.newest), Attempt) if work.newest else None
@@ -135,8 +141,10 @@ def work_cause(place: Place, key: WorkKey) -> Cause:
         None if ordered is None else ordered.deadline,
         _log(place, key, outcome.attempt if outcome is not None else work.newest),
         waiting,
+        superseded(sort_work(ledger.list(below)).values()).get(key.prefix),
     )
-    return why_work(facts, rules_of(services), services.clock.now())
+    rules = replace(rules_of(services), max_attempts=attempts_allowed(ordered, services.settings))
+    return why_work(facts, rules, services.clock.now())
 
 
 def _log(place: Place, key: WorkKey, number: int) -> str:
@@ -161,6 +169,7 @@ def session_cause(services: Services, session: str) -> Cause:
     from functions.cli.why_session import SessionFacts, why_session
     from shared.ledger import keys
     from shared.ledger.records import Account, Complete, Hold, Refusal
+    from shared.workflow.reruns import Rerun
 
     ledger = services.ledger
     story = read_story(services, session)
@@ -181,14 +190,15 @@ def session_cause(services: Services, session: str) -> Cause:
         complete,
         account if story.in_force(account) else None,
         hold if hold is not None and hold.released is None else None,
-        tally(rows),
+        tally(row for row in rows if row.stands != "superseded"),
         min(pending, default=None),
         tuple(f"{row.step} of {row.unit}: {row.reason}" for row in rows if row.stands == "failed"),
+        tuple(map(str, sorted(read_found(services, story.reruns, Rerun).values(), key=lambda each: each.number))),
     )
     return why_session(facts, rules_of(services), services.clock.now())
 
 
-_DONE: Final = frozenset({"succeeded", "no-product", "failed"})
+_DONE: Final = frozenset({"succeeded", "no-product", "failed", "superseded"})
 
 
 def awaited(services: Services, story: SessionStory) -> tuple[str, ...]:
@@ -213,14 +223,20 @@ def awaited(services: Services, story: SessionStory) -> tuple[str, ...]:
 
 def product_cause(services: Services, key: str) -> Cause:
     """Why a product is on the shelf."""
+    from functions.cli.items import read_found
+    from functions.cli.views import superseded_products
     from functions.cli.why_session import why_produced
     from shared.ledger import keys
+    from shared.ledger.keys import WorkKey
     from shared.ledger.records import Order, Published
 
     product = services.ledger.read(key, Published)
-    below = f"{keys.session(product.session)}work/{product.step}/{product.unit}/"
-    orders = [info.key for info in services.ledger.list(below) if info.key.endswith("/order.json")]
-    return why_produced(product, services.ledger.find(orders[-1], Order) if orders else None)
+    work = WorkKey(product.session, product.step, product.unit, product.provenance.get("work", ""))
+    shelved: Iterable[Published] = ()
+    if any(True for _ in services.ledger.list(keys.reruns(product.session))):
+        day = key.rpartition("/")[0]  # what stands in for it was sensed on the same
+        shelved = read_found(services, (info.key for info in services.ledger.list(f"{day}/")), Published).values()
+    return why_produced(product, services.ledger.find(work.order, Order), superseded_products(shelved).get(key))
 
 
 def _lost_cause(services: Services, text: str, sessions: list[str]) -> Cause | None:

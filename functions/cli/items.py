@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeVar
 
 from functions.cli.story import SessionStory, tell
@@ -14,15 +14,19 @@ from shared.domain.deadlines import deadline, slack
 from shared.errors import ConfigurationError, PermanentError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords
+from shared.ledger.keys import WorkKey
 from shared.ledger.provision import Waiting
 from shared.ledger.records import FINISHED, AttemptEnded, Complete, Hold, Order, Outcome, Record
 from shared.workflow.graph import Workflow, load_workflow
+from shared.workflow.reruns import Rerun
 
 R = TypeVar("R", bound=Record)
 
-Stands = Literal["waiting", "running", "retry", "succeeded", "no-product", "failed", "held"]
+Stands = Literal["waiting", "running", "retry", "succeeded", "no-product", "failed", "held", "superseded"]
+"""``superseded``: it has ended, and later work stands in for it."""
 PARALLEL: Final = 16
-_DONE: Final = frozenset({"succeeded", "no-product", "failed"})
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_DONE: Final = frozenset({"succeeded", "no-product", "failed", "superseded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,12 @@ def read_found(services: Services, wanted: Iterable[str], model: type[R]) -> dic
         return {key: record for key, record in found if record is not None}
 
 
-def workflow_of(services: Services, complete: Complete | None = None) -> Workflow:
+def workflow_of(
+    services: Services, complete: Complete | None = None, reruns: Iterable[Rerun] | None = None
+) -> Workflow:
     """The processing graph of a session; where its processor set cannot be read here, the one of the service."""
     try:
-        return services.workflow_of(complete)
+        return services.workflow_of(complete, reruns)
     except ConfigurationError:
         return load_workflow("open")
 
@@ -128,13 +134,24 @@ def story_rows(
     if not items:
         return []
     complete = services.ledger.find(keys.complete(story.session), Complete)
-    workflow = workflow_of(services, complete)
+    workflow = workflow_of(services, complete, ())  # its steps, whatever is made anew
     order = {each.name: index for index, each in enumerate(workflow.steps)}
     items.sort(key=lambda work: (order.get(work.place.step, len(order)), work.place.unit, work.place.digest))
     read = read_deciding(services, story, items, outcomes=not stands or bool(_DONE.intersection(stands)))
-    deadlines = _deadlines(services, items, workflow, complete)
-    now = services.clock.now()
-    return [work_row(work, read, deadlines.get(work.place.prefix), now) for work in items]
+    deadlines = _deadlines(services, items, workflow, complete, anew=bool(story.reruns))
+    now, newer = services.clock.now(), superseded(story.work.values())
+    rows = [work_row(work, read, deadlines.get(work.place.prefix), now) for work in items]
+    return [replace(row, stands="superseded") if row.name in newer and row.stands in _DONE else row for row in rows]
+
+
+def superseded(work: Iterable[WorkRecords]) -> dict[str, WorkKey]:
+    """Of the work items of a session, the prefixes of those for which later work stands in, and which that is."""
+    newest: dict[tuple[str, str], WorkRecords] = {}
+    ordered = [each for each in work if each.order is not None]
+    for each in sorted(ordered, key=lambda item: (item.order.modified if item.order else _NEVER, item.place.digest)):
+        newest[each.place.step, each.place.unit] = each
+    found = ((each, newest[each.place.step, each.place.unit]) for each in ordered)
+    return {each.place.prefix: later.place for each, later in found if later is not each}
 
 
 def read_deciding(
@@ -154,15 +171,15 @@ def read_deciding(
 
 
 def _deadlines(
-    services: Services, items: Iterable[WorkRecords], workflow: Workflow, complete: Complete | None
+    services: Services, items: Iterable[WorkRecords], workflow: Workflow, complete: Complete | None, *, anew: bool
 ) -> dict[str, datetime]:
     """By work prefix: from T0 and the graph; from the order, of a step that the graph here does not know, and of a
-    session whose strategy may have decided other budgets.
+    session whose strategy may have decided other budgets, or of which something was made ``anew``.
     """
     levels = {step.name: step.level for step in workflow.steps}
     unknown, found = [], {}
     for work in items:
-        if complete is not None and not complete.strategy and work.place.step in levels:
+        if complete is not None and not complete.strategy and not anew and work.place.step in levels:
             found[work.place.prefix] = deadline(complete.t0, levels[work.place.step])
         else:
             unknown.append(work.place)

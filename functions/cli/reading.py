@@ -97,15 +97,23 @@ def products(place: Place, shape: Shape, session: str, level: str) -> None:
     from functions.cli.named import session_named
     from functions.cli.output import Column, instant, show, since
     from functions.cli.views import products as read_products
+    from functions.cli.views import superseded_products
+    from shared.ledger import keys
     from shared.ledger.records import Published
+
+    of = session_named(place.services, session) if session else ""
+    rows = list(read_products(place.services, session=of, level=level))
+    old = superseded_products(rows)
+
+    def shelf(row: Published) -> str:
+        gone = keys.product(row.level, row.sensing_start, row.product) in old
+        return since(row.t0, row.created) + (" superseded" if gone else "")
 
     columns: list[Column[Published]] = [
         Column("level", lambda row: row.level),
         Column("product", lambda row: row.product, fold=True),
         Column("sensing", lambda row: instant(row.sensing_start)),
         Column("mb", lambda row: f"{row.size / 1e6:.1f}"),
-        Column("shelf", lambda row: since(row.t0, row.created)),
+        Column("shelf", shelf),
     ]
-    of = session_named(place.services, session) if session else ""
-    rows = read_products(place.services, session=of, level=level)
     show(shape, "Product", rows, columns, lambda row: row.product, "No products found.")

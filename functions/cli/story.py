@@ -24,6 +24,7 @@ class SessionStory:
     account: datetime | None = None
     hold: datetime | None = None
     reopened: int = 0
+    reruns: list[str] = field(default_factory=list)
     work: dict[str, WorkRecords] = field(default_factory=dict)
 
     def stands(self, account: Account | None, hold: Hold | None) -> str:
@@ -53,6 +54,8 @@ def tell(session: str, listing: Iterable[ObjectInfo]) -> SessionStory:
             story.refused.append(info.key)
         elif folder == "reopened":
             story.reopened += 1
+        elif folder == "reruns":
+            story.reruns.append(info.key)
         elif rest == "" and folder in {"complete.json", "account.json", "hold.json"}:
             setattr(story, folder.removesuffix(".json"), info.modified)
     story.work = sort_work(records)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,6 +117,28 @@ def status(services: Services, session: str) -> SessionStatus:
         tuple(story_rows(services, story)),
         account if story.in_force(account) else None,
     )
+
+
+def superseded_products(shelved: Iterable[Published]) -> dict[str, Published]:
+    """Of products on the shelf, those of which there are newer ones, by their ledger keys, and one of these.
+
+    Newer are those of a later rerun, of the same type, step and unit. Where they come to be fewer or have other names
+    (granules have), any of them is named.
+    """
+    newest: dict[tuple[str, ...], Published] = {}
+    listed = list(shelved)
+    for product in sorted(listed, key=lambda each: (each.rerun, each.product)):
+        newest[_place(product)] = product
+    found = ((product, newest[_place(product)]) for product in listed)
+    return {
+        keys.product(product.level, product.sensing_start, product.product): later
+        for product, later in found
+        if later.rerun > product.rerun
+    }
+
+
+def _place(product: Published) -> tuple[str, ...]:
+    return product.session, product.step, product.unit, product.product_type
 
 
 def products(services: Services, *, session: str = "", level: str = "") -> Iterator[Published]:

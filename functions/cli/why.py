@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol
 from functions.cli.output import age, instant, minutes
 from shared.domain.deadlines import slack
 from shared.ledger.attempts import RETRYABLE, WorkRecords
+from shared.ledger.keys import WorkKey
 from shared.ledger.provision import Waiting
 from shared.ledger.records import (
     FINISHED,
@@ -49,7 +50,7 @@ class Say(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkFacts:
-    """What the ledger has of one work item."""
+    """What the ledger has of one work item; ``later``: the work that stands in for it since."""
 
     work: WorkRecords
     order: Order | None = None
@@ -60,6 +61,7 @@ class WorkFacts:
     deadline: datetime | None = None
     log: str = ""
     waiting: Waiting | None = None
+    later: WorkKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def why_work(facts: WorkFacts, rules: Rules, now: datetime) -> Cause:
     """Why a work item stands as it does."""
     place, due = facts.work.place, facts.deadline
     name = f"{place.step} of {place.unit}"
+    if facts.order is not None and facts.order.rerun:
+        name += f", made anew by rerun {facts.order.rerun},"
     at = facts.work.outcome.modified if facts.work.outcome is not None else now
     left = None if due is None else slack(due, at).total_seconds()
 
@@ -83,6 +87,10 @@ def why_work(facts: WorkFacts, rules: Rules, now: datetime) -> Cause:
             "work", place.prefix, stands, f"{name} {told}{time_told(left, ended=stands in ENDED)}.", left, fix, log
         )
 
+    if facts.work.outcome is not None and facts.later is not None:
+        return cause(
+            "superseded", "has ended, and later work stands in for it", "why", facts.later.prefix, log=facts.log
+        )
     if facts.work.outcome is not None:
         if facts.outcome is None:
             return cause("failed", "has an outcome.json that cannot be read")
@@ -108,7 +116,7 @@ def why_work(facts: WorkFacts, rules: Rules, now: datetime) -> Cause:
     return cause("waiting", told)
 
 
-ENDED: Final = frozenset({"succeeded", "no-product", "failed"})
+ENDED: Final = frozenset({"succeeded", "no-product", "failed", "superseded"})
 
 
 def _outcome(outcome: Outcome, cause: Say, target: str, log: str) -> Cause:

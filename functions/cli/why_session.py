@@ -30,6 +30,7 @@ class SessionFacts:
     work: Mapping[str, int] = field(default_factory=dict)
     slack_s: float | None = None
     failed: tuple[str, ...] = ()
+    reruns: tuple[str, ...] = ()
 
 
 def why_session(facts: SessionFacts, rules: Rules, now: datetime) -> Cause:
@@ -74,7 +75,7 @@ def _processing(facts: SessionFacts, cause: Say) -> Cause:
     if facts.complete is not None and facts.complete.missing:
         partial = f" without {counted(len(facts.complete.missing), 'file')} ({facts.complete.reason})"
     done = sum(work.get(each, 0) for each in ENDED)
-    told = f"is processing{partial}: {done} of {counted(total, 'work item')} done"
+    told = f"is processing{partial}: {done} of {counted(total, 'work item')} done{_anew(facts)}"
     open_ = [f"{work[each]} {verb}" for each, verb in _VERBS.items() if work.get(each)]
     if open_:
         told += f", {', '.join(open_)}"
@@ -88,12 +89,17 @@ def _processing(facts: SessionFacts, cause: Say) -> Cause:
     return cause("processing", told)
 
 
+def _anew(facts: SessionFacts) -> str:
+    """The newest rerun, in brackets; nothing where there was none."""
+    return f" ({facts.reruns[-1]})" if facts.reruns else ""
+
+
 _VERBS: Final = {"running": "run", "waiting": "wait for a Job", "retry": "wait for another attempt", "held": "are held"}
 
 
 def _closed(facts: SessionFacts, account: Account, cause: Say) -> Cause:
     total = len(account.entries)
-    told = f"is closed: {account.produced} of {counted(total, 'product')} produced"
+    told = f"is closed: {account.produced} of {counted(total, 'product')} produced{_anew(facts)}"
     slacks = [entry.slack_s for entry in account.entries if entry.slack_s is not None]
     if slacks:
         told += f", the tightest {minutes(abs(min(slacks)))} {'before' if min(slacks) >= 0 else 'AFTER'} its deadline"
@@ -108,8 +114,8 @@ def _closed(facts: SessionFacts, account: Account, cause: Say) -> Cause:
     return cause("closed", told, "release" if account.t0 is None or account.held else "retry", facts.session)
 
 
-def why_produced(product: Published, order: Order | None = None) -> Cause:
-    """Why a product is on the shelf, since when, and from what."""
+def why_produced(product: Published, order: Order | None = None, later: Published | None = None) -> Cause:
+    """Why a product is on the shelf, since when, and from what; ``later``: what was made anew in its place."""
     left = slack(product.deadline, product.created).total_seconds()
     by = f" by {order.processor} {order.version}" if order is not None else ""
     told = (
@@ -117,6 +123,8 @@ def why_produced(product: Published, order: Order | None = None) -> Cause:
         f"({since(product.t0, product.created)}), made from session {product.session} by step {product.step} "
         f"of {product.unit}{by}{time_told(left, ended=True)}."
     )
+    if later is not None:
+        told += f" It is superseded by {later.product}, of rerun {later.rerun}."
     warned = " Its processor warned." if product.status == "succeeded-with-warnings" else ""
     return Cause("product", product.product, "produced", told + warned, left)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from functions.cli.places import Place
     from shared.errors import PermanentError
 
-_STANDS = ("waiting", "running", "retry", "succeeded", "no-product", "failed", "held")
+_STANDS = ("waiting", "running", "retry", "succeeded", "no-product", "failed", "held", "superseded")
 
 
 @click.command()

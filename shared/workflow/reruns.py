@@ -40,6 +40,11 @@ class Rerun(Record):
     def key(self) -> str:
         return keys.rerun(self.session, self.number)
 
+    def __str__(self) -> str:
+        return (
+            f"rerun {self.number} from {self.step}{' of ' if self.units else ''}{', '.join(self.units)} by {self.who}"
+        )
+
     def covers(self, unit: str) -> bool:
         """Whether it is asked for on ``unit``."""
         return not self.units or belongs(unit, self.units, self.session)

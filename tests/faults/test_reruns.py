@@ -9,12 +9,19 @@ from functools import partial
 
 import pytest
 
+from functions.cli.asking import ask, session_cause
+from functions.cli.items import work_rows
+from functions.cli.places import Place
+from functions.cli.views import superseded_products
+from shared.domain.strategy import Strategy
 from shared.errors import BadInputError, RefusedError
 from shared.ledger import keys
 from shared.ledger.attempts import sort_work
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import Account, Complete, Order, Published
 from shared.steering import Done, park, release, rerun, retry
+from shared.strategy.document import format_strategy
+from shared.strategy.shelf import StrategyShelf
 from shared.workflow.reruns import Rerun, read_reruns
 from tests.support.house import START, Crash, House
 from tests.support.standin import SESSION, Outputs, StandInStation, script
@@ -469,3 +476,45 @@ def test_the_record_says_who_and_why_and_an_action_is_kept() -> None:
     assert [i.key for i in ledger_of(made).list(f"{keys.session(SESSION)}actions/") if "-retry-" in i.key]
     former = ledger_of(made).read(keys.former_account(SESSION, 1), Account)
     assert former.produced == 7
+
+
+# what the console says of it ------------------------------------------------------------------------------------------
+def test_the_console_tells_what_is_of_which_rerun_and_what_it_supersedes() -> None:
+    made = closed()
+    old = next(p for p in products(made) if p.product.startswith("S2A_MSIL2A") and "T32TQM" in p.product)
+    anew(made, "l1c", "DT01-T32TQM")
+    assert "(rerun 1 from l1c of DT01-T32TQM by ada@console)" in session_cause(made.services, SESSION).sentence
+    made.run()
+    rows = {(row.step, row.unit, row.stands): row for row in work_rows(made.services, [SESSION])}
+    superseded = [key[:2] for key in rows if key[2] == "superseded"]
+    assert sorted(superseded) == [("l1c", "DT01-T32TQM"), ("l2a", "DT01-T32TQM")]
+    new = rows["l2a", "DT01-T32TQM", "succeeded"]
+    (record,) = read_reruns(ledger_of(made), SESSION)
+    assert new.deadline == record.since + timedelta(minutes=120)
+    place = Place("store", "in memory", made.services)
+    cause = ask(place, rows["l2a", "DT01-T32TQM", "superseded"].name)
+    assert (cause.stands, cause.fix) == ("superseded", ("why", new.name))
+    assert "l2a of DT01-T32TQM, made anew by rerun 1, succeeded" in ask(place, new.name).sentence
+    assert "of 7 products produced (rerun 1 from l1c" in ask(place, SESSION).sentence
+    told = ask(place, old.product).sentence
+    assert "It is superseded by S2A_MSIL2A" in told
+    assert "of rerun 1." in told
+    later = told.partition("superseded by ")[2].partition(",")[0]
+    assert "superseded" not in ask(place, later).sentence
+    assert set(superseded_products(products(made))) == {
+        keys.product(each.level, each.sensing_start, each.product)
+        for each in products(made)
+        if not each.rerun and each.unit == "DT01-T32TQM"
+    }
+
+
+def test_why_counts_attempts_as_the_strategy_of_the_work_allows_them() -> None:
+    made = house()
+    rule = {"name": "often", "then": {"retries": {"attempts": 7, "delay_s": 5}}}
+    shelf = StrategyShelf(made.services.ledger)
+    document = format_strategy(Strategy.model_validate({"name": "patient", "rules": [rule]})).decode()
+    shelf.activate(document, who=WHO, reason=WHY, now=made.clock.now())
+    for _ in range(5):
+        made.tick(jobs=False)
+    (row,) = work_rows(made.services, [SESSION])
+    assert "runs: attempt 1 of 7" in ask(Place("store", "in memory", made.services), row.name).sentence
