@@ -14,7 +14,7 @@ from functions.ipf.common.processor import Exit, IpfLog, run_processor
 from functions.ipf.l0u.channels import Channel, find_channels
 from functions.ipf.l0u.datastrips import Datastrip, assemble
 from functions.ipf.l0u.housekeeping import HousekeepingRecorder
-from functions.ipf.l0u.report import losses, packet_account, session_report
+from functions.ipf.l0u.report import losses, packet_account, session_report, strangers
 from functions.ipf.l0u.sorting import PacketSorter
 from functions.ipf.l0u.writer import DatatakeWriter, write_ancillary
 from shared.ccsds.cuc import gps_ns_to_utc
@@ -45,6 +45,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
 
     STO_CADU_S in (a folder with ``ch_1`` and ``ch_2``), DS_GR_FOLDER out (``DTnn``), SAD_FOLDER out, REP_PASS out (the
     session's account of frames and packets, JSON); HKTM_FOLDER out where it is named (housekeeping telemetry).
+    Nothing, and a warning with the cause, where the packets are of another layout than this service's.
     """
     production = Production.of(order)
     channels = find_channels(Path(order.input_files("STO_CADU_S")[0]))
@@ -75,7 +76,7 @@ def _process(
     sorter.finish()
     strips, homeless = assemble(sorter.ancillary, sorter.blocks)
     if not strips:
-        raise BadInputError(f"session {channels[0].session}", "at least one datatake descriptor packet (APID 152)")
+        return _nothing(channels[0].session, sorter, journal)
     downlink = Downlink(order.acquisition_station or "XXX_", SessionId.parse(channels[0].session).orbit)
     writer = DatatakeWriter(root, production, downlink, sorter)
     folders = {writer.write(number, strip).name: strip for number, strip in enumerate(strips, 1)}
@@ -94,6 +95,18 @@ def _process(
         journal.warning(trouble)
     journal.info(f"{len(strips)} datastrip(s), {document['totals']['received']} packets")
     return Exit.DEGRADED if troubles else Exit.OK
+
+
+def _nothing(session: str, sorter: PacketSorter, journal: IpfLog) -> int:
+    """What a session without any datatake comes to: no product where its packets are not of this service's layout, as
+    those of the real instrument are not; BadInputError where they are, and their descriptors are lost.
+    """
+    foreign = strangers(sorter)
+    if not foreign:
+        raise BadInputError(f"session {session}", "at least one datatake descriptor packet (APID 152)")
+    journal.info(f"packets by APID: {dict(sorted((sorter.unknown + sorter.refused).items()))}")
+    journal.warning(f"no product: {foreign}")
+    return Exit.DEGRADED
 
 
 def receive(

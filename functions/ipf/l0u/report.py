@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.msi.instrument import BANDS
 from shared.msi.packets import image_source
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from functions.ipf.l0u.datastrips import Datastrip
     from functions.ipf.l0u.sorting import PacketSorter
     from shared.ccsds.decoder import ChannelStatistics
+
+_CHANCE: Final = 100
 
 
 def packet_account(
@@ -102,6 +104,20 @@ def _strip(strip: Datastrip) -> dict[str, Any]:
         "granules_missing": [f"D{d:02d} scene {s}" for d, s in account.missing_granules()],
         "packets_missing": missing,
     }
+
+
+def strangers(sorter: PacketSorter) -> str:
+    """What is to be said of a session whose packets are not in this service's layout; empty where they are."""
+    own, others = sum(map(len, sorter.blocks.values())), (sorter.unknown + sorter.refused).total()
+    if not own and not others:
+        return "the frames hold no packet"
+    # By chance, one packet in some thousands of another layout reads as one of this.
+    if own * _CHANCE > others:
+        return ""
+    return (
+        f"{others} packets came, none in the layout of this service's simulator; layout and codec of the image packets "
+        "that the instrument itself sends are not public, and no open processor reads them"
+    )
 
 
 def losses(packets: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -101,7 +101,7 @@ class PacketSorter:
     blocks: defaultdict[GranuleBand, set[int]] = field(default_factory=lambda: defaultdict(set))
     ancillary: list[AncillaryPacket] = field(default_factory=list)
     unknown: Counter[int] = field(default_factory=Counter)
-    _origins: list[int] = field(default_factory=list)
+    _origins: dict[int, int] = field(default_factory=dict)
     _waiting: defaultdict[GranuleBand, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     _waiting_octets: int = 0
     _seen: set[tuple[int, int, int]] = field(default_factory=set)
@@ -136,6 +136,13 @@ class PacketSorter:
                 continue
             count.received += fresh
             count.duplicates += not fresh
+
+    @property
+    def refused(self) -> Counter[int]:
+        """Packets by APID that are of this service's numbers, and not of its layouts; or damaged."""
+        return Counter(
+            {apid: bad for apid, count in self.counts.items() if (bad := count.malformed + count.crc_errors)}
+        )
 
     def finish(self) -> None:
         """Write what still waits in memory."""
@@ -172,11 +179,12 @@ class PacketSorter:
         return True
 
     def _origin(self, implied_ns: int) -> int:
-        for known in self._origins:
-            if abs(known - implied_ns) < _SAME_ORIGIN_NS:
+        place = implied_ns // _SAME_ORIGIN_NS
+        for near in (place, place - 1, place + 1):
+            known = self._origins.get(near)
+            if known is not None and abs(known - implied_ns) < _SAME_ORIGIN_NS:
                 return known
-        self._origins.append(implied_ns)
-        return implied_ns
+        return self._origins.setdefault(place, implied_ns)
 
     def _ancillary(self, apid: int, octets: bytes, annotated: bytes) -> bool:
         content = _ANCILLARY[apid](octets[USER_DATA_AT:-CRC_OCTETS])

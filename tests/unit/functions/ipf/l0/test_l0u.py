@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from functions.ipf.common.annotated import read_annotated
 from functions.ipf.common.processor import Exit
+from shared.ccsds.encoder import ChannelEncoder
+from shared.ccsds.spacepackets import SpacePacket
 from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
 from shared.msi.packets import image_source
@@ -198,6 +200,51 @@ def test_a_session_without_files_is_refused(bench: Any, tmp_path: Path) -> None:
     (tmp_path / "empty" / "ch_1").mkdir(parents=True)
     with pytest.raises(BadInputError, match="DSDB files"):
         bench.l0u(tmp_path / "empty")
+
+
+def _instruments_own(count: int) -> list[bytes]:
+    """Packets as whole as any, of image APIDs and others, whose content is of no layout that is known here."""
+    rng = np.random.default_rng(7)
+    apids = [512 + 16 * detector + band for detector in range(1, 13) for band in range(13)] + [0x102, 0x4F0]
+    return [
+        SpacePacket(apids[n % len(apids)], n, 10**18 + n * 10**6, rng.bytes(int(rng.integers(200, 2000)))).encode()
+        for n in range(count)
+    ]
+
+
+def _foreign(session: Any, packets: list[bytes]) -> Any:
+    encoders = {channel: ChannelEncoder(0xDA) for channel in (1, 2)}
+    streams = {
+        channel: encoder.idle(3) + encoder.add(7, packets[channel - 1 :: 2]) + encoder.flush(7)
+        for channel, encoder in encoders.items()
+    }
+    return replace(session, streams=streams, packets={})
+
+
+def _is_nothing(run: Any, *words: str) -> None:
+    """Exit code 1 and no output: to the runner no product, whose cause is the log's last warning; the account has it
+    as absent.
+    """
+    assert run.code == Exit.DEGRADED
+    assert not [path for path in run.root.rglob("*") if path.is_file()]
+    warnings = [line for line in run.log.splitlines() if "[W]" in line]
+    assert all(word in warnings[-1] for word in ("no product", *words))
+
+
+def test_a_session_of_the_instrument_itself_comes_to_nothing_and_says_why(bench: Any, one_granule: Any) -> None:
+    run = bench.l0u(_foreign(one_granule, _instruments_own(600)))
+    _is_nothing(run, "600 packets came", "not public")
+    assert "packets by APID: {258: " in run.log
+
+
+def test_real_packets_come_to_nothing_and_it_says_why(bench: Any, one_granule: Any, real_data: Path) -> None:
+    (file,) = real_data.glob("l0_datastrip/*/ANC_DATA/*S09123*.bin")
+    packets = [octets for _, octets in read_annotated(file)]
+    _is_nothing(bench.l0u(_foreign(one_granule, packets)), "15 packets came", "not public")
+
+
+def test_a_session_of_idle_frames_comes_to_nothing(bench: Any, one_granule: Any) -> None:
+    _is_nothing(bench.l0u(_foreign(one_granule, [])), "the frames hold no packet")
 
 
 def test_a_session_without_descriptor_is_refused(bench: Any, one_granule: Any) -> None:
