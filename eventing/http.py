@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from shared.cloudevents import MAX_BODY, from_http, to_http
-from shared.domain.events import Event
+from shared.domain.events import PING, Event
 from shared.errors import AbsentError, BadInputError, PermanentError, RetryableError
 from shared.ledger.keys import parse_session
 from shared.telemetry import configure, configure_logging, parse_traceparent, session_traceparent, span
-from shared.telemetry.metrics import configure_metrics
+from shared.telemetry.metrics import COLD, configure_metrics, measure
+from shared.telemetry.process import first_answer
 
 if TYPE_CHECKING:
     from flask import Request
@@ -44,6 +46,7 @@ def answer(request: Request, name: str, step: Step) -> Answer:
         204 when done or when what the event asks about has gone; 400 for no event; 422 for one that can never succeed;
         503 for one that may succeed later; 500 for a bug. Bodies are empty or one sentence.
     """
+    began = time.monotonic()
     configure_logging()
     configure(name)
     configure_metrics(name)
@@ -54,7 +57,12 @@ def answer(request: Request, name: str, step: Step) -> Answer:
     except BadInputError as error:
         _LOG.warning("%s: refused: %s", name, error)
         return text(str(error), 400)
-    return perform(event, name, step)
+    answered = perform(event, name, step)
+    # A tick is answered when its stay is over.
+    cold = first_answer(0.0 if event.type == PING else time.monotonic() - began)
+    if cold is not None:
+        measure(COLD, cold, function=name)
+    return answered
 
 
 def perform(event: Event, name: str, step: Step) -> Answer:

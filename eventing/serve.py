@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any, Final
 
 from functions_framework import create_app
 from functions_framework._http.gunicorn import GunicornApplication
 
 from shared.errors import ConfigurationError
+from shared.telemetry.process import age_s, ready
 from shared.vigil import STOP
 
+_STARTED: Final = time.monotonic() - age_s()
+"""When the server's process was started, on the clock that its workers share."""
 KEEP_ALIVE_S: Final = 120
 """Longer than the 90 seconds after which a Go client drops an idle connection."""
 GRACE_S: Final = 600
@@ -37,7 +41,7 @@ def main() -> None:
         "keepalive": KEEP_ALIVE_S,
         "graceful_timeout": GRACE_S,
         "control_socket_disable": True,
-        "post_worker_init": _hear,
+        "post_worker_init": _begin,
     }
     if os.access(_MEMORY, os.W_OK):
         options["worker_tmp_dir"] = _MEMORY
@@ -57,6 +61,12 @@ def _number(name: str, default: int) -> int:
     if not value.isdecimal() or not 0 < int(value) < 65536:
         raise ConfigurationError(f"{name}: expected a number from 1 to 65535, found {value[:40]!r}")
     return int(value)
+
+
+def _begin(worker: Any) -> None:
+    """The worker is ready. Of the first one, the server's start counts; another stands in for one that died."""
+    ready(time.monotonic() - _STARTED if worker.age == 1 else age_s())
+    _hear(worker)
 
 
 def _hear(_worker: object) -> None:

@@ -6,6 +6,7 @@ has been done; the sweep goes by it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,19 +15,22 @@ from typing import Final
 from shared.bootstrap import Services
 from shared.domain.deadlines import deadline
 from shared.domain.events import Event
+from shared.errors import PermanentError
 from shared.ledger import keys
-from shared.ledger.attempts import sort_work
+from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.records import Account, AccountEntry, Complete, timer_due
 from shared.ledger.standing import ClosedMarker, account_in_force
 from shared.sla.chain import account_digest, append
 from shared.sla.durations import add_session, runs
 from shared.sla.notices import Notice, State, absent_event, late_levels, parked_levels
+from shared.sla.overhead import Times
 from shared.telemetry import metrics
 
 PARKED_TIMER: Final = "sla"
 """The kind of timer at the deadline of a level that is parked: is it still?"""
 
 _FORGET: Final = timedelta(hours=1)
+_log: Final = logging.getLogger(__name__)
 
 Tell = Callable[[Event], bool]
 """Hands an event to the broker; False where it was not taken."""
@@ -50,14 +54,34 @@ class Closing:
         told += [self._notify(notice) for notice in self._notices(account)]
         if not all(told):
             return False
-        work = sort_work(ledger.list(f"{keys.session(session)}work/")).values()
+        work = list(sort_work(ledger.list(f"{keys.session(session)}work/")).values())
         now = self.services.clock.now()
         took = runs(work)
         if add_session(ledger, self.services.workflow.set_name, session, took, now) or not took:
             _measure(account, took)
+            self._measure_ways(account, work)
         append(ledger, session, account_digest(ledger, session), now, account.traceparent)
         ledger.delete(marker)
         return True
+
+    def _measure_ways(self, account: Account, work: list[WorkRecords]) -> None:
+        """The way of the last product of each level: reads for each file of the session, so where somebody measures."""
+        ledger = self.services.ledger
+        complete = ledger.find(keys.complete(account.session), Complete) if metrics.measured() else None
+        if complete is None:
+            return
+        metrics.measure(metrics.BYTES, sum(file.size for file in complete.files), satellite=complete.satellite)
+        times = Times(ledger, self.services.workflow_of(complete), complete, work)
+        try:
+            ways = times.paths(times.last_of(account))
+        except PermanentError as error:  # a record that cannot be read keeps no account from being told of
+            _log.warning("session %s: its own time is not known: %s", account.session, error)
+            return
+        for way in ways:
+            metrics.measure(metrics.OWN, way.own_s, level=way.product.level)
+            metrics.measure(metrics.QUEUE, way.seconds_of("queue"), level=way.product.level)
+        if firsts := [way.first_ipf_s for way in ways if way.first_ipf_s is not None]:
+            metrics.measure(metrics.FIRST_IPF, min(firsts))
 
     def again(self, session: str) -> None:
         """A timer of a parked level is due: look at the account once more."""

@@ -26,9 +26,12 @@ EXPORT_TIMEOUT_MS: Final = 3_000
 _LOG: Final = logging.getLogger(__name__)
 
 
+_SUFFIX: Final = {"s": "_seconds", "By": "_bytes"}
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric by its OpenTelemetry name. ``unit`` is ``s``, or ``{what}`` for counts."""
+    """One metric by its OpenTelemetry name. ``unit`` is ``s``, ``By``, or ``{what}`` for counts."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -38,8 +41,7 @@ class Metric:
     @property
     def prometheus(self) -> str:
         """The name that a collector gives it in Prometheus; a histogram's series have suffixes besides."""
-        seconds = "_seconds" if self.unit == "s" else ""
-        return self.name.replace(".", "_") + seconds + ("_total" if self.kind == "counter" else "")
+        return self.name.replace(".", "_") + _SUFFIX.get(self.unit, "") + ("_total" if self.kind == "counter" else "")
 
 
 SLACK: Final = Metric("s2ps.sla.slack", "gauge", "s", "Smallest slack expected of open sessions, by level")
@@ -52,10 +54,25 @@ RUNNING: Final = Metric("s2ps.work.running", "gauge", "{item}", "Work items with
 WAITING: Final = Metric("s2ps.work.waiting", "gauge", "{item}", "Work items without one and without outcome, by step")
 MISSING: Final = Metric("s2ps.passes.missing", "counter", "{pass}", "Planned passes that were never seen")
 STARTS: Final = Metric("s2ps.function.starts", "counter", "{start}", "Processes of functions started, by function")
+COLD: Final = Metric(
+    "s2ps.function.cold_start", "histogram", "s", "From a function's process start to its first answer, by function"
+)
+OWN: Final = Metric(
+    "s2ps.overhead", "histogram", "s", "The service's own time on the way of the last product of each level, by level"
+)
+FIRST_IPF: Final = Metric(
+    "s2ps.overhead.first_ipf", "histogram", "s", "From a session's last file seen to its first IPF process"
+)
+QUEUE: Final = Metric(
+    "s2ps.overhead.queue", "histogram", "s", "Waits for room in the cluster on the same way, by level"
+)
+BYTES: Final = Metric("s2ps.session.raw", "counter", "By", "Raw bytes of closed sessions, by satellite")
 
-METRICS: Final = (SLACK, NOTICES, STEP, PRODUCTS, MARGIN, OPEN, RUNNING, WAITING, MISSING, STARTS)
+METRICS: Final = (
+    SLACK, NOTICES, STEP, PRODUCTS, MARGIN, OPEN, RUNNING, WAITING, MISSING, STARTS, COLD, OWN, FIRST_IPF, QUEUE, BYTES,
+)  # fmt: skip
 
-_SECONDS: Final = (1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200)
+_SECONDS: Final = (0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200)
 _SLACKS: Final = (-7200, -3600, -1800, -900, -300, 0, 300, 600, 900, 1800, 2700, 3600, 4500, 7200)
 
 _Measured = tuple[Metric, float, dict[str, str]]
@@ -155,6 +172,11 @@ def configure_metrics(service: str) -> None:
     os.register_at_fork(after_in_child=meters.after_fork)
     atexit.register(meters.shutdown)
     measure(STARTS, function=service)
+
+
+def measured() -> bool:
+    """Whether anybody asks: what costs more than a measurement is found out only then."""
+    return _Process.meters is not None
 
 
 def measure(metric: Metric, value: float = 1, **attributes: str) -> None:

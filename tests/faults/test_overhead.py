@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from shared.ledger import keys
 from shared.ledger.records import Order, Published, Seen
 from shared.settings import Settings
 from shared.steering import park, release, rerun, retry
-from shared.telemetry import session_context
+from shared.telemetry import metrics, session_context
 from tests.support.auxiliary import AWAITING, for_l0u, for_l2
 from tests.support.house import START, Crash, Delivery, House
 from tests.support.standin import SESSION, Outputs, StandInStation, script
@@ -192,6 +192,25 @@ def test_a_wait_for_an_auxiliary_file_is_not_ours() -> None:
     product = l2a_of(made)
     assert product.parts["auxiliary"] == pytest.approx(300, abs=15)
     assert product.own_s < l2a_of(timed()).own_s + 30
+
+
+def test_a_closed_account_tells_the_own_time_of_the_last_product_of_each_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def note(metric: metrics.Metric, value: float = 1, **of: str) -> None:
+        told[metric.name, of.get("level", "")].append(value)
+
+    monkeypatch.setattr(metrics, "measured", lambda: True)
+    monkeypatch.setattr(metrics, "measure", note)
+    made = timed()
+    for _ in range(3):
+        made.tick()
+    found = session_overhead(made.services, SESSION)
+    assert told[metrics.FIRST_IPF.name, ""] == [pytest.approx(found.first_ipf_s)]
+    for each in found.levels[:-1]:
+        assert told[metrics.OWN.name, each.level] == [pytest.approx(each.own.max)]
+        assert told[metrics.QUEUE.name, each.level] == [pytest.approx(each.queue.max)]
+    assert told[metrics.BYTES.name, ""] == [sum(len(content) for content, _ in made.station.held.values())]
 
 
 def test_of_a_session_without_products_it_says_so() -> None:

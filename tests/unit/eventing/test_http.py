@@ -12,9 +12,10 @@ from flask import Flask, Request, request
 
 from eventing.http import Step, answer, parent_of
 from shared.cloudevents import MAX_BODY, to_http
-from shared.domain.events import Event, object_created
+from shared.domain.events import PING, Event, object_created
 from shared.errors import BadInputError, IntegrityError, NotReadyError, ObjectAbsentError, StoreUnavailableError
-from shared.telemetry import current_traceparent, parse_traceparent, session_context, session_traceparent, span
+from shared.telemetry import current_traceparent, parse_traceparent, process, session_context, session_traceparent, span
+from shared.telemetry.metrics import COLD, Metric
 from shared.telemetry.spans import Span
 
 SESSION = "S2A_20260621104500057405"
@@ -177,3 +178,29 @@ def test_where_an_event_belongs() -> None:
     assert parent_of(Event("1", "jobs", "t", data=job)) == own
     assert parent_of(Event("1", "s", "t", extensions={"traceparent": "broken"})) is None
     assert parent_of(Event("1", "s", "t", data=[1])) is None
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The cold starts that are measured."""
+    measured: list[float] = []
+
+    def note(metric: Metric, value: float, *, function: str) -> None:
+        assert (metric, function) == (COLD, "probe")
+        measured.append(value)
+
+    monkeypatch.setattr("eventing.http.measure", note)
+    monkeypatch.setattr(process, "_READY", [2.0])
+    return measured
+
+
+def test_the_first_answer_of_a_process_is_measured_from_its_start(cold: list[float]) -> None:
+    ask(raising(NotReadyError("not yet")))
+    ask(lambda _: None)
+    (found,) = cold
+    assert 2.0 < found < 12.0
+
+
+def test_of_a_tick_which_stays_on_the_start_alone_counts(cold: list[float]) -> None:
+    ask(lambda _: None, Event("e", "probe", PING))
+    assert cold == [2.0]

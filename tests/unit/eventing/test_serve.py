@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,3 +77,16 @@ def test_sigterm_is_heard_and_goes_on_to_the_server(capfd: pytest.CaptureFixture
     signal.raise_signal(signal.SIGTERM)
     assert (STOP.is_set(), heard) == (True, [signal.SIGTERM])
     assert "SIGTERM" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("own_signal")
+def test_the_first_worker_counts_from_the_servers_start_and_one_that_replaces_it_from_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(serve, "ready", told.append)
+    monkeypatch.setattr(serve, "age_s", lambda: 0.25)
+    monkeypatch.setattr(serve, "_STARTED", time.monotonic() - 1000)
+    for age in (1, 2):
+        serve._begin(SimpleNamespace(age=age))
+    assert told == [pytest.approx(1000, abs=10), 0.25]
