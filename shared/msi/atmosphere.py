@@ -1,17 +1,20 @@
-"""Reflectance at the top of the atmosphere from the surface's, and back, by a table of 6SV runs.
+"""Reflectance at the top of the atmosphere from the surface's, and back, by a table of 6SV and LOWTRAN 7 runs.
 
-The model is that of 6S over a Lambertian, horizontally uniform ground (Vermote et al., 1997, doi 10.1109/36.581987)::
+Scattering, ozone, and the water vapour of B09 are 6S's; all other absorption is that of LOWTRAN 7, which has the
+continuum of water vapour. Their product is formed as in 6S over a Lambertian, horizontally uniform ground (Vermote et
+al., 1997, doi 10.1109/36.581987)::
 
     rho_toa = path + transmittance * rho_s / (1 - albedo * rho_s)
     path = (atmosphere - Rayleigh) * gas(water / 2) + Rayleigh * gas(no water)
     transmittance = gas(water) * downward scattering * upward scattering
 
 ``toa_from_surface`` and ``surface_from_toa`` are exact inverses of each other for equal arguments. The table
-(``tables/atmosphere.npz``, made by ``tables/make_atmosphere_table.py``) covers Sun zenith 0 to 81 degrees, view zenith
-0 to 12 degrees at any azimuth, aerosol optical thickness 0.01 to 1, altitude 0 to 4.5 km, water vapour 0.01 to 6.5 cm;
-arguments beyond are taken at its edge. Between nodes it is interpolated by polynomials through the four nearest, over
-quantities that are nearly straight: transmittances as their exponents, the atmosphere's reflectance freed of its
-1 / (mu_s + mu_v), altitude as pressure.
+(``tables/atmosphere.npz``, made by ``tables/make_atmosphere_table.py`` and ``tables/make_gas_table.py``) covers Sun
+zenith 0 to 81 degrees, view zenith 0 to 12 degrees at any azimuth, aerosol optical thickness 0.01 to 1, altitude 0 to
+4.5 km, water vapour above the ground 0.01 to 6.5 cm; arguments beyond are taken at its edge.
+
+Between nodes it is interpolated by polynomials through the four nearest, over quantities that are nearly straight:
+transmittances as their exponents, the atmosphere's reflectance freed of its 1 / (mu_s + mu_v), altitude as pressure.
 
 What it is off against direct runs between the nodes is in ``docs/processors.md``; a test compares with such runs.
 ``SIMPLIFICATIONS`` says what the table itself leaves out.
@@ -25,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from shared.errors import BadInputError
-from shared.msi.atmosphere_table import NAMES, Table, pressure, table_of, view_factors, weights
+from shared.msi.atmosphere_table import NAMES, pressure, table_of, view_factors, weights
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 SIMPLIFICATIONS: Final = (
-    "Atmosphere: 6SV table of continental aerosol; other aerosol models are not distinguished.",
+    "Atmosphere: 6SV table of continental aerosol, gases of LOWTRAN 7; other aerosol models are not distinguished.",
     "Atmosphere: spectral responses of Sentinel-2A and 2B; Sentinel-2C and 2D are taken as 2A.",
     "Atmosphere: Lambertian ground, no adjacency effect.",
 )
@@ -82,8 +85,8 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Air:
-    """The air above a place: aerosol optical thickness at 550 nm, water vapour in cm (= g/cm2), altitude of the ground
-    in km, ozone in cm-atm; arrays that broadcast together.
+    """The air above a place: aerosol optical thickness at 550 nm, water vapour above the ground in cm (= g/cm2),
+    altitude of the ground in km, ozone in cm-atm; arrays that broadcast together.
     """
 
     aot550: ArrayLike = 0.1
@@ -135,9 +138,9 @@ def coefficients_at(band: str, sight: Sight, air: Air, satellite: str = "S2A") -
     albedo = _sum("pt,np,nt->n", table.albedo[index], place, load)
 
     path_length = 1 / cosine + 1 / cos_view
-    stop = table.ozone[index] * path_length * (ozone - OZONE_CM_ATM)
     dry, half, wet = (
-        np.exp(-_gas(table, index, path_length, at, altitude) - stop) for at in (np.zeros_like(water), water / 2, water)
+        absorbed(band, path_length, Air(aot, at, altitude, ozone), satellite)
+        for at in (np.zeros_like(water), water / 2, water)
     )
     found = (
         np.maximum(both - rayleigh, 0) * half + rayleigh * dry,
@@ -173,11 +176,17 @@ def _sum(subscripts: str, *operands: Floats) -> Floats:
     return np.asarray(np.einsum(subscripts, *operands, optimize=order), np.float64)
 
 
-def _gas(table: Table, index: int, path_length: Floats, water: Floats, altitude: Floats) -> Floats:
-    """The exponent of absorption over both ways."""
+def absorbed(band: str, air_mass: ArrayLike, air: Air, satellite: str = "S2A") -> Floats:
+    """What gases let through on both ways together, ``air_mass`` being the sum of both."""
+    table, index = table_of(satellite), NAMES[band]
+    raw = (air_mass, air.water_cm, air.altitude_km, air.ozone_cm_atm)
+    shaped = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in raw))
+    mass, water, altitude, ozone = (value.ravel() for value in shaped)
     place = weights(table.gas_pressure, pressure(altitude))
     wet = weights(table.gas_water, np.sqrt(np.maximum(water, 0)))
-    return _sum("pws,np,nw,ns->n", table.gas[index], place, wet, weights(table.gas_air, np.sqrt(path_length)))
+    exponent = _sum("pws,np,nw,ns->n", table.gas[index], place, wet, weights(table.gas_air, np.sqrt(mass)))
+    exponent += table.ozone[index] * mass * (ozone - OZONE_CM_ATM)
+    return np.asarray(np.exp(-exponent).reshape(shaped[0].shape), np.float64)
 
 
 def apply_forward(rho_surface: Floats, at: Coefficients) -> Floats:

@@ -37,6 +37,8 @@ DEFAULT_AOT: Final = 0.10
 DEFAULT_WATER_CM: Final = 1.5
 AOT_LIMITS: Final = (0.01, 1.0)
 SCALE_HEIGHT_KM: Final = 2.0
+WATER_SCALE_KM: Final = 2.2
+"""Over which the water vapour above the ground falls to 1/e, in the lowest 4 km of the US standard atmosphere."""
 _WATERS: Final = np.linspace(np.sqrt(0.05), np.sqrt(6.5), 16) ** 2
 _DDV_LIMITS: Final = (0.02, 0.5)
 _DARK_SHARE: Final = 0.05
@@ -67,7 +69,7 @@ class Bands60:
 def water_vapour(
     seen: Bands60, satellite: str, sky: Sky, altitude_km: Floats32, aot: float, first_guess: Floats32 | None
 ) -> Floats32:
-    """Precipitable water in cm, of the shape of the bands.
+    """Precipitable water above the ground in cm, of the shape of the bands.
 
     Args:
         seen: with B8A and B09.
@@ -78,7 +80,9 @@ def water_vapour(
         first_guess: taken where the bands say nothing at all, in place of the default.
     """
     usable = seen.clear & (seen.toa["B8A"] > 0.08)
-    guess = np.full(usable.shape, DEFAULT_WATER_CM, np.float32) if first_guess is None else first_guess
+    guess = first_guess
+    if guess is None:
+        guess = np.asarray(DEFAULT_WATER_CM * np.exp(-altitude_km / np.float32(WATER_SCALE_KM)), np.float32)
     if np.count_nonzero(usable) < _MIN_PIXELS:
         return guess
     altitudes = levels(altitude_km, STEP_ALTITUDE_KM)

@@ -10,6 +10,7 @@ import numpy as np
 from pyproj import Transformer
 
 from functions.ipf.l2a.air import Sky, spread
+from functions.ipf.l2a.retrieval import WATER_SCALE_KM
 from functions.ipf.l2a.sky import node_grid, sky_over
 from functions.ipf.l2a.steps import Recipe
 from functions.ipf.l2a.terrain import read_altitude, relief
@@ -99,6 +100,10 @@ def prepare(
     bench.save("low", (ground_km < _LOW_KM) & (metres is not None))
     ozone = forecast.ozone_cm_atm
     forecast_ground = mapped(forecast.ground_m)
+    forecast_km = ground_km if forecast_ground is None else forecast_ground / np.float32(1000)
+    moist = mapped(forecast.water_cm)
+    if moist is not None:
+        moist = np.asarray(moist * np.exp((forecast_km - ground_km) / np.float32(WATER_SCALE_KM)), np.float32)
     return Scene(
         satellite=source.acquisition.satellite,
         scaling=scaling,
@@ -108,8 +113,8 @@ def prepare(
         relief=uneven,
         adjacency=adjacency,
         forecast_aot=mapped(forecast.aot),
-        forecast_km=ground_km if forecast_ground is None else forecast_ground / np.float32(1000),
-        forecast_water_cm=mapped(forecast.water_cm),
+        forecast_km=forecast_km,
+        forecast_water_cm=moist,
         ozone=OZONE_CM_ATM if ozone is None else float(ozone.at(lon, lat).mean()),
         ozone_source="CONFIG" if ozone is None else "AUX_ECMWFT",
         terrain_files=tuple(path.name for path in elevations) if metres is not None else (),

