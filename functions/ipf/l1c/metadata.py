@@ -55,6 +55,7 @@ def product(
             node("QUANTIFICATION_VALUE", elements.quantification(), unit="none"),
             elements.offsets("Radiometric_Offset_List", "RADIO_ADD_OFFSET"),
             elements.reflectance_conversion(datastrip.earth_sun_u),
+            node("Spectral_Information_List", *elements.spectral_information()),
             *elements.physical_gains(),
             node("REFERENCE_BAND", "3"),
         ),
