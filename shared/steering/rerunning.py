@@ -106,7 +106,9 @@ def _chosen(asked: _Asked) -> list[Ready]:
     items = _items(asked, step, asked.units)
     if not items:
         raise RefusedError(f"session {session}: nothing of {step.name} can be made anew: {_why_none(asked)}")
-    if asked.found.listing.keys().isdisjoint(item.key(session).outcome for item in items) and _standing(asked) is None:
+    # By step and unit: under another version of the processors than it was made with, its name is another.
+    ended = {(work.place.step, work.place.unit) for work in asked.found.work if work.outcome is not None}
+    if ended.isdisjoint((step.name, item.unit) for item in items) and _standing(asked) is None:
         raise RefusedError(f"session {session}: {step.name} has not ended yet, there is nothing of it to be made anew")
     return items
 
@@ -126,7 +128,15 @@ def _why_none(asked: _Asked) -> str:
     if any(True for _ in asked.walk.units(asked.step)):
         return "by rule it does not run on these units; why says by which"
     before = ", ".join(asked.step.after)
-    return f"what comes before it ({before}) has not ended well, or is of another version of the processors now"
+    told = f"what comes before it ({before}) has not ended well, or is of another version of the processors now"
+    nearest = next((s for s in _before(asked.workflow, asked.step.name) if _known(asked, s)), "")
+    return f"{told}; s2ps retry {asked.found.session} --from {nearest} makes that anew" if nearest else told
+
+
+def _known(asked: _Asked, step: str) -> bool:
+    """Whether the step has run, and what it works on is there."""
+    ended = any(work.place.step == step and work.outcome is not None for work in asked.found.work)
+    return ended and bool(_items(asked, asked.workflow.step(step), ()))
 
 
 def _before(workflow: Workflow, step: str) -> list[str]:
@@ -135,7 +145,7 @@ def _before(workflow: Workflow, step: str) -> list[str]:
     for each in reversed(workflow.steps):
         if each.name == step or each.name in found:
             found.update(each.after)
-    return [each.name for each in reversed(workflow.steps) if each.name in found]
+    return [each.name for each in reversed(workflow.steps) if each.name in found]  # without the session
 
 
 def _demand_inputs(asked: _Asked, items: list[Ready]) -> None:

@@ -426,6 +426,27 @@ def test_names_are_told_apart_where_the_operators_clock_is_behind() -> None:
     assert_made_anew(made, ALL_AFTER["l1c"])
 
 
+def test_under_a_new_version_of_a_processor_the_step_that_has_changed_is_named() -> None:
+    made = closed()
+    old = made.services.workflow
+    l0c = old.processors["l0c"].model_copy(update={"version": "9.9"})
+    newer = old.model_copy(update={"processors": {**old.processors, "l0c": l0c}})
+    vars(made.services).update(workflow=newer)
+    services = made.operator()[0]
+    vars(services).update(workflow=newer)
+    do = partial(rerun, services, SESSION, who=WHO, reason=WHY)
+    with pytest.raises(RefusedError, match=r"nothing of l1c can be made anew.*another version.*--from l0c makes that"):
+        do(step="l1c")
+    do(step="l0c")
+    made.run()
+    assert_made_anew(made, ALL_AFTER["l0c"])
+    assert {order.version for order in orders(made) if order.step == "l0c"} == {
+        "9.9",
+        l0c.version,
+        old.processors["l0c"].version,
+    }
+
+
 # names ---------------------------------------------------------------------------------------------------------------
 def _same_names(order: Order) -> Outputs:
     """Both tiles of Level 1C call their product the same, as those of two datastrips may within a second."""
