@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -25,7 +26,7 @@ from functions.cli.output import echo_json
 from functions.cli.progress import Watch
 from functions.cli.recording import Demo, planned, recorded_faults, recording
 from shared.bootstrap import Services
-from shared.errors import ConfigurationError, RetryableError
+from shared.errors import AbsentError, ConfigurationError, RetryableError
 from shared.ledger import keys
 from shared.ledger.records import Account
 from shared.places import StationSettings
@@ -224,6 +225,7 @@ def _await_account(
 
 
 def _take_home(demo: Demo, services: Services, session: str, console: Console) -> None:
+    from functions.cli.overhead import session_overhead, told
     from functions.cli.quicklook import make_quicklook
     from functions.cli.shelf import fetch
     from functions.cli.views import products
@@ -231,6 +233,8 @@ def _take_home(demo: Demo, services: Services, session: str, console: Console) -
     with console.status("fetching the products"):
         folders = fetch(services, products(services, session=session), demo.products)
         picture = make_quicklook(folders, demo.run.path / "quicklook.png")
+    with suppress(AbsentError):  # nothing is on the shelf
+        console.print(f"Own time:   {told(session_overhead(services, session))}")
     console.print(f"Products:   {demo.products}")
     console.print(f"Quicklook:  {picture or 'none, there is no L1C or L2A product'}")
     console.print(f"Trace:      {demo.run.traces}, s2ps trace {session} --run-dir {demo.run.path}")

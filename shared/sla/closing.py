@@ -23,7 +23,6 @@ from shared.ledger.standing import ClosedMarker, account_in_force
 from shared.sla.chain import account_digest, append
 from shared.sla.durations import add_session, runs
 from shared.sla.notices import Notice, State, absent_event, late_levels, parked_levels
-from shared.sla.overhead import Times
 from shared.telemetry import metrics
 
 PARKED_TIMER: Final = "sla"
@@ -70,6 +69,8 @@ class Closing:
         complete = ledger.find(keys.complete(account.session), Complete) if metrics.measured() else None
         if complete is None:
             return
+        from shared.sla.overhead import Times
+
         metrics.measure(metrics.BYTES, sum(file.size for file in complete.files), satellite=complete.satellite)
         times = Times(ledger, self.services.workflow_of(complete), complete, work)
         try:

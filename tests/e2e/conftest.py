@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,13 +34,17 @@ def undisturbed(folder: Path, *more: str) -> Reference:
         ledger = started.ledger()
         assert ledger is not None
         account, _ = finished(ledger)
+        overhead = traced(folder, account.session, "--overhead")
     finally:
         started.process.kill()
         stop_and_check(started.run)
-    traced = subprocess.run(
-        [sys.executable, "-m", "functions.cli.main", "trace", account.session, "--run-dir", str(folder), "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Reference(folder, output, account, images(folder / "products"), json.loads(traced.stdout)["items"])
+    spans = traced(folder, account.session)["items"]
+    return Reference(folder, output, account, images(folder / "products"), spans, overhead)
+
+
+def traced(folder: Path, session: str, *more: str) -> dict[str, Any]:
+    """What ``s2ps trace`` says of a session."""
+    command = [sys.executable, "-m", "functions.cli.main", "trace", session, "--run-dir", str(folder), "-o", "json"]
+    done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

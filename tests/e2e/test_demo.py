@@ -60,6 +60,26 @@ def test_the_trace_of_the_session_is_one_from_the_station_to_the_last_product(re
     assert {span["trace_id"] for span in reference.spans} == {session_context(account.session).trace_id}
 
 
+def test_its_own_time_is_told_for_each_product_and_is_but_a_part_of_the_way(reference: Reference) -> None:
+    """Whatever the machine: all that was under way is on each way, and the IPFs' own figures are not in it."""
+    told, account = reference.overhead, reference.account
+    assert told["spans"] is True
+    assert {each["product"] for each in told["products"]} == {entry.product for entry in account.entries}
+    for each in told["products"]:
+        assert 0 < each["own_s"] < each["total_s"]
+        assert sum(each["parts"].values()) == pytest.approx(each["total_s"], abs=0.001)
+        assert each["parts"]["ipf"] > 0
+        assert each["parts"].get("untold", 0) < 0.1
+        assert not {"failed", "operator", "auxiliary", "station"} & each["parts"].keys()
+    assert 0 < told["first_ipf_s"] < min(each["total_s"] for each in told["products"])
+    assert told["skew_s"] < 0.5
+    l2a = max((each for each in told["products"] if each["level"] == "L2A"), key=lambda each: each["total_s"])
+    executed = [span for span in reference.spans if span["name"] == "execute"]
+    ran = sum((span["end"] - span["start"]) / 1e9 for span in executed)
+    assert l2a["parts"]["ipf"] <= ran
+    assert l2a["parts"]["function"] > 0
+
+
 def test_the_quicklook_is_a_picture(reference: Reference) -> None:
     assert (reference.folder / "quicklook.png").read_bytes().startswith(b"\x89PNG")
 

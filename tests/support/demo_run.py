@@ -81,13 +81,17 @@ class DemoRun:
 
 @dataclass(frozen=True)
 class Reference:
-    """The undisturbed run: what it printed, and the bytes of its images by name without creation stamps."""
+    """The undisturbed run: what it printed, and the bytes of its images by name without creation stamps.
+
+    ``overhead``: what the console says of its own time.
+    """
 
     folder: Path
     output: str
     account: Account
     images: dict[str, bytes]
     spans: list[dict[str, Any]]
+    overhead: dict[str, Any]
 
 
 def finished(ledger: Ledger) -> tuple[Account, list[Published]]:
