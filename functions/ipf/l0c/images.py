@@ -92,6 +92,7 @@ class ImageWriter:
         folder = self.root / granule_name(self.production, account, granule) / "IMG_DATA"
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{granule_name(self.production, account, granule, band=band.name)}.bin"
-        file.write_bytes(b"".join(packets[block] for block in sorted(packets)))
+        with file.open("wb") as sink:
+            sink.writelines(packets[block] for block in sorted(packets))
         self.images.blocks[*granule, band.index] = frozenset(packets)
         self.images.octets[band.index] += file.stat().st_size - len(packets) * _OVERHEAD

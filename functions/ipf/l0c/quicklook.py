@@ -82,8 +82,10 @@ class Reducer:
                 self.refused.append(f"D{self._detector:02d} scene {scene} {band.name}: {error}")
                 continue
             first = ((scene - 1) * band.packets_per_scene + block) // how.stride * inner
-            used = samples[:, : self.cells.shape[1] * how.columns].reshape(inner, how.lines, -1, how.columns)
-            self.cells[first : first + inner] = used.mean(axis=(1, 3), dtype=np.float32)
+            used = samples[:, : self.cells.shape[1] * how.columns].reshape(inner, how.lines, -1)
+            # Lines first: sums of whole lines are many times as fast as those of small blocks.
+            sums = used.sum(axis=1, dtype=np.uint32).reshape(inner, -1, how.columns).sum(axis=2)
+            self.cells[first : first + inner] = sums / (how.lines * how.columns)
 
 
 def _samples(octets: memoryview, detector: int, band: Band) -> NDArray[np.uint16]:
