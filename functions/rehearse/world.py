@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from eventing.filters import matches
+from eventing.filters import Filter, matches
 from eventing.manifests import Trigger
 from functions.rehearse.broken import Crash, FragileStore
 from functions.rehearse.cluster import VirtualCluster
@@ -90,6 +90,7 @@ class World:
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._used: dict[str, datetime] = {}
+        self._routes: dict[tuple[str, str], list[tuple[Trigger, str, tuple[Filter, ...]]]] = {}
         self._sent = 0
         self._newest: dict[str, int] = {}
         self._latency = dice.of("latency")
@@ -131,12 +132,26 @@ class World:
     def send(self, event: Event) -> None:
         """The broker: every Trigger whose filters accept the event hands it over, a moment later."""
         self.counts.events += 1
-        for trigger, name in self._triggers:
-            if matches(trigger.spec.filters, event):
+        for trigger, name, rest in self._interested(event):
+            if matches(rest, event):
                 self._sent += 1
                 late = self.dice.strikes_now("late", f"{name} {event.subject}")
                 seconds = self.dice.of("late").expovariate(1 / _LATE_S) if late else self._latency.uniform(*_LATENCY_S)
                 self.after(seconds + self._cold(name), partial(self._deliver, trigger, name, event, 0, self._sent))
+
+    def _interested(self, event: Event) -> list[tuple[Trigger, str, tuple[Filter, ...]]]:
+        """The Triggers that take events of this type and source, and what else they ask: most are alike in both."""
+        place = (event.type, event.source)
+        found = self._routes.get(place)
+        if found is None:
+            found = self._routes[place] = []
+            for trigger, name in self._triggers:
+                general = [each for each in trigger.spec.filters if _is_general(each)]
+                if matches(general, event):
+                    # The last filter is the one that most events fail at.
+                    rest = tuple(each for each in reversed(trigger.spec.filters) if each not in general)
+                    found.append((trigger, name, rest))
+        return found
 
     def _cold(self, name: str) -> float:
         """What a function's start adds, where it slept."""
@@ -226,3 +241,9 @@ class World:
                 record = Published.model_validate_json(body)
                 self.memory.forget(record.bucket, record.prefix)
                 self.memory.delete(self.settings.bucket_ledger, key)
+
+
+def _is_general(one: Filter) -> bool:
+    """Whether a filter asks for an event's type and source alone."""
+    asked = one.exact or one.prefix or one.suffix
+    return asked is not None and asked.keys() <= {"type", "source"}

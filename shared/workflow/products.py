@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from shared.domain.names import CompactName, PdiName, parse_stamp
 from shared.errors import BadInputError
@@ -15,6 +16,12 @@ from shared.workflow.graph import Output, Workflow
 
 def sensing_start(name: str, otherwise: datetime) -> datetime:
     """When the data of a product were sensed, from its name; ``otherwise`` where the name does not say."""
+    return _told(name) or otherwise
+
+
+@lru_cache(maxsize=4096)
+def _told(name: str) -> datetime | None:
+    """The sensing time in a name, which is asked for at each turn that a product takes."""
     try:
         return CompactName.parse(name).sensing
     except BadInputError:
@@ -22,9 +29,9 @@ def sensing_start(name: str, otherwise: datetime) -> datetime:
     try:
         pdi = PdiName.parse(name)
         stamp = pdi.get("S") or (pdi.get("V") or "").split("_")[0]
-        return parse_stamp(stamp, "PDI name") if stamp else otherwise
+        return parse_stamp(stamp, "PDI name") if stamp else None
     except BadInputError:  # no such name, or one that tells a 31st of June
-        return otherwise
+        return None
 
 
 def product_key(level: str, name: str, created: datetime) -> str:
