@@ -35,8 +35,8 @@ class _Walk:
 
 def critical_path(story: Story, product: Product) -> CriticalPath:
     """The way of a product from the last file seen at the station."""
-    walk, cause, left = _Walk(product.published), product.cause, dict(story.work)
-    work = left.pop(cause, None)
+    walk, cause, taken = _Walk(product.published), product.cause, {product.cause}
+    work = story.work.get(cause)
     if work is not None and work.run is not None:
         walk.back(work.run.finished, "hand-over", f"{work.name} to the shelf", (("product_publication", cause),))
     earlier: Kind = "untold"
@@ -49,7 +49,9 @@ def critical_path(story: Story, product: Product) -> CriticalPath:
             walk.parts[before:] = [piece for part in walk.parts[before:] for piece in _carved(part, held, work.name)]
         earlier = "untold" if work.asked is None else "operator"
         # A record that is taken twice would lead in a circle.
-        work = left.pop(work.cause, None)
+        cause, known = work.cause, work.cause in taken
+        taken.add(cause)
+        work = None if known else story.work.get(cause)
     walk.back(min(story.arrival.complete, walk.at), earlier, "after the session was complete")
     _arrival(walk, story.arrival)
     return _whole(walk, story.arrival.begin, product)
