@@ -117,9 +117,14 @@ def _add(load: _Load, services: Services, session: Session, strategy: Strategy) 
     ruling = ruling_of(strategy, session.complete)
     graph = services.workflow_of(session.complete)
     target = services.workflow_in(ruling.whole.decision.processor_set or "").under(ruling)
-    ran, dropped, scenes = [], set[str](), scenes_of(session)
+    ran, dropped, scenes, splits = [], set[str](), scenes_of(session), dict[str, Split | None]()
     for item in session.items:
         order, step = item.order, graph.step(item.order.step)
+        if order.rerun:  # what an operator had made anew is no part of the pass
+            continue
+        if step.over == "part":
+            whole = Known(order.facts, scenes.get(strip_of(order.unit)))
+            splits[strip_of(order.unit)] = ruling.of(step, strip_of(order.unit), whole).decision.split
         known = Known(order.facts, scenes.get(strip_of(order.unit)))
         decided = ruling.of(step, order.unit, known)
         job = _job(item, target)
@@ -141,7 +146,7 @@ def _add(load: _Load, services: Services, session: Session, strategy: Strategy) 
         ran.append(Ran(job, item.attempt.created, max(0.0, seconds), item.outcome.finished))
     tasks = _without(tasks_of(ran, graph), dropped)
     load.left_out += len(ran) - len(tasks)
-    tasks = _cut(tasks, graph, scenes, ruling.whole.decision.split)
+    tasks = _cut(tasks, graph, scenes, splits)
     base = len(load.tasks)
     load.tasks += [replace(task, after=tuple(n + base for n in task.after)) for task in tasks]
 
@@ -194,7 +199,9 @@ def _downwards(tasks: Sequence[Task]) -> list[int]:
     return list(found)
 
 
-def _cut(tasks: list[Task], graph: Workflow, scenes: Mapping[str, int], split: Split | None) -> list[Task]:
+def _cut(
+    tasks: list[Task], graph: Workflow, scenes: Mapping[str, int], splits: Mapping[str, Split | None]
+) -> list[Task]:
     """The tasks with datastrips cut as the strategy says; those that were cut in the record stay as they are."""
     made: list[Task] = []
     copies: dict[int, tuple[int, ...]] = {}
@@ -203,7 +210,9 @@ def _cut(tasks: list[Task], graph: Workflow, scenes: Mapping[str, int], split: S
     for n in _downwards(tasks):
         task, strip = tasks[n], tasks[n].job.unit.partition("-T")[0]
         kind = UNITS.index(graph.unit(task.job.step))
-        cut = parts(scenes.get(strip, 0), split) if kind >= UNITS.index("part") and "-P" not in strip else ()
+        cut = (
+            parts(scenes.get(strip, 0), splits.get(strip)) if kind >= UNITS.index("part") and "-P" not in strip else ()
+        )
         if not cut:
             shares, chosen = [1.0], [0]
         elif kind == UNITS.index("tile"):

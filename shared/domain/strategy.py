@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -163,15 +164,22 @@ class Decision(_Model):
         return self
 
 
-_OF_SESSIONS: Final = frozenset({"processor_set", "split", "session_partial", "session_wait_s"})
 _KNOWN_OF_SESSIONS: Final = frozenset({"satellites", "stations", "classes", "since", "until"})
+_KNOWN_OF_DATASTRIPS: Final = _KNOWN_OF_SESSIONS | {"relative_orbits", "datatake_types", "area", "scenes_from"}
+_KNOWN: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
+    "processor_set": ("session", _KNOWN_OF_SESSIONS),
+    "session_partial": ("session", _KNOWN_OF_SESSIONS),
+    "session_wait_s": ("session", _KNOWN_OF_SESSIONS),
+    "split": ("datastrip", _KNOWN_OF_DATASTRIPS),
+}
+"""Of what is decided once: of which unit, and what is known of that."""
 
 
 class Rule(_Model):
     """Where ``when`` holds, ``then`` is decided. ``note`` is for people.
 
-    Of a whole session are decided: processor set, split, and what is done before it is complete. A rule that decides
-    one of them asks for nothing that is known of parts of sessions alone.
+    Of a whole session are decided: processor set, and what is done before it is complete; of a whole datastrip: its
+    split. A rule that decides one of them asks for nothing that is known of parts of these alone.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
@@ -181,13 +189,13 @@ class Rule(_Model):
 
     @model_validator(mode="after")
     def _known_in_time(self) -> Self:
-        whole = sorted(name for name in _OF_SESSIONS if getattr(self.then, name) is not None)
-        asked = sorted(name for name in set(Condition.model_fields) - _KNOWN_OF_SESSIONS if getattr(self.when, name))
-        if whole and asked:
-            raise ValueError(
-                f"when: {', '.join(asked)}: expected nothing but {', '.join(sorted(_KNOWN_OF_SESSIONS))}, since "
-                f"{', '.join(whole)} is decided once for a whole session"
-            )
+        for matter, (unit, known) in _KNOWN.items():
+            asked = sorted(name for name in set(Condition.model_fields) - known if getattr(self.when, name))
+            if getattr(self.then, matter) is not None and asked:
+                raise ValueError(
+                    f"when: {', '.join(asked)}: expected nothing but {', '.join(sorted(known))}, since "
+                    f"{matter} is decided once for a whole {unit}"
+                )
         return self
 
 
@@ -205,6 +213,11 @@ class Strategy(_Model):
         if twice:
             raise ValueError(f"rules: {', '.join(twice)}: expected each name once")
         return self
+
+    @cached_property
+    def cuts(self) -> bool:
+        """Whether any rule decides how datastrips are split."""
+        return any(rule.then.split is not None for rule in self.rules)
 
     @property
     def version(self) -> str:

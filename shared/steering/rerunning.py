@@ -20,6 +20,7 @@ from shared.parallel import pool_of
 from shared.steering.done import Deed, Done, Target, find_target
 from shared.steering.inputs import lacking_inputs
 from shared.workflow.graph import Step, Workflow
+from shared.workflow.parts import without_part
 from shared.workflow.plan import Ready
 from shared.workflow.reruns import Rerun, belongs, read_reruns
 from shared.workflow.sources import LedgerRecords
@@ -211,7 +212,7 @@ def _write(deed: Deed, asked: _Asked, items: list[Ready]) -> Rerun:
 
 def _since(now: datetime, asked: _Asked, items: list[Ready], before: Iterable[Rerun]) -> datetime:
     """From when its products are dated: later, to the second, than any that there is, whatever the clock here says."""
-    apart = _APART_PARTS if any(step.split is not None for step in asked.workflow.steps) else _APART
+    apart = _APART_PARTS if any(w.place.unit != without_part(w.place.unit) for w in asked.found.work) else _APART
     listing, ledger = asked.found.listing, asked.services.ledger
     places = [item.key(asked.found.session).order for item in items]
     orders = ledger.find_many([key for key in places if key in listing], Order)

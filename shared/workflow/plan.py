@@ -134,10 +134,11 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     processor, above = workflow.processors[step.name], [sources[name] for name in step.after]
     facts = {name: value for source in above for name, value in source.facts.items()}
     facts |= {} if FOOTPRINT in facts else footprint_of([source.record for source in above])
-    part, taken = _part(step, unit, above[0].record)
+    whole = _of_datastrip(workflow, step, above[0])
+    part, taken = _part(_cut(step, whole), unit, above[0].record)
     counts = [count for source in above if (count := _granules(source.record, taken)) is not None]
     known = Known(facts, max(counts[0].values(), default=0) if counts else None)
-    decided = workflow.ruling.of(step, unit, known)
+    decided = _with_split(workflow.ruling.of(step, unit, known), whole)
     if cause := not_asked(workflow, step, unit, known, decided):
         return NotOwed(step, unit, cause)
     warnings: tuple[str, ...] = ()
@@ -160,6 +161,34 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     digest = work_digest(step.name, unit, inputs, processor, parameters, rerun.number if rerun is not None else 0)
     created = max([source.record.created for source in above] + ([rerun.since] if rerun is not None else []))
     return Ready(step, unit, inputs, digest, created, tuple(above), parameters, facts, warnings, decided, rerun)
+
+
+def units_of(workflow: Workflow, step: Step, first: Source) -> tuple[str, ...]:
+    """The units of ``step`` that follow from the first of those that ready it."""
+    return first.fan_out(_cut(step, _of_datastrip(workflow, step, first)))
+
+
+def _of_datastrip(workflow: Workflow, step: Step, first: Source) -> Decided:
+    """What is decided of the whole datastrip that ``step`` cuts into parts; nothing where no rule says how."""
+    record, ruling = first.record, workflow.ruling
+    if step.over != "part" or isinstance(record, Complete) or not ruling.strategy.cuts:
+        return UNDECIDED
+    counts = _granules(record, None)
+    scenes = max(counts.values(), default=0) if counts is not None else None
+    return ruling.of(step, first.unit, Known({**footprint_of([record]), **record.facts}, scenes))
+
+
+def _cut(step: Step, whole: Decided) -> Step:
+    split = whole.decision.split
+    return step if split is None else step.model_copy(update={"split": split})
+
+
+def _with_split(decided: Decided, whole: Decided) -> Decided:
+    """What is decided of a part, and that it was cut so: that is decided of the whole datastrip."""
+    if "split" not in whole.by:
+        return decided
+    decision = decided.decision.model_copy(update={"split": whole.decision.split})
+    return Decided(decision, {**decided.by, "split": whole.by["split"]})
 
 
 def not_asked(workflow: Workflow, step: Step, unit: str, known: Known, decided: Decided) -> str:

@@ -14,7 +14,7 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, AccountEntry, Complete, Outcome, Published
 from shared.workflow.graph import Step, Workflow
 from shared.workflow.parts import unit_above
-from shared.workflow.plan import NotOwed, Skipped, Source, not_asked, plan_item
+from shared.workflow.plan import NotOwed, Skipped, Source, not_asked, plan_item, units_of
 from shared.workflow.products import name_taken, product_key, product_name, published_artifacts
 from shared.workflow.ruling import DATATAKE_TYPE, Known
 
@@ -125,7 +125,7 @@ class Unfolding:
     def _units(self, step: Step) -> Iterator[str]:
         """The units that ``step`` has; of one whose work is lost, its own: what it would have made is not known."""
         for unit, state in self._states.get(step.after[0], {}).items():
-            yield from state.source.fan_out(step) if isinstance(state, _Done) else (unit,)
+            yield from units_of(self.workflow, step, state.source) if isinstance(state, _Done) else (unit,)
 
     def _above(self, unit: str, step: str) -> _State:
         states = self._states.get(step, {})

@@ -15,7 +15,7 @@ from shared.ledger import keys
 from shared.ledger.records import FINISHED, Complete, Outcome
 from shared.workflow.graph import UNITS, Step, Workflow
 from shared.workflow.parts import unit_above
-from shared.workflow.plan import Item, Ready, Source, plan_item
+from shared.workflow.plan import Item, Ready, Source, plan_item, units_of
 
 
 class Records(Protocol):
@@ -68,7 +68,7 @@ class Walk:
             return
         for step in workflow.after(source.step):
             if len(step.after) == 1:
-                for unit in source.fan_out(step):
+                for unit in units_of(workflow, step, source):
                     yield plan_item(workflow, step, unit, {source.step: source})
             elif self._in_force(source):
                 for unit in self._units(step, source):
@@ -84,7 +84,7 @@ class Walk:
             if source is None:
                 return None
             found[name] = source
-        if unit not in found[step.after[0]].fan_out(step):
+        if unit not in units_of(self._workflow, step, found[step.after[0]]):
             return None
         return plan_item(self._workflow, step, unit, found)
 
@@ -100,7 +100,7 @@ class Walk:
         for unit in above:
             found = self.source(first, unit)
             if found is not None:
-                yield from found.fan_out(step)
+                yield from units_of(self._workflow, step, found)
 
     def source(self, step: str, unit: str) -> Source | None:
         """What the work of ``step`` on ``unit`` ended with; None where it has not finished, or has failed."""
@@ -151,7 +151,7 @@ class Walk:
         if rank == UNITS.index(self._workflow.unit(step.name)):
             yield source.unit
         elif source.step == step.after[0]:
-            yield from source.fan_out(step)
+            yield from units_of(self._workflow, step, source)
         else:
             yield from self._below(step, source)
 
@@ -168,4 +168,4 @@ class Walk:
         for unit in above:
             found = self.source(first, unit)
             if found is not None:
-                yield from found.fan_out(step)
+                yield from units_of(self._workflow, step, found)

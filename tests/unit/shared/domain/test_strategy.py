@@ -128,6 +128,14 @@ def test_the_version_is_of_the_content() -> None:
         ({"then": {"levels": ["L9"]}}, "levels"),
         ({"then": {"budgets": {"L9": 30}}}, "L9"),
         ({"then": {"split": {"scenes": 2}}}, "split"),
+        (
+            {"when": {"tiles": ["32*"], "area": ALPS}, "then": {"split": {"scenes": 24}}},
+            "when: tiles: expected nothing but area, classes, .*, since split is decided once for a whole datastrip",
+        ),
+        (
+            {"when": {"datatake_types": ["NOBS"]}, "then": {"processor_set": "esa"}},
+            "when: datatake_types: .*, since processor_set is decided once for a whole session",
+        ),
         ({"name": "Has Blanks", "then": {"priority": 1}}, "name"),
         ({"when": {"since": "2026-11-22T12:00:00"}, "then": {"priority": 1}}, "since"),
         ({"then": {"sample": {"percent": 101}}}, "percent"),

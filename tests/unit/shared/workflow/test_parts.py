@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.names import format_stamp
-from shared.domain.strategy import Split
+from shared.domain.strategy import Split, Strategy
 from shared.ledger.records import Artifact, Complete, Outcome
 from shared.workflow.graph import load_workflow
 from shared.workflow.parts import Granule, apart, part_of, part_units, parts, scene_numbers, unit_above, without_part
 from shared.workflow.plan import Ready, Source, make_order, plan_item
+from shared.workflow.ruling import ruling_of
 from shared.workflow.walk import next_work
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -162,3 +163,42 @@ def test_a_part_with_too_few_granules_tells_of_itself_alone() -> None:
     assert all(isinstance(item, Ready) and not item.warnings for item in others)
     step = workflow.step("l1b")
     assert plan_item(workflow, step, "DT01-P02", {"l0c": thin}) == others[0]
+
+
+CUTS = (
+    ({"datatake_types": ["VIC"]}, {"scenes": 10}),
+    ({"datatake_types": ["NOBS"], "scenes_from": 50}, {"scenes": 24}),
+    ({"area": {"type": "Polygon", "coordinates": [[[5, 44], [16, 44], [16, 48], [5, 44]]]}}, {"scenes": 30}),
+)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "facts", "count"),
+    [
+        (60, {"datatake_type": "VIC"}, 6),
+        (60, {"datatake_type": "NOBS"}, 3),
+        (48, {"datatake_type": "NOBS"}, 1),
+        (48, {"datatake_type": "NOBS", "footprint": "45 9 45 10 46 10 46 9 45 9"}, 2),
+        (48, {"datatake_type": "NOBS", "footprint": "5 9 5 10 6 10 6 9 5 9"}, 1),
+    ],
+)
+def test_how_a_datastrip_is_cut_is_decided_by_what_is_known_of_it(
+    scenes: int, facts: dict[str, str], count: int
+) -> None:
+    """Not of its parts, which have fewer scenes; and the session may have other datastrips."""
+    source, complete = outcome(scenes)
+    assert isinstance(source.record, Outcome)
+    found = Source(source.key, source.record.model_copy(update={"facts": facts}), "S")
+    rules = [{"name": f"cut-{n}", "when": when, "then": {"split": split}} for n, (when, split) in enumerate(CUTS)]
+    strategy = Strategy.model_validate({"name": "cuts", "rules": rules})
+    workflow = load_workflow("open").under(ruling_of(strategy, complete))
+    ready = list(next_work(workflow, found))
+    assert [item.unit for item in ready] == (
+        ["DT01"] if count == 1 else [f"DT01-P{n:02d}" for n in range(1, count + 1)]
+    )
+    for item in ready:
+        assert isinstance(item, Ready)
+        assert ("LAST_SCENE" in item.parameters) == (count > 1)
+        order = make_order(workflow, item, complete, "")
+        assert ("split" in order.rules) == (count > 1)
+        assert plan_item(workflow, workflow.step("l1b"), item.unit, {"l0c": found}) == item
