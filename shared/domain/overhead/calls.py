@@ -48,7 +48,7 @@ def _parted(part: Part, calls: Calls) -> list[Part]:
     for function, cause in reversed(part.hops):
         # Of calls with the same record, the last that began before what follows: it found that still to be done.
         made = [call for call in calls.get((function, cause), ()) if call.start < at and call.end > part.start]
-        if not made and at == part.end:
+        if not made and len(part.hops) == 1:
             # What follows was written in a call with another record: that of a file beside it, a timer.
             made = [call for call in calls.get((function, ANY), ()) if call.start < at <= call.end]
         if not made:

@@ -14,12 +14,12 @@ Kind = Literal[
 ]  # fmt: skip
 """What a part of a path was spent on.
 
-``transfer``: bytes from the station. ``station``: a file that the session waited for and went on without.
-``event``: from a record to the call that it caused. ``function``: within that call. ``hand-over``: the two of them,
-where no span parts them. ``auxiliary``: an auxiliary file was awaited. ``queue``: from a Job's launch to its first
-process: room in the cluster, images. ``start``: of our own process, and between the containers of a Job. ``failed``: an
-attempt that came to nothing. ``pause``: until the next attempt. ``operator``: held, or failed until more attempts were
-granted. ``untold``: no record says.
+``transfer``: bytes from the station, of the file or of others while it waits its turn. ``station``: a file that the
+session waited for and went on without. ``event``: from a record to the call that it caused. ``function``: within that
+call. ``hand-over``: the two of them, where no span parts them. ``auxiliary``: an auxiliary file was awaited. ``queue``:
+from a Job's launch to its first process: room in the cluster, images. ``start``: of our own process, and between the
+containers of a Job. ``failed``: an attempt that came to nothing. ``pause``: until the next attempt. ``operator``: held,
+or failed until more attempts were granted. ``untold``: no record says.
 """
 
 OWN: Final[frozenset[Kind]] = frozenset(

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
-from shared.domain.overhead.model import Arrival, CriticalPath, Hops, Kind, Part, Product, Run, Story, Stretch, Work
+from shared.domain.overhead.model import (
+    Arrival,
+    CriticalPath,
+    File,
+    Hops,
+    Kind,
+    Part,
+    Product,
+    Run,
+    Story,
+    Stretch,
+    Work,
+)
 
 _ZERO: Final = timedelta()
 
@@ -46,7 +59,8 @@ def critical_path(story: Story, product: Product) -> CriticalPath:
         _attempts(walk, work, work.run)
         _launch(walk, work)
         for held in work.held:
-            walk.parts[before:] = [piece for part in walk.parts[before:] for piece in _carved(part, held, work.name)]
+            carved = (_carved(part, held, "operator", f"{work.name} held") for part in walk.parts[before:])
+            walk.parts[before:] = [piece for pieces in carved for piece in pieces]
         earlier = "untold" if work.asked is None else "operator"
         # A record that is taken twice would lead in a circle.
         cause, known = work.cause, work.cause in taken
@@ -92,15 +106,15 @@ def _launch(walk: _Walk, work: Work) -> None:
         walk.back(readied, "hand-over", f"{work.name} prepared", (prepare,))
 
 
-def _carved(part: Part, held: Stretch, what: str) -> Iterator[Part]:
-    """A part backwards in time: of a hand-over, what lies within ``held`` is the operator's. What runs, runs on."""
-    since, until = max(part.start, held[0]), min(part.end, held[1])
+def _carved(part: Part, stretch: Stretch, kind: Kind, what: str) -> Iterator[Part]:
+    """A part backwards in time: of a hand-over, what lies within ``stretch`` is of another kind. What runs, runs on."""
+    since, until = max(part.start, stretch[0]), min(part.end, stretch[1])
     if since >= until or part.kind != "hand-over":
         yield part
         return
     if until < part.end:
         yield replace(part, start=until)
-    yield Part("operator", f"{what} held", since, until)
+    yield Part(kind, what, since, until)
     if part.start < since:
         yield replace(part, end=since)
 
@@ -114,7 +128,23 @@ def _arrival(walk: _Walk, arrival: Arrival) -> None:
         walk.back(min(last.received, walk.at), "station", "files that did not come")
     walk.back(last.received, "hand-over", "the session is complete", (("session_assembly", last.receipt),))
     walk.back_by(last.seen, last.seconds, "transfer", last.name)
+    before = len(walk.parts)
     walk.back(last.seen, "hand-over", f"to the transfer of {last.name}", (("file_transfer", last.record),))
+    for busy in _busy(arrival.files, last):
+        carved = (_carved(part, busy, "transfer", "of other files, before it") for part in walk.parts[before:])
+        walk.parts[before:] = [piece for pieces in carved for piece in pieces]
+
+
+def _busy(files: Iterable[File], last: File) -> Iterator[Stretch]:
+    """When as many other files were under way as ever at a time: no more go at once, and ``last`` waits its turn."""
+    begins = [(file.received - timedelta(seconds=file.seconds), file.received) for file in files if file != last]
+    under_way = [(since, until) for since, until in begins if since < until]
+    turns = sorted([*((since, 1) for since, _ in under_way), *((until, -1) for _, until in under_way)])
+    counts = list(accumulate(turn for _, turn in turns))
+    most = max(counts, default=0)
+    for (since, _), (until, _), count in zip(turns, turns[1:], counts, strict=False):
+        if count == most > 1 and since < until:
+            yield since, until
 
 
 def _whole(walk: _Walk, begin: datetime, product: Product) -> CriticalPath:

@@ -92,6 +92,25 @@ def test_a_file_seen_earlier_and_received_last_is_transferred_until_then() -> No
     assert path.seconds_of("transfer") == pytest.approx(5)
 
 
+def test_a_file_that_waits_its_turn_waits_for_the_transfer_of_others() -> None:
+    """Two at a time: from 1 to 3 both are taken by others, from 3 to 3.5 one is free and the event is under way."""
+    files = (
+        File("a", at(-5), at(3), 5),
+        File("b", at(-4), at(3.25), 2.25),
+        File("last", at(0), at(5), 1.5, "seen/last", "got/last"),
+    )
+    path = critical_path(replace(story(), arrival=arrival(files=files)), PRODUCT)
+    assert_whole(path, PRODUCT)
+    shown = [(part.kind, part.seconds) for part in path.parts if part.start < at(5)]
+    assert shown == [("hand-over", 1), ("transfer", 2), ("hand-over", 0.5), ("transfer", 1.5)]
+
+
+def test_one_transfer_beside_it_keeps_no_file_waiting() -> None:
+    files = (File("a", at(-5), at(3), 8), File("last", at(0), at(5), 1.5))
+    path = critical_path(replace(story(), arrival=arrival(files=files)), PRODUCT)
+    assert path.seconds_of("transfer") == pytest.approx(1.5)
+
+
 def test_files_that_never_came_are_waited_for_at_the_station() -> None:
     late = Story(arrival(complete=at(306), partial=True), {"l0u": work("l0u", "complete", 306, 308)})
     path = critical_path(late, Product("P", "L0", "l0u", at(330)))
