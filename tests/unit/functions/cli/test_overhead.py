@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from functions.cli.main import main
 from functions.cli.options import Shape
 from functions.cli.overhead import calls_of, show_overhead, summed, told
 from functions.cli.traces import SpanRow
@@ -96,3 +99,9 @@ def test_calls_are_spans_of_consumers_that_did_not_fail() -> None:
 
     (call,) = calls_of([span("consumer"), span("internal"), span("consumer", "503"), span("consumer", subject="")])
     assert (call.function, call.subject, (call.end - call.start).total_seconds()) == ("job_launch", "key", 0.5)
+
+
+def test_it_is_the_ledger_that_tells_so_a_run_must_be_up(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["trace", "S2A_X", "--overhead", "--run-dir", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "is not up" in result.output
