@@ -19,6 +19,7 @@ from shared.parallel import pool_of
 from shared.steering.done import Deed, Done
 from shared.steering.given import MANIFEST, PLACE, Product, find, opened, product_name
 from shared.steering.packed import SUFFIX as ARCHIVE
+from shared.steering.paths import clutter
 from shared.workflow.graph import Output, Step, Workflow
 
 SUBMIT: Final = "submit"
@@ -44,12 +45,15 @@ def products_below(services: Services, target: str) -> list[str] | None:
         return None
     place = PLACE.fullmatch(target)
     if place is not None:
-        prefixes = services.store.folders(place[1], f"{place[2]}/")
-        found = [f"s3://{place[1]}/{prefix}" for prefix in prefixes if prefix.endswith(".SAFE/")]
+        prefix = f"{place[2]}/"
+        keys_below = (info.key.removeprefix(prefix) for info in services.store.list(place[1], prefix))
+        names: list[str] = list(dict.fromkeys(key.partition("/")[0] for key in keys_below))
+        base = f"s3://{place[1]}/{prefix}"
     elif Path(target).is_dir():
-        found = [str(path) for path in sorted(Path(target).iterdir()) if path.name.lower().endswith((".safe", ARCHIVE))]
+        names, base = sorted(path.name for path in Path(target).iterdir()), f"{target.rstrip('/')}/"
     else:
         return None
+    found = [base + name for name in names if name.lower().endswith((".safe", ARCHIVE)) and not clutter(name)]
     return [each for each in found if not _known(services, each)]
 
 

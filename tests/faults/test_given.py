@@ -250,7 +250,10 @@ def test_a_place_stands_for_the_products_in_it_that_are_new(made: House, tmp_pat
     one = dropped(made)
     place = one.rpartition("/")[0] + "/"
     assert steering.products_below(services, one) is None
-    assert steering.products_below(services, place) == [f"{one}/"]
+    made.memory.put(made.settings.bucket_sessions, "dropped/another.zip", b"x")
+    made.memory.put(made.settings.bucket_sessions, "dropped/notes.txt", b"x")
+    assert steering.products_below(services, place) == [one, f"{place}another.zip"]
+    made.memory.delete(made.settings.bucket_sessions, "dropped/another.zip")
     submit(services, f"{one}/")
     assert steering.products_below(services, place) == []
     on_disk(tmp_path)
