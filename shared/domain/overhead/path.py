@@ -133,6 +133,10 @@ def _arrival(walk: _Walk, arrival: Arrival) -> None:
     for busy in _busy(arrival.files, last):
         carved = (_carved(part, busy, "transfer", "of other files, before it") for part in walk.parts[before:])
         walk.parts[before:] = [piece for pieces in carved for piece in pieces]
+    # Its call came after its turn: before that, its event was on the way.
+    for number, part in enumerate(walk.parts[before + 1 :], before + 1):
+        if part.kind == "hand-over":
+            walk.parts[number] = replace(part, kind="event", hops=())
 
 
 def _busy(files: Iterable[File], last: File) -> Iterator[Stretch]:

@@ -102,7 +102,12 @@ def test_a_file_that_waits_its_turn_waits_for_the_transfer_of_others() -> None:
     path = critical_path(replace(story(), arrival=arrival(files=files)), PRODUCT)
     assert_whole(path, PRODUCT)
     shown = [(part.kind, part.seconds) for part in path.parts if part.start < at(5)]
-    assert shown == [("hand-over", 1), ("transfer", 2), ("hand-over", 0.5), ("transfer", 1.5)]
+    assert shown == [("event", 1), ("transfer", 2), ("hand-over", 0.5), ("transfer", 1.5)]
+    others = calls_by_cause(
+        [Call("file_transfer", "seen/a", at(-5), at(3)), Call("file_transfer", "seen/last", at(3.25), at(5))]
+    )
+    shown = [(part.kind, part.seconds) for part in refined(path, others).parts if part.start < at(5)]
+    assert shown == [("event", 1), ("transfer", 2), ("event", 0.25), ("function", 0.25), ("transfer", 1.5)]
 
 
 def test_one_transfer_beside_it_keeps_no_file_waiting() -> None:
