@@ -23,6 +23,11 @@ from functions.rehearse.shrinking import minimal, shrink
 from functions.rehearse.steps import steps
 from shared.domain.mission_plan import Pass
 from shared.domain.strategy import Split
+from shared.workflow.graph import load_workflow
+
+LEVELS = {
+    str(output.publish) for processor in load_workflow("open").processors.values() for output in processor.outputs
+} - {"None"}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +61,7 @@ def test_without_faults_all_is_produced_and_in_time(calm: Result) -> None:
     assert calm.broken == []
     assert sorted(each.session for each in calm.ended) == sorted(session_name(one) for one in calm.scenario.passes)
     lines = {line.level: line for line in timeliness(calm)}
-    assert set(lines) == {"SAD", "L0", "L1C", "L2A"}
+    assert set(lines) == LEVELS
     assert all(line.produced == line.expected for line in lines.values())
     assert all(line.in_time == 1.0 for line in lines.values())
     assert lines["L1C"].expected == lines["L2A"].expected > 20
@@ -94,8 +99,21 @@ def test_whatever_goes_wrong_each_account_is_closed(profile: str, seed: int) -> 
     assert ends.count("produced") > len(ends) // 2
 
 
+def test_the_longest_datastrip_is_in_time_as_the_open_set_cuts_it() -> None:
+    """212 scenes, 2 544 granules, by the strategy and the set that come with the service."""
+    result = rehearse(of(passes=(largest("S2A", START),), nodes=30))
+    assert result.broken == []
+    lines = {line.level: line for line in timeliness(result)}
+    assert all(line.in_time == 1 for line in lines.values())
+    assert lines["L1C"].latest < 65
+    whole = result.scenario.workflow().with_split(None)
+    assert result.scenario.cut is not None
+    assert replace(result.scenario, uncut=True).workflow().steps == whole.steps
+    assert any(each.job.unit == "DT01-P03" for each in result.ran)
+
+
 def test_the_longest_datastrip_is_in_time_when_it_is_cut() -> None:
-    """212 scenes, 2 544 granules: an hour over without, within the budgets with parts of 24 scenes."""
+    """By the licensed chain, an hour over without, within the budgets with parts of 24 scenes."""
     one = (largest("S2A", START),)
     uncut = rehearse(of(passes=one, nodes=30, processor_set="esa"))
     cut = rehearse(of(passes=one, nodes=30, processor_set="esa", split=Split(scenes=24, overlap=2)))
@@ -156,12 +174,17 @@ def test_the_command_finds_the_nodes_and_prints_what_it_assumed() -> None:
     assert f"{document['nodes']} nodes of 32 cores are needed for 99% in time." in ran.stderr
     assert any(line.startswith("l1c: ") for line in document["durations"])
     assert document["broken"] == []
-    assert {line["level"] for line in document["timeliness"]} == {"SAD", "L0", "L1C", "L2A"}
+    assert {line["level"] for line in document["timeliness"]} == LEVELS
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--satellites", "S3A"], "--satellites"), (["--nodes", "many"], "--nodes"), (["--faults", "some"], "--faults")],
+    [
+        (["--satellites", "S3A"], "--satellites"),
+        (["--nodes", "many"], "--nodes"),
+        (["--faults", "some"], "--faults"),
+        (["--split", "some"], "--split"),
+    ],
 )
 def test_wrong_options_are_named(arguments: list[str], named: str) -> None:
     ran = CliRunner().invoke(command, arguments)
