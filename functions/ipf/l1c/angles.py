@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from functions.ipf.safe.angles import Angles, TileAngles, node_degrees
+from functions.ipf.safe.angles import STEP_M, Angles, TileAngles, node_degrees
 from shared.msi.earth import gps_ns_from_utc
 from shared.msi.instrument import band_named
 from shared.msi.tiling import TILE_SIZE_M, to_utm
@@ -49,24 +49,39 @@ def sensing_ns(working: WorkingFolder, datastrip: Datastrip, tile: Tile) -> int:
 
 
 def tile_angles(working: WorkingFolder, datastrip: Datastrip, tile: Tile, time_ns: int) -> TileAngles:
-    """Angles on the 5 km grid: the Sun's everywhere, at GPS nanoseconds; the view's where an image looks."""
+    """Angles on the 5 km grid: the Sun's everywhere, at GPS nanoseconds; the view's where an image looks.
+
+    A band that sees the tile only between nodes has the view at the node that is nearest to one of its images.
+    """
     model, relief = working.sensor_model(), working.relief()
     lon, lat = node_degrees(tile)
     heights = np.zeros(lon.shape) if relief is None else relief.at(lon, lat)
     seconds = (time_ns - model.platform.reference_ns) * 1e-9
     views: dict[tuple[int, int], Angles] = {}
+    beside: dict[int, tuple[float, int, Angles]] = {}
     for image in datastrip.images:
-        found = _view(model, image, lon, lat, heights)
-        if found.defined:
-            views[band_named(image.band).index, image.detector] = found
+        band = band_named(image.band)
+        outside, found = _view(model, image, lon, lat, heights)
+        if not outside:
+            views[band.index, image.detector] = found
+        elif outside * band.resolution < min(STEP_M, beside.get(band.index, (STEP_M,))[0]):
+            beside[band.index] = (outside * band.resolution, image.detector, found)
+    for index in set(beside) - {index for index, _ in views}:
+        _, detector, found = beside[index]
+        views[index, detector] = found
     return TileAngles(Angles(*model.sun_angles(lon, lat, seconds)), views)
 
 
-def _view(model: SensorModel, image: BandImage, lon: Floats, lat: Floats, heights: Floats) -> Angles:
+def _view(model: SensorModel, image: BandImage, lon: Floats, lat: Floats, heights: Floats) -> tuple[float, Angles]:
+    """How far outside of the image the nearest node is, pixels; angles at the nodes that are no farther."""
     line, column = model.inverse(image.band, image.detector, lon, lat, heights)
-    inside = (line >= 0) & (line <= image.lines) & (column >= 0) & (column <= image.columns)
+    across = np.maximum(np.maximum(-column, column - image.columns), 0.0)
+    along = np.maximum(np.maximum(-line, line - image.lines), 0.0)
+    outside = np.where(np.isfinite(line), np.maximum(across, along), np.inf)
+    nearest = float(outside.min())
+    at = np.isfinite(outside) & (outside <= nearest)
     zenith, azimuth = np.full((2, *lon.shape), np.nan)
-    if inside.any():
-        at = (line[inside], column[inside], heights[inside])
-        zenith[inside], azimuth[inside] = model.view_angles(image.band, image.detector, *at)
-    return Angles(zenith, azimuth)
+    if at.any():
+        places = (line[at], column[at], heights[at])
+        zenith[at], azimuth[at] = model.view_angles(image.band, image.detector, *places)
+    return nearest, Angles(zenith, azimuth)
