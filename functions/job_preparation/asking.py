@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from functions.job_preparation.claiming import claim
 from shared.auxiliary.catalogue import Catalogue, Look
@@ -18,9 +18,9 @@ from shared.domain.auxiliary.decision import AuxiliaryDecision, Awaited, decide
 from shared.domain.auxiliary.folders import plan
 from shared.domain.auxiliary.policies import Window
 from shared.domain.auxiliary.selection import AuxiliarySet, requirements
-from shared.errors import AbsentError, BadInputError, IntegrityError
+from shared.errors import AbsentError, BadInputError, IntegrityError, ObjectAbsentError
 from shared.ledger import keys
-from shared.ledger.attempts import conclude
+from shared.ledger.attempts import conclude, read_work
 from shared.ledger.keys import WorkKey
 from shared.ledger.provision import Awaiter, Provision, UnitFacts, Waiting, awaiter, mark_of, place_of, types_of
 from shared.ledger.records import Order, Outcome, timer_due
@@ -71,9 +71,9 @@ class Looks:
         return self._documents[name]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Question:
-    """``waiting`` (with its etag): the work asked before."""
+    """``waiting`` (with its etag): the work asked before. ``standing``: the etag of what was decided before a retry."""
 
     services: Services
     needs: Auxiliary
@@ -82,6 +82,7 @@ class Question:
     looks: Looks
     waiting: Waiting | None = None
     etag: str = ""
+    standing: str = ""
 
     @property
     def place(self) -> WorkKey:
@@ -89,8 +90,11 @@ class Question:
 
     def ask(self) -> bool:
         """Returns whether the work was claimed: its order is new."""
-        provision = self.services.ledger.find(self.place.provision, Provision) or self._decided()
+        provision = self._standing() or self._decided()
         if provision is None:
+            return False
+        if provision.parked:
+            self._end(provision)
             return False
         order = provided(self.order, provision)
         claimed = claim(self.services, order, self.unit.station, self.unit.satellite)
@@ -98,9 +102,18 @@ class Question:
             forget(self.services, self.place, self.waiting.types)
         return claimed
 
+    def _standing(self) -> Provision | None:
+        """What was decided; None before that, and where an operator wants another try at what was parked."""
+        try:
+            found, self.standing = self.services.ledger.read_with_etag(self.place.provision, Provision)
+        except ObjectAbsentError:
+            return None
+        again = bool(found.parked) and read_work(self.services.ledger, self.place).superseded
+        return None if again else found
+
     def _decided(self) -> Provision | None:
-        """The decision to run, which is written once; None where the work waits, or is parked."""
-        ledger, now = self.services.ledger, self.services.clock.now()
+        """The decision, to run or not, of which there is one; None where the work waits."""
+        now = self.services.clock.now()
         wanted = requirements(load_types(), self.needs.job)
         looked = {kind: self.looks.look(kind) for kind in sorted({each.type for each in wanted})}
         decision = decide(
@@ -116,23 +129,25 @@ class Question:
             self._wait(decision, looked, now)
             return None
         if decision.action == "park":
-            self._park(f"{MISSING}: {decision.reason}{self._told()}", now)
-            return None
+            return self._park(decision, f"{MISSING}: {decision.reason}{self._told()}", now)
         try:
             parameters = self._parameters(decision.chosen)
         except (BadInputError, IntegrityError, AbsentError) as error:
-            self._park(f"{UNREADABLE}: {error}; a newer file is chosen in its place once it is there: retry then", now)
-            return None
-        record = Provision(
-            created=now,
-            traceparent=self.services.trace(self.order.session),
-            job=self.needs.job,
-            unit=self.unit,
-            decision=decision,
-            parameters=parameters,
-            warnings=(*decision.warnings, *self._doubt(decision.chosen)),
-        )
-        return record if ledger.create(self.place.provision, record) else ledger.read(self.place.provision, Provision)
+            reason = f"{UNREADABLE}: {error}; a newer file is chosen in its place once it is there: retry then"
+            return self._park(decision, reason, now)
+        warnings = (*decision.warnings, *self._doubt(decision.chosen))
+        return self._kept(self._provision(decision, now, parameters=parameters, warnings=warnings))
+
+    def _provision(self, decision: AuxiliaryDecision, now: datetime, **more: Any) -> Provision:
+        trace = self.services.trace(self.order.session)
+        return Provision(created=now, traceparent=trace, job=self.needs.job, unit=self.unit, decision=decision, **more)
+
+    def _kept(self, record: Provision) -> Provision:
+        """The decision that stands: this one, or that of whoever decided at the same moment."""
+        ledger, key = self.services.ledger, self.place.provision
+        if ledger.replace(key, record, self.standing) if self.standing else ledger.create(key, record):
+            return record
+        return ledger.read(key, Provision)
 
     def _doubt(self, chosen: AuxiliarySet) -> tuple[str, ...]:
         """That the time of the choice is doubtful, where there was a file to choose, or to pass over."""
@@ -183,25 +198,26 @@ class Question:
             return ledger.create(key, record)
         return record == self.waiting or ledger.replace(key, record, self.etag)
 
-    def _park(self, reason: str, now: datetime) -> None:
-        """The work ends as failed, before any attempt; an operator's retry asks again, by the record of its wait."""
-        ledger, trace = self.services.ledger, self.services.trace(self.order.session)
+    def _park(self, decision: AuxiliaryDecision, reason: str, now: datetime) -> Provision:
+        """The work is not to run, by the record of its wait: an operator's retry asks again by that."""
         if self.waiting is None:
-            ledger.create(self.place.waiting, self._record(now, now, (), {}))
-        if ledger.exists(self.place.provision):
-            return  # another, who saw a file that has just come, decided to run
+            self.services.ledger.create(self.place.waiting, self._record(now, now, (), {}))
+        return self._kept(self._provision(decision, now, parked=reason))
+
+    def _end(self, provision: Provision) -> None:
+        """The work that is parked ends as failed, before any attempt."""
         outcome = Outcome(
-            created=now,
-            traceparent=trace,
+            created=provision.created,
+            traceparent=provision.traceparent,
             step=self.place.step,
             unit=self.place.unit,
             attempt=0,
             status="failed",
-            reason=reason,
-            started=now if self.waiting is None else self.waiting.created,
-            finished=now,
+            reason=provision.parked,
+            started=provision.created if self.waiting is None else self.waiting.created,
+            finished=provision.created,
         )
-        conclude(ledger, self.place, outcome)
+        conclude(self.services.ledger, self.place, outcome)
         if self.waiting is not None:
             forget(self.services, self.place, self.waiting.types)
 

@@ -60,7 +60,11 @@ class Waiting(Record):
 
 
 class Provision(Record):
-    """The auxiliary files of a work item: decided once. ``parameters``: read out of them."""
+    """The auxiliary files of a work item: decided once. ``parameters``: read out of them.
+
+    ``parked``: why the work is not to run, decided in the same place: either it runs, or it is parked. Once an operator
+    has granted another try, another decision takes its place.
+    """
 
     kind: ClassVar[str] = "auxiliary-decision"
     job: str
@@ -68,6 +72,7 @@ class Provision(Record):
     decision: AuxiliaryDecision
     parameters: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    parked: str = ""
 
 
 class Awaiter(Record):

@@ -357,3 +357,75 @@ def test_open_processors_wait_for_nothing_that_is_not_there() -> None:
     assert [told(made, item) for item in found] == [{}] * len(found)
     assert not any(item.waiting for item in found)
     assert not any(order.auxiliary or order.warnings for step in ("l0c", "l1b", "l2a") for order in orders(made, step))
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_file_that_comes_at_the_moment_in_which_its_wait_is_given_up(ends: bool) -> None:
+    """Before each request of who gives up, another takes the file and orders the work; its Job ends then, or later."""
+    number, met, ran, gave_up = 0, True, 0, 0
+    while met:
+        number += 1
+        made = house()
+        for_l0u(made.services, "AUX_UT1UTC", "GIP_DATATI", "GIP_ATMSAD")
+        for_l2(made.services)
+        ticked(made, 4)
+        (item,) = work(made, "l0u")
+        made.clock.instant = made.services.ledger.read(item.place.waiting, Waiting).until
+        met = _file_comes(made, item.place.waiting, number, ends=ends)
+        made.deliver()
+        (item,) = work(made, "l0u")
+        account = made.run()
+        if made.launcher.states:
+            ran += 1
+            assert produced(account) == (EXPECTED, 0, 0), number
+        else:
+            gave_up += 1
+            assert produced(account) == (0, 0, 4), number
+            if not met:
+                for_l0u(made.services, told=False)
+            retry(made.operator()[0], SESSION, who="ada", reason="the files are there")
+            assert produced(made.run()) == (EXPECTED, 0, 0), number
+        assert left_over(made) == []
+        assert made.dead == []
+    assert ran > 3
+    assert gave_up > 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_gives_up_a_wait_and_dies_at_any_write_is_followed_by_the_sweep(when: str) -> None:
+    number, met = 0, True
+    while met:
+        number += 1
+        made = house()
+        for_l0u(made.services, "AUX_UT1UTC", "GIP_DATATI", "GIP_ATMSAD")
+        ticked(made, 4)
+        (item,) = work(made, "l0u")
+        made.clock.instant = made.services.ledger.read(item.place.waiting, Waiting).until
+        made.store.crash_at = (made.store.writes + number, "before" if when == "before" else "after")
+        made.call("job-preparation", object_created("s2-ledger", item.place.waiting, "again"))
+        met, made.store.crash_at = made.crashes > 0, None
+        assert produced(made.run()) == (0, 0, 4), number
+        for_l0u(made.services)
+        for_l2(made.services)
+        retry(made.operator()[0], SESSION, who="ada", reason="the files are there")
+        assert produced(made.run()) == (EXPECTED, 0, 0), number
+    assert number > 2
+
+
+def _file_comes(made: House, waiting: str, number: int, *, ends: bool) -> bool:
+    """Whoever is woken by ``waiting`` decides, and before its request of that number the missing file comes."""
+    met = []
+
+    def meanwhile(at: int) -> None:
+        if at == number:
+            made.store.meanwhile = None
+            met.append(at)
+            for_l0u(made.services, "GIP_ATMIMA")
+            made.deliver()
+            if ends:
+                made._run_jobs()
+
+    made.store.operations, made.store.meanwhile = 0, meanwhile
+    made.functions["job-preparation"](object_created("s2-ledger", waiting, "again"))
+    made.store.meanwhile = None
+    return bool(met)
