@@ -10,6 +10,7 @@ import numpy as np
 
 from functions.ipf.l2a.classification import CLOUDS, NOT_CLEAR, SceneClass, smoothed
 from functions.ipf.l2a.correction import SATURATED
+from functions.ipf.l2a.gaps import complete
 from functions.ipf.l2a.images import Bench, toa_reflectance
 from functions.ipf.l2a.masks import bad_pixels
 from functions.ipf.l2a.retrieval import (
@@ -66,7 +67,8 @@ def classify(bench: Bench, source: Level1C, scene: Scene, pool: Executor) -> lis
     for name in ("classes", "cloud_percent", "snow_percent"):
         _new(bench, name, (3 * rows, 3 * columns), np.uint8)
     _strips(pool, cloud_strip, bench, scene)
-    bench.save("smooth_cloud", smoothed(bench.load("cloud"), bench.load("B01_60") > 0))
+    cloud = bench.load("cloud")
+    bench.save("smooth_cloud", smoothed(cloud, np.isfinite(cloud)))
     _strips(pool, class_strip, bench, scene)
     classes = np.array(bench.load("classes"))
     _shade(bench, scene, classes)
@@ -95,7 +97,8 @@ def _shade(bench: Bench, scene: Scene, classes: NDArray[np.uint8]) -> None:
     cloudy = np.isin(small, CLOUDS)
     valid = small != SceneClass.NODATA
     clear = valid & ~cloudy & ~np.isin(small, [SceneClass.WATER, SceneClass.SNOW_ICE])
-    nir, swir = (np.nan_to_num(toa_reflectance(bench, band, 60, scene.scaling), nan=1.0) for band in ("B8A", "B11"))
+    toa, _, _ = complete(("B8A", "B11"), lambda band: toa_reflectance(bench, band, 60, scene.scaling))
+    nir, swir = (np.nan_to_num(toa[band], nan=1.0) for band in ("B8A", "B11"))
     sun, view = (
         (float(np.mean(zenith)), _mean_azimuth(azimuth))
         for zenith, azimuth in ((scene.sky.sun_zenith, scene.sky.sun_azimuth), scene.sky.views["B8A"])
@@ -156,18 +159,24 @@ def retrieve(bench: Bench, scene: Scene) -> Found:
     clear = np.asarray(cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8) == 0
     clear &= hidden[1::3, 1::3] == 0
     toa = {band: toa_reflectance(bench, band, 60, scene.scaling) for band in ("B02", "B04", "B8A", "B09", "B12")}
-    clear &= np.logical_and.reduce([np.isfinite(values) for values in toa.values()])
-    seen = Bands60({band: np.nan_to_num(values, nan=0.1) for band, values in toa.items()}, clear)
+    known = {band: np.isfinite(values) for band, values in toa.items()}
+    moist = clear & known["B8A"] & known["B09"]
+    clear = np.logical_and.reduce([clear, *known.values()])
+    toa = {band: np.nan_to_num(values, nan=0.1) for band, values in toa.items()}
     first = DEFAULT_AOT
     if scene.forecast_aot is not None:
         aot = forecast_aerosol(scene.forecast_aot, scene.forecast_km, scene.ground_km)
         first = float(aot.mean())
-    water = water_vapour(seen, scene.satellite, scene.sky, scene.altitude_km, first, scene.forecast_water_cm)
+    water = water_vapour(
+        Bands60(toa, moist), scene.satellite, scene.sky, scene.altitude_km, first, scene.forecast_water_cm
+    )
     if scene.forecast_aot is not None:
         aerosol = Aerosol(first, "CAMS", "forecast")
     else:
         middle = float(np.median(water[clear])) if clear.any() else DEFAULT_WATER_CM
-        aerosol = dark_vegetation(seen, scene.satellite, scene.sky, float(scene.altitude_km.mean()), middle)
+        aerosol = dark_vegetation(
+            Bands60(toa, clear), scene.satellite, scene.sky, float(scene.altitude_km.mean()), middle
+        )
         aot = np.full((rows, columns), aerosol.aot550, np.float32)
     bench.save("AOT", aot)
     bench.save("WVP", water)

@@ -41,7 +41,7 @@ VERSION: Final = "0.2.0"
 SIMPLIFICATIONS: Final = (
     *atmosphere.SIMPLIFICATIONS[:2],
     "Atmosphere: Lambertian ground; adjacency by the environment function of 6S, out to 12 km and within the tile.",
-    "L2A: the view of each band is the mean plane over its detectors.",
+    "L2A: the view of a band is one plane over its odd and one over its even detectors; over all without their masks.",
     "L2A: water vapour from B09/B8A taken as equally bright ground, smoothed over 300 m.",
     "L2A: scene classification by spectral tests and the model of s2cloudless, without climatologies or land cover.",
     "L2A: cirrus is corrected up to B09 only, and as white.",

@@ -10,12 +10,15 @@ import numpy as np
 from pyproj import Transformer
 
 from functions.ipf.l2a.air import Sky, spread
+from functions.ipf.l2a.detectors import detectors
 from functions.ipf.l2a.retrieval import WATER_SCALE_KM
 from functions.ipf.l2a.sky import node_grid, sky_over
 from functions.ipf.l2a.steps import Recipe
 from functions.ipf.l2a.terrain import read_altitude, relief
 from functions.ipf.safe.angles import STEP_M
+from shared.errors import BadInputError
 from shared.msi.atmosphere import OZONE_CM_ATM
+from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +46,15 @@ _NO_ADJACENCY: Final = "L2A: the order asked for no adjacency correction."
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Directions, and the maps at 60 m that forecasts and terrain give: ``forecast_aot`` with the altitude in km of its
-    ground, ``forecast_water_cm``, each None without a forecast. ``altitude_km`` is what the table takes.
+    """Directions (of all detectors; of the even and odd ones), and the maps at 60 m that forecasts and terrain give:
+    ``forecast_aot`` with the altitude in km of its ground, ``forecast_water_cm``, each None without a forecast.
+    ``altitude_km`` is what the table takes.
     """
 
     satellite: str
     scaling: Scaling
     sky: Sky
+    sides: tuple[Sky, Sky]
     altitude_km: Floats32
     ground_km: Floats32
     relief: bool
@@ -64,7 +69,9 @@ class Scene:
     simplifications: tuple[str, ...]
 
     def recipe(self, *, cirrus: bool) -> Recipe:
-        return Recipe(self.satellite, self.scaling, self.sky, self.ozone, self.relief, cirrus, self.adjacency)
+        return Recipe(
+            *(self.satellite, self.scaling, self.sky, self.ozone, self.relief, cirrus, self.adjacency, self.sides)
+        )
 
 
 def prepare(
@@ -97,6 +104,7 @@ def prepare(
     altitude = ground_km if heavier is None else ground_km - np.float32(_KM_PER_HPA) * (heavier - np.float32(1013.25))
     altitude = np.maximum(altitude, np.float32(0)).astype(np.float32)
     bench.save("altitude", altitude)
+    unread = _save_detectors(bench, source)
     bench.save("low", (ground_km < _LOW_KM) & (metres is not None))
     ozone = forecast.ozone_cm_atm
     forecast_ground = mapped(forecast.ground_m)
@@ -108,6 +116,7 @@ def prepare(
         satellite=source.acquisition.satellite,
         scaling=scaling,
         sky=sky,
+        sides=(sky_over(source.angles, block, 0), sky_over(source.angles, block, 1)),
         altitude_km=altitude,
         ground_km=ground_km,
         relief=uneven,
@@ -118,13 +127,27 @@ def prepare(
         ozone=OZONE_CM_ATM if ozone is None else float(ozone.at(lon, lat).mean()),
         ozone_source="CONFIG" if ozone is None else "AUX_ECMWFT",
         terrain_files=tuple(path.name for path in elevations) if metres is not None else (),
-        remarks=_remarks(forecast, elevations, metres),
+        remarks=(*_remarks(forecast, elevations, metres), *unread),
         simplifications=(
             *_simplifications(forecast, metres),
             *low_sun(float(sky.sun_zenith.max())),
             *([] if adjacency else [_NO_ADJACENCY]),
         ),
     )
+
+
+def _save_detectors(bench: Bench, source: Level1C) -> list[str]:
+    """``detector_<band>`` for each band of which a mask tells it; a sentence for each mask that cannot be read."""
+    remarks = []
+    for band in BANDS:
+        try:
+            found = detectors(source.granule_folder, band.name, bench.block)
+        except BadInputError as error:
+            remarks.append(f"{error}; the band's mean direction is taken")
+            continue
+        if found is not None:
+            bench.save(f"detector_{band.name}", found)
+    return remarks
 
 
 def _remarks(forecast: Forecast, elevations: Sequence[Path], metres: Floats32 | None) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 
+_SPREAD: Final = 3
+"""Rank of nodes that lie on more than one line."""
+
+
 def node_grid(block: Extent) -> tuple[Floats, Floats]:
     """Rows and columns of the block's nodes in units of the metadata's grid; ``block`` at 60 m."""
     rows, columns = nodes_of(block.shape)
@@ -30,20 +34,25 @@ def node_grid(block: Extent) -> tuple[Floats, Floats]:
     return y, x
 
 
-def sky_over(angles: TileAngles, block: Extent) -> Sky:
-    """The Sun bilinear; the view of each band by the plane through all detectors' directions.
+def sky_over(angles: TileAngles, block: Extent, parity: int | None = None) -> Sky:
+    """The Sun bilinear; the view of each band by the plane through its detectors' directions.
 
-    Neighbouring detectors look up to 2 degrees apart along the track: the plane is their mean, which errs by less than
-    0.001 in the reflectance of the atmosphere. A band without any direction has the mean of the others, no direction
-    at all is the vertical.
+    Neighbouring detectors look up to 2 degrees apart along the track: the plane through all is their mean, which errs
+    by some 0.001 in the reflectance of the atmosphere; with ``parity`` 0 or 1 it is that of the even or odd detectors,
+    of all where the band has none such. A band without any direction has the mean of the others, no direction at all
+    is the vertical.
     """
     y, x = node_grid(block)
     east, north, up = _unit(angles.sun)
     sun = [_bilinear(part, y, x) for part in (east, north, up)]
     planes = {}
     for band in BANDS:
-        seen = [view for (index, _), view in angles.views.items() if index == band.index]
-        plane = _plane(seen)
+        own = {detector: view for (index, detector), view in angles.views.items() if index == band.index}
+        plane = None
+        if parity is not None:
+            plane = _plane([view for detector, view in own.items() if detector % 2 == parity], _SPREAD)
+        if plane is None:
+            plane = _plane(list(own.values()))
         if plane is not None:
             planes[band.name] = plane
     others = np.mean(list(planes.values()), axis=0) if planes else np.zeros((3, 2))
@@ -62,8 +71,10 @@ def _angles(east: Floats, north: Floats) -> tuple[Floats, Floats]:
     return np.degrees(np.arctan(np.hypot(east, north))), np.degrees(np.arctan2(east, north)) % 360.0
 
 
-def _plane(views: list[Angles]) -> Floats | None:
-    """Least squares of the tangents to east and north over 1, column, row: shape (3, 2)."""
+def _plane(views: list[Angles], least_rank: int = 1) -> Floats | None:
+    """Least squares of the tangents to east and north over 1, column, row: shape (3, 2). None where the nodes are too
+    few for it, or lie on one line where ``least_rank`` is 3.
+    """
     row, column = np.mgrid[:NODES, :NODES].astype(np.float64)
     places, tangents = [], []
     for view in views:
@@ -73,8 +84,8 @@ def _plane(views: list[Angles]) -> Floats | None:
         tangents.append(np.stack([east / up, north / up], axis=-1))
     if not places or not sum(map(len, places)):
         return None
-    found = np.linalg.lstsq(np.concatenate(places), np.concatenate(tangents), rcond=None)[0]
-    return np.asarray(found, np.float64)
+    found, _, rank, _ = np.linalg.lstsq(np.concatenate(places), np.concatenate(tangents), rcond=None)
+    return np.asarray(found, np.float64) if rank >= least_rank else None
 
 
 def _bilinear(grid: Floats, y: Floats, x: Floats) -> Floats:

@@ -16,6 +16,7 @@ from functions.ipf.l2a.air import AirMaps, coefficient_maps
 from functions.ipf.l2a.classification import GROUND_BANDS, SceneClass, ground_classes, percent, with_clouds
 from functions.ipf.l2a.clouds import MODEL_BANDS, cloud_probability
 from functions.ipf.l2a.correction import Around, Correction, Light, surroundings
+from functions.ipf.l2a.gaps import complete
 from functions.ipf.l2a.images import toa_reflectance, write_band
 from functions.ipf.safe.working import OFFSET
 from shared.msi.atmosphere import Air, beams
@@ -41,7 +42,7 @@ CIRRUS_BANDS: Final = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What every band's correction needs beside the maps. ``relief`` and ``cirrus``: their maps are there;
-    ``adjacency``: light from the surroundings is taken away.
+    ``adjacency``: light from the surroundings is taken away; ``sides``: directions of even and of odd detectors.
     """
 
     satellite: str
@@ -51,32 +52,37 @@ class Recipe:
     relief: bool
     cirrus: bool
     adjacency: bool = True
+    sides: tuple[Sky, Sky] | None = None
 
 
 def cloud_strip(bench: Bench, scaling: Scaling, first: int, stop: int) -> None:
-    """Rows of ``cloud``, the model's probability at 60 m."""
+    """Rows of ``cloud``, the model's probability at 60 m, NaN where too many bands are lost for one."""
     rows = slice(first, stop)
-    toa = {band: toa_reflectance(bench, band, 60, scaling, rows) for band in MODEL_BANDS}
-    seen = np.logical_and.reduce([np.isfinite(values) for values in toa.values()])
-    np.load(bench.scratch / "cloud.npy", mmap_mode="r+")[rows] = cloud_probability(toa, seen)
+    toa, _, known = complete(MODEL_BANDS, lambda band: toa_reflectance(bench, band, 60, scaling, rows))
+    probability = np.where(known, cloud_probability(toa, known), np.float32(np.nan))
+    np.load(bench.scratch / "cloud.npy", mmap_mode="r+")[rows] = probability
 
 
 def class_strip(bench: Bench, scaling: Scaling, first: int, stop: int) -> None:
-    """Rows (of 60 m) of ``classes``, ``cloud_percent`` and ``snow_percent`` at 20 m; no data and faults come later."""
+    """Rows (of 60 m) of ``classes``, ``cloud_percent`` and ``snow_percent`` at 20 m; faults come later.
+
+    No data is where none of the bands has any; where too many are lost for a class, there is data without a class.
+    """
     rows = slice(3 * first, 3 * stop)
-    toa = {band: toa_reflectance(bench, band, 20, scaling, rows) for band in (*GROUND_BANDS, "B10")}
-    seen = np.logical_and.reduce([np.isfinite(values) for values in toa.values()])
+    wanted = (*GROUND_BANDS, "B10")
+    toa, seen, known = complete(wanted, lambda band: toa_reflectance(bench, band, 20, scaling, rows))
     for values in toa.values():
-        values[~seen] = 0.1
+        values[~known] = 0.1
     ground = ground_classes(toa)
     probability = np.repeat(np.repeat(bench.load("smooth_cloud")[first:stop], 3, axis=0), 3, axis=1)
     low = np.repeat(np.repeat(bench.load("low")[first:stop], 3, axis=0), 3, axis=1)
     classes, cloud = with_clouds(ground, probability, toa["B10"], low)
+    classes[~known] = SceneClass.UNCLASSIFIED
     classes[~seen] = SceneClass.NODATA
     for name, found in (
         ("classes", classes),
-        ("cloud_percent", percent(cloud, seen)),
-        ("snow_percent", percent(ground.snow, seen)),
+        ("cloud_percent", percent(cloud, known)),
+        ("snow_percent", percent(ground.snow, known)),
     ):
         np.load(bench.scratch / f"{name}.npy", mmap_mode="r+")[rows] = found
 
@@ -98,12 +104,22 @@ def correct_band(bench: Bench, band: str, recipe: Recipe) -> float:
 def correction(bench: Bench, band: str, recipe: Recipe) -> Correction:
     """How the band's counts become surface reflectance, from the maps in the scratch folder."""
     air = _air(bench, recipe)
-    path, through, albedo = coefficient_maps(band, recipe.satellite, recipe.sky, air)
+    path, through, albedo = _coefficients(bench, band, recipe, air)
     scale, offset = recipe.scaling.quantification, recipe.scaling.offsets[band]
     cirrus = bench.load("cirrus") * np.float32(scale) if recipe.cirrus and band in CIRRUS_BANDS else None
     gain = np.asarray(1 / (scale * through), np.float32)
     flat = Correction(gain, np.asarray((offset / scale - path) / through, np.float32), albedo, cirrus=cirrus)
     return lit(flat, bench, band, recipe, air)
+
+
+def _coefficients(bench: Bench, band: str, recipe: Recipe, air: AirMaps) -> tuple[Floats32, Floats32, Floats32]:
+    """By the directions of the detector that saw, where the masks tell it, else by their mean."""
+    if recipe.sides is None or not (bench.scratch / f"detector_{band}.npy").is_file():
+        return coefficient_maps(band, recipe.satellite, recipe.sky, air)
+    odd = bench.load(f"detector_{band}") % 2 == 1
+    even_maps, odd_maps = (coefficient_maps(band, recipe.satellite, sky, air) for sky in recipe.sides)
+    path, through, albedo = (np.where(odd, a, b) for a, b in zip(odd_maps, even_maps, strict=True))
+    return path, through, albedo
 
 
 def _air(bench: Bench, recipe: Recipe) -> AirMaps:
