@@ -17,7 +17,6 @@ from functions.rehearse.report import Line, timeliness
 from functions.rehearse.scenario import START as PLAYED
 from functions.rehearse.scenario import Result, Scenario, rehearse
 from shared.domain.deadlines import BUDGETS, deadline
-from shared.domain.strategy import Split
 from shared.ledger.keys import parse_work
 from shared.ledger.records import Account, Attempt, Order
 from shared.workflow.graph import load_workflow
@@ -55,9 +54,12 @@ def test_failure_mode_01_the_longest_datastrip_is_in_time(longest: Result) -> No
     line = line_of(longest, "L1C")
     assert line.produced == line.expected > 200
     assert line.p95 <= line.budget == 75
-    # A set may cut it, so that no step runs alone on all of it; each scene is in one part at least.
-    cut = parts(212, Split(scenes=53, overlap=1))
-    assert len(cut) == 4
+    # The open set cuts it, so that no step runs alone on all of it; each scene is in one part at least.
+    split = longest.scenario.cut
+    assert split is not None
+    cut = parts(212, split)
+    assert {each.job.unit for each in longest.ran if each.job.step == "l1b"} == {f"DT01-P{p.number:02d}" for p in cut}
+    assert len(cut) == 3
     assert {scene for part in cut for scene in range(part.first, part.last)} == set(range(212))
 
 
