@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.msi.packets import AttitudePoint, DatatakeDescriptor, GpsPoint
 
 _ENOUGH: Final = 8
+_AROUND_NS: Final = 600_000_000_000
 
 
 def telemetry_strip(
@@ -33,16 +34,21 @@ def telemetry_strip(
 
     Args:
         descriptor: what is acquired.
-        gps: fixes, any order; of two with one time the last is kept. At least 8.
+        gps: fixes, any order; of two with one time the last is kept. At least 8 within ten minutes of the lines; those
+            of other times are left out.
         attitudes: quaternions, likewise.
         orientation: of the Earth, which no packet tells.
         first_line_ns: when line 0 of each (band name, detector) begins.
     """
-    fixes = {point.gps_ns: point for point in gps}
-    samples = {point.gps_ns: point for point in attitudes}
+    begin = descriptor.first_line_ns - _AROUND_NS
+    end = descriptor.first_line_ns + round(SCENE_NS * descriptor.scenes) + _AROUND_NS
+    fixes = {point.gps_ns: point for point in gps if begin < point.gps_ns < end}
+    samples = {point.gps_ns: point for point in attitudes if begin < point.gps_ns < end}
     if min(len(fixes), len(samples)) < _ENOUGH:
         raise BadInputError(
-            "ancillary data", f"at least {_ENOUGH} GPS points and {_ENOUGH} attitudes", (len(fixes), len(samples))
+            "ancillary data",
+            f"at least {_ENOUGH} GPS points and {_ENOUGH} attitudes about the lines' times",
+            (len(fixes), len(samples)),
         )
     fix_ns, sample_ns = tuple(sorted(fixes)), tuple(sorted(samples))
     quaternions = np.array([samples[time].quaternion for time in sample_ns], np.float64)

@@ -9,6 +9,7 @@ descriptor. Sequence counts start at 0 with each session, so that what is lost a
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
@@ -31,6 +32,10 @@ _IMAGE: Final = struct.Struct(">BBHHBHB")
 IMAGE_HEADER_OCTETS: Final = _IMAGE.size
 _GPS: Final = struct.Struct(">7s6d")
 _ATTITUDE: Final = struct.Struct(">7s4d")
+_LOWEST_M: Final = 6.4e6
+_HIGHEST_M: Final = 8.5e6
+_FASTEST_MS: Final = 1e4
+_UNIT: Final = 1e-3
 _DATATAKE: Final = struct.Struct(">cIH7s8sHH7sIII")
 
 
@@ -122,9 +127,13 @@ class GpsPoint:
 
     @classmethod
     def decode(cls, user_data: bytes | memoryview) -> Self:
-        """Read user data; BadInputError on a false length."""
+        """Read user data; BadInputError on a false length, or where no satellite is, or none so fast."""
         time, *values = _unpack("GPS point packet", _GPS, user_data)
         x, y, z, vx, vy, vz = (float(v) for v in values)
+        radius, speed = math.hypot(x, y, z), math.hypot(vx, vy, vz)
+        if not (_LOWEST_M < radius < _HIGHEST_M and speed < _FASTEST_MS):
+            expected = f"{_LOWEST_M:g} to {_HIGHEST_M:g} m from the Earth's centre, at most {_FASTEST_MS:g} m/s"
+            raise BadInputError("GPS point packet", expected, (radius, speed))
         return cls(decode_cuc(time), (x, y, z), (vx, vy, vz))
 
 
@@ -141,9 +150,11 @@ class AttitudePoint:
 
     @classmethod
     def decode(cls, user_data: bytes | memoryview) -> Self:
-        """Read user data; BadInputError on a false length."""
+        """Read user data; BadInputError on a false length, or a quaternion whose norm is not 1."""
         time, *values = _unpack("attitude packet", _ATTITUDE, user_data)
         x, y, z, w = (float(v) for v in values)
+        if not abs(math.hypot(x, y, z, w) - 1.0) < _UNIT:
+            raise BadInputError("attitude packet", "a quaternion of norm 1", (x, y, z, w))
         return cls(decode_cuc(time), (x, y, z, w))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,6 @@ from shared.msi.packets import (
 )
 
 times = st.binary(min_size=7, max_size=7).map(decode_cuc)
-reals = st.floats(allow_nan=False)
 blocks = st.builds(
     ImageBlock,
     detector=st.integers(1, 12),
@@ -46,19 +47,44 @@ descriptors = st.builds(
 )
 
 
+sideways, upwards, speeds = st.floats(-2e6, 2e6), st.floats(6.5e6, 7.5e6), st.floats(-5e3, 5e3)
+angles = st.floats(-math.pi, math.pi)
+
+
+def _turned(a: float, b: float, c: float) -> tuple[float, float, float, float]:
+    """A unit quaternion by three angles."""
+    return (
+        math.sin(a) * math.cos(b),
+        math.sin(a) * math.sin(b),
+        math.cos(a) * math.cos(c),
+        math.cos(a) * math.sin(c),
+    )
+
+
 @given(blocks)
 def test_image_blocks_round_trip(block: ImageBlock) -> None:
     assert ImageBlock.decode(block.encode()) == block
 
 
-@given(st.builds(GpsPoint, times, st.tuples(reals, reals, reals), st.tuples(reals, reals, reals)))
+@given(st.builds(GpsPoint, times, st.tuples(sideways, sideways, upwards), st.tuples(speeds, speeds, speeds)))
 def test_gps_points_round_trip(point: GpsPoint) -> None:
     assert GpsPoint.decode(point.encode()) == point
 
 
-@given(st.builds(AttitudePoint, times, st.tuples(reals, reals, reals, reals)))
+@given(st.builds(AttitudePoint, times, st.builds(_turned, angles, angles, angles)))
 def test_attitudes_round_trip(point: AttitudePoint) -> None:
     assert AttitudePoint.decode(point.encode()) == point
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, 0.0])
+def test_where_no_satellite_is_there_is_no_point_and_what_is_no_rotation_is_no_attitude(value: float) -> None:
+    place, motion = (7e6, 0.0, 0.0), (0.0, 7e3, 0.0)
+    assert GpsPoint.decode(GpsPoint(0, place, motion).encode()).position == place
+    for point in (GpsPoint(0, (value, 0.0, 0.0), motion), GpsPoint(0, place, (value or 2e4, 0.0, 0.0))):
+        with pytest.raises(BadInputError, match="GPS point packet: expected 6"):
+            GpsPoint.decode(point.encode())
+    with pytest.raises(BadInputError, match="attitude packet: expected a quaternion of norm 1"):
+        AttitudePoint.decode(AttitudePoint(0, (value, 0.0, 0.0, 0.0)).encode())
 
 
 @given(descriptors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,6 +119,20 @@ def test_granules_lie_in_the_quicklook_where_they_lie_on_the_ground() -> None:
         place = geometry.model.direct(QUICKLOOK, 0, np.array([line]), np.array([column]))
         assert float(place.lon[0]) == pytest.approx(lon, abs=1e-6)
         assert float(place.lat[0]) == pytest.approx(lat, abs=1e-6)
+
+
+@pytest.mark.parametrize("hours", [-400_000, -1, 1, 400_000])
+def test_telemetry_of_another_time_is_no_part_of_the_datastrip(hours: int) -> None:
+    """Eleven years or an hour away: neither bridged, nor interpolated to."""
+    datatake = Datatake(_START, scenes=1, detectors=(6,))
+    flight = fly(datatake, "S2A")
+    far = hours * 3_600_000_000_000
+    strays = [replace(point, gps_ns=point.gps_ns + far) for point in flight.attitude[:5]]
+    fixes = [replace(point, gps_ns=point.gps_ns + far) for point in flight.gps[:5]]
+    telemetry = Telemetry({}, flight.descriptor, (*flight.gps, *fixes), (*flight.attitude, *strays))
+    orientation = default_orientation(flight.descriptor.first_line_ns)
+    found = strip_geometry(telemetry, Instrument.nominal("S2A"), orientation, {})
+    assert granule_geometry(found, 6, 1) == granule_geometry(_geometry(datatake), 6, 1)
 
 
 def test_bands_are_laid_on_one_another() -> None:

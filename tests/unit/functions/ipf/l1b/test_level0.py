@@ -98,7 +98,7 @@ def test_packets_flagged_on_reception_are_left_out(tmp_path: Path, flag: str) ->
 
 
 def test_ancillary_points_are_taken_once_and_in_order(tmp_path: Path) -> None:
-    fixes = [GpsPoint(10**18 + n * 10**9, (1.0 * n, 2.0, 3.0), (4.0, 5.0, 6.0)) for n in (2, 0, 2)]
+    fixes = [GpsPoint(10**18 + n * 10**9, (1.0 * n, 2.0, 7e6), (4.0, 5.0, 6.0)) for n in (2, 0, 2)]
     attitude = AttitudePoint(10**18, (0.0, 0.0, 0.0, 1.0))
     packets = [(GPS_APID, fix.encode()) for fix in fixes]
     packets += [
