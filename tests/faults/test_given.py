@@ -277,3 +277,19 @@ def test_what_was_given_is_not_published_as_ours(made: House) -> None:
     complete = made.services.ledger.read(keys.complete(GIVEN), Complete)
     assert complete.given is not None
     assert complete.given.step == "l1c"
+
+
+def test_what_follows_from_a_given_product_is_made_anew_and_the_product_itself_is_not(made: House) -> None:
+    services, _ = made.operator()
+    submit(services, dropped(made))
+    run(made)
+    rerun = partial(steering.rerun, services, GIVEN, who="ada@console", reason="the tables were mended")
+    with pytest.raises(RefusedError, match=r"l1c of .* was given, and not made here"):
+        rerun(step="l1c")
+    assert len(rerun(step="l2a")) == 2
+    account = run(made)
+    assert [(entry.step, entry.unit, entry.ended) for entry in account.entries] == [("l2a", UNIT, "produced")]
+    assert len(list(made.services.ledger.list("products/"))) == 2
+    made.memory.delete(made.settings.bucket_sessions, f"dropped/{NAME}/manifest.safe")
+    with pytest.raises(RefusedError, match=r"1 of 1 outputs of l1c of .* are gone.*no step can be made anew"):
+        rerun(step="l2a")

@@ -14,7 +14,7 @@ from shared.domain.events import object_created
 from shared.ledger.keys import parse_work
 from shared.ledger.records import Account, Order, Outcome
 from shared.settings import Settings
-from shared.steering import park, release, retry
+from shared.steering import park, release, rerun, retry
 from tests.support.house import START, Delivery, House
 from tests.support.standin import JOINED, SESSION, Outputs, Script, StandInStation, script
 
@@ -344,3 +344,36 @@ def test_missing_granules_are_told_on_the_products_made_without_them() -> None:
     assert account.produced == EXPECTED + 1
     warned = {entry.level for entry in account.entries if "1 granules are missing, of detectors 07" in entry.warning}
     assert warned == {"L1C"}
+
+
+def test_what_waits_for_several_is_made_anew_with_those_that_are_not() -> None:
+    """Level 2A of a tile joins its Level 1C, made anew, with the datastrip's products, which are as they were."""
+    made = house()
+    made.run()
+    before = orders(made)
+    rerun(made.operator()[0], SESSION, step="l1c", units=[TILES[0]], who="ada", reason="mended")
+    account = made.run()
+    assert (account.produced, account.absent, account.parked) == (EXPECTED, 0, 0)
+    found = [made.services.ledger.read(key, Order) for key in orders(made).keys() - before.keys()]
+    assert sorted((each.step, each.unit) for each in found) == [("l1c", TILES[0]), ("l2a", TILES[0])]
+    (joined,) = [each for each in found if each.step == "l2a"]
+    (former,) = [made.services.ledger.read(key, Order) for key in before if f"/work/l2a/{TILES[0]}/" in key]
+    assert len(joined.inputs) == len(former.inputs)
+    assert len({each.digest for each in joined.inputs} & {each.digest for each in former.inputs}) >= 1
+    assert len(made.shelf()) == EXPECTED
+    assert made.dead == []
+
+
+def test_a_datastrip_product_made_anew_makes_all_tiles_anew_that_wait_for_it() -> None:
+    made = house()
+    made.run()
+    before = orders(made)
+    rerun(made.operator()[0], SESSION, step="l2a-ds", who="ada", reason="mended")
+    account = made.run()
+    assert (account.produced, account.absent, account.parked) == (EXPECTED, 0, 0)
+    found = [made.services.ledger.read(key, Order) for key in orders(made).keys() - before.keys()]
+    assert sorted((each.step, each.unit) for each in found) == [
+        ("l2a", TILES[0]),
+        ("l2a", TILES[1]),
+        ("l2a-ds", "DT01"),
+    ]

@@ -447,6 +447,46 @@ def test_under_a_new_version_of_a_processor_the_step_that_has_changed_is_named()
     }
 
 
+def test_parts_of_a_datastrip_made_anew_have_names_of_their_own() -> None:
+    """Parts spread their creation dates over as many seconds as there are parts."""
+    made = house()
+    made.launcher.script = _long
+    _activate(made, {"name": "cut", "then": {"split": {"scenes": 4}}})
+    account = made.run()
+    assert {entry.unit.partition("-T")[0] for entry in account.entries if entry.level == "L1C"} == {
+        "DT01-P01",
+        "DT01-P02",
+        "DT01-P03",
+    }
+    before = {product.product for product in products(made)}
+    anew(made, "l1b", "DT01-P02")
+    made.run()
+    again = [product for product in products(made) if product.rerun]
+    assert {product.unit.partition("-T")[0] for product in again} == {"DT01-P02"}
+    assert len(again) == 4
+    assert before.isdisjoint(product.product for product in again)
+    anew(made, "l1c", "DT01")
+    account = made.run()
+    assert (account.parked, account.absent) == (0, 0)
+    assert len([product for product in products(made) if product.rerun == 2]) == 12
+    assert made.dead == []
+
+
+def _long(order: Order) -> Outputs:
+    """A datastrip of twelve scenes."""
+    made = script(order)
+    if order.step != "l0c":
+        return made
+    stem = f"S2A_TEST_MSI_L0__GR_S2PS_{order.parameters['CREATION_DATE']}_S20261122T0930{{:02d}}_D06_N00.01"
+    granules = tuple(("PDI_DS_GR_LIST", stem.format(4 * n), "", {"b.bin": b"b"}) for n in range(12))
+    return Outputs((made.artifacts[0], *granules))
+
+
+def _activate(made: House, rule: dict[str, object]) -> None:
+    document = format_strategy(Strategy.model_validate({"name": "test", "rules": [rule]})).decode()
+    StrategyShelf(made.services.ledger).activate(document, who=WHO, reason=WHY, now=made.clock.now())
+
+
 # names ---------------------------------------------------------------------------------------------------------------
 def _same_names(order: Order) -> Outputs:
     """Both tiles of Level 1C call their product the same, as those of two datastrips may within a second."""
@@ -531,10 +571,7 @@ def test_the_console_tells_what_is_of_which_rerun_and_what_it_supersedes() -> No
 
 def test_why_counts_attempts_as_the_strategy_of_the_work_allows_them() -> None:
     made = house()
-    rule = {"name": "often", "then": {"retries": {"attempts": 7, "delay_s": 5}}}
-    shelf = StrategyShelf(made.services.ledger)
-    document = format_strategy(Strategy.model_validate({"name": "patient", "rules": [rule]})).decode()
-    shelf.activate(document, who=WHO, reason=WHY, now=made.clock.now())
+    _activate(made, {"name": "often", "then": {"retries": {"attempts": 7, "delay_s": 5}}})
     for _ in range(5):
         made.tick(jobs=False)
     (row,) = work_rows(made.services, [SESSION])

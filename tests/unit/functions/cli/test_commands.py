@@ -96,6 +96,33 @@ def test_one_that_is_refused_does_not_keep_the_others(session: Desk, acts: Acts)
     assert result.stdout.startswith(f"retry {other}")
 
 
+def test_a_retry_from_a_step_names_the_step_and_its_units(session: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def rerun(_services: Any, target: str, **given: Any) -> list[Done]:
+        asked.append({"target": target, **given})
+        return [Done("retry", target, (), "made anew")]
+
+    monkeypatch.setattr(steering, "rerun", rerun)
+    monkeypatch.setenv("S2PS_OPERATOR", "ana@ops")
+    units = ("--unit", "DT01-T32TMQ", "--unit", "DT02")
+    assert session.run("retry", "S2A", "--from", "l1c", *units, "--reason", "so", "--dry-run").stdout.startswith(
+        "retry "
+    )
+    assert asked == [
+        {
+            "target": SESSION,
+            "step": "l1c",
+            "units": ("DT01-T32TMQ", "DT02"),
+            "who": "ana@ops",
+            "reason": "so",
+            "dry_run": True,
+        }
+    ]
+    assert "--unit wants --from" in session.run("retry", "S2A", "--unit", "DT01", code=2).stderr
+    assert "--from takes no --all-parked" in session.run("retry", "--all-parked", "--from", "l1c", code=2).stderr
+
+
 def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     def nameless() -> str:
         raise KeyError("uid")
