@@ -70,7 +70,6 @@ def storm(seed: int, hours: float = 4.0, satellites: tuple[str, ...] = ("S2A", "
         seed=seed,
         profile=PROFILES["storm"],
         large=True,
-        sweep_s=60.0,
     )
 
 

@@ -41,7 +41,7 @@ class Scenario:
     split: Split | None = None
     uncut: bool = False
     large: bool = False
-    sweep_s: float = 300.0
+    sweep_s: float = 60.0
     durations: Mapping[str, Duration] = field(default_factory=lambda: NOMINAL)
     settings: Mapping[str, object] = field(default_factory=dict)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.ledger.attempts import WorkRecords, sort_work
-from shared.ledger.keys import parse_work
 from shared.ports import ObjectInfo
 
 
@@ -36,7 +35,7 @@ def tell(session: str, listing: Mapping[str, ObjectInfo]) -> Story:
     story, root = Story(work=sort_work(listing.values())), f"sessions/{session}/"
     for key, info in listing.items():
         rest = key.removeprefix(root)
-        if parse_work(key) is not None:
+        if rest.startswith("work/"):
             continue
         if rest.startswith("seen/"):
             story.seen[rest[len("seen/") : -len(".json")]] = info
