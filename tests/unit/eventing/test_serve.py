@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from shared.vigil import STOP
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """What the server would be told; it does not run."""
     told: dict[str, Any] = {}
 
@@ -27,13 +28,19 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         def run(self) -> None:
             """Not here."""
 
-    monkeypatch.setattr(serve, "create_app", lambda *arguments: arguments)
-    monkeypatch.setattr(serve, "GunicornApplication", Server)
+    def imported(*arguments: str) -> tuple[str, ...]:
+        told["collects"] = gc.isenabled()
+        return arguments
+
+    monkeypatch.setattr("functions_framework.create_app", imported)
+    monkeypatch.setattr("functions_framework._http.gunicorn.GunicornApplication", Server)
     monkeypatch.setenv("FUNCTION_TARGET", "main")
     monkeypatch.setenv("FUNCTION_SOURCE", "/app/functions/sweep/main.py")
     for name in ("PORT", "HOST", "THREADS"):
         monkeypatch.delenv(name, raising=False)
-    return told
+    yield told
+    gc.enable()
+    gc.unfreeze()
 
 
 def test_it_is_told_what_the_manifest_says(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +50,15 @@ def test_it_is_told_what_the_manifest_says(told: dict[str, Any], monkeypatch: py
     assert (told["host"], told["port"], told["threads"]) == ("127.0.0.1", 8012, 2)
     assert told["app"] == ("main", "/app/functions/sweep/main.py", "http")
     assert (told["keepalive"], told["control_socket_disable"], told["debug"]) == (120, True, False)
+
+
+@pytest.mark.usefixtures("own_signal")
+def test_garbage_is_looked_for_once_the_worker_is_ready(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "ready", lambda _seconds: None)
+    serve.main()
+    assert (told["collects"], gc.isenabled()) == (False, False)
+    told["post_worker_init"](SimpleNamespace(age=1))
+    assert gc.isenabled()
 
 
 def test_a_containers_defaults(told: dict[str, Any]) -> None:
