@@ -72,8 +72,8 @@ class Closing:
         from shared.sla.overhead import Times
 
         metrics.measure(metrics.BYTES, sum(file.size for file in complete.files), satellite=complete.satellite)
-        times = Times(ledger, self.services.workflow_of(complete), complete, work)
         try:
+            times = Times(ledger, self.services.workflow_of(complete), complete, work)
             ways = times.paths(times.last_of(account))
         except PermanentError as error:  # a record that cannot be read keeps no account from being told of
             _log.warning("session %s: its own time is not known: %s", account.session, error)

@@ -213,6 +213,19 @@ def test_a_closed_account_tells_the_own_time_of_the_last_product_of_each_level(m
     assert told[metrics.BYTES.name, ""] == [sum(len(content) for content, _ in made.station.held.values())]
 
 
+def test_a_record_that_cannot_be_read_keeps_no_account_from_being_followed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics, "measured", lambda: True)
+    made = timed()
+    (seen, *_) = [info.key for info in made.services.ledger.list(f"{keys.session(SESSION)}seen/")]
+    made.memory.put(made.settings.bucket_ledger, seen, b"no JSON")
+    for _ in range(3):
+        made.tick()
+    assert "its own time is not known" in caplog.text
+    assert not list(made.services.ledger.list(keys.CLOSED))
+
+
 def test_of_a_session_without_products_it_says_so() -> None:
     made = Timed(station=StandInStation())
     with pytest.raises(AbsentError, match="not complete"):
