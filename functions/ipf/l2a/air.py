@@ -17,7 +17,7 @@ from shared.ccsds._jit import jit
 from shared.msi.atmosphere import OZONE_CM_ATM, Air, Sight, coefficients_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -87,14 +87,21 @@ def levels(values: Floats32, step: float, *, root: bool = False) -> Floats:
     return np.asarray(found**2 if root else found, np.float64)
 
 
-def coefficient_maps(band: str, satellite: str, sky: Sky, air: AirMaps) -> tuple[Floats32, Floats32, Floats32]:
-    """Path reflectance, transmittance and spherical albedo of a band, each of the shape of the maps."""
+def coefficient_maps(
+    band: str, satellite: str, skies: Sequence[Sky], air: AirMaps, which: NDArray[np.uint8] | None = None
+) -> tuple[Floats32, Floats32, Floats32]:
+    """Path reflectance, transmittance and spherical albedo of a band, each of the shape of the maps.
+
+    ``which`` of the ``skies`` holds for each pixel, the first for all where it is not given.
+    """
     altitude = levels(air.altitude_km, STEP_ALTITUDE_KM)
     aot = levels(air.aot, STEP_AEROSOL)
     water = levels(air.water_cm, STEP_ROOT_WATER, root=True)
-    table = node_table(band, satellite, sky, (altitude, aot, water), air.ozone)
+    tables = np.stack([node_table(band, satellite, sky, (altitude, aot, water), air.ozone) for sky in skies])
     found = np.empty((3, *air.aot.shape), np.float32)
-    _interpolate(table, altitude, aot, water, air.altitude_km, air.aot, air.water_cm, found)
+    if which is None:
+        which = np.zeros(air.aot.shape, np.uint8)
+    _interpolate(tables, which, altitude, aot, water, air.altitude_km, air.aot, air.water_cm, found)
     return found[0], found[1], found[2]
 
 
@@ -122,11 +129,12 @@ def _position(levels: Floats, value: float) -> float:
 
 
 @jit(
-    "void(float32[:, :, :, :, :, ::1], float64[::1], float64[::1], float64[::1],"
+    "void(float32[:, :, :, :, :, :, ::1], uint8[:, ::1], float64[::1], float64[::1], float64[::1],"
     " float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, :, ::1])"
 )
 def _interpolate(
-    table: Floats32,
+    tables: Floats32,
+    which: NDArray[np.uint8],
     altitudes: Floats,
     aots: Floats,
     waters: Floats,
@@ -141,6 +149,7 @@ def _interpolate(
     part = np.empty((5, 2), np.float32)
     for row in range(rows):
         for column in range(columns):
+            table = tables[which[row, column]]
             where = (
                 (row + 0.5) * (table.shape[0] - 1) / rows,
                 (column + 0.5) * (table.shape[1] - 1) / columns,

@@ -115,11 +115,9 @@ def correction(bench: Bench, band: str, recipe: Recipe) -> Correction:
 def _coefficients(bench: Bench, band: str, recipe: Recipe, air: AirMaps) -> tuple[Floats32, Floats32, Floats32]:
     """By the directions of the detector that saw, where the masks tell it, else by their mean."""
     if recipe.sides is None or not (bench.scratch / f"detector_{band}.npy").is_file():
-        return coefficient_maps(band, recipe.satellite, recipe.sky, air)
-    odd = bench.load(f"detector_{band}") % 2 == 1
-    even_maps, odd_maps = (coefficient_maps(band, recipe.satellite, sky, air) for sky in recipe.sides)
-    path, through, albedo = (np.where(odd, a, b) for a, b in zip(odd_maps, even_maps, strict=True))
-    return path, through, albedo
+        return coefficient_maps(band, recipe.satellite, (recipe.sky,), air)
+    parity = np.asarray(bench.load(f"detector_{band}") % 2, np.uint8)
+    return coefficient_maps(band, recipe.satellite, recipe.sides, air, parity)
 
 
 def _air(bench: Bench, recipe: Recipe) -> AirMaps:
@@ -151,7 +149,7 @@ def lit(flat: Correction, bench: Bench, band: str, recipe: Recipe, air: AirMaps)
 def cirrus_map(bench: Bench, recipe: Recipe) -> Floats32:
     """Reflectance of thin cirrus at 60 m: B10 less what ground of reflectance 0.3 would show there, from 0.008 on."""
     air = _air(bench, recipe)
-    path, through, _ = coefficient_maps("B10", recipe.satellite, recipe.sky, air)
+    path, through, _ = coefficient_maps("B10", recipe.satellite, (recipe.sky,), air)
     seen = np.nan_to_num(toa_reflectance(bench, "B10", 60, recipe.scaling), nan=0.0)
     above = np.asarray(seen - path - np.float32(0.3) * through, np.float32)
     return np.asarray(above * np.clip((above - 0.008) / 0.004, 0, 1), np.float32)

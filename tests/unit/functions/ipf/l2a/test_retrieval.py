@@ -98,7 +98,7 @@ def test_a_forecast_s_aerosol_is_thinner_on_mountains() -> None:
 
 def correction(band: str, rho_light: Light | None = None, around: Around | None = None) -> Correction:
     air = AirMaps(level(0.1), level(1.5), level(0.0))
-    path, through, albedo = coefficient_maps(band, "S2A", SKY, air)
+    path, through, albedo = coefficient_maps(band, "S2A", (SKY,), air)
     gain = np.asarray(1 / (10_000 * through), np.float32)
     return Correction(gain, np.asarray((-0.1 - path) / through, np.float32), albedo, rho_light, around)
 
@@ -157,7 +157,7 @@ def test_maps_between_levels_agree_with_the_table(band: str) -> None:
         chance.uniform(low, high, shape).astype(np.float32) for low, high in ((0.05, 0.5), (0.3, 4.0), (0.0, 3.0))
     )
     sky = Sky(two(SUN), two(150.0), SKY.views)
-    path, through, albedo = coefficient_maps(band, "S2A", sky, AirMaps(aot, water, altitude))
+    path, through, albedo = coefficient_maps(band, "S2A", (sky,), AirMaps(aot, water, altitude))
     exact = coefficients_at(band, Sight(SUN, 6.0, 50.0), Air(aot, water, altitude))
     assert np.abs(path - exact.path).max() < 0.0006
     assert np.abs(through / exact.transmittance - 1).max() < (0.008 if band == "B09" else 0.002)
