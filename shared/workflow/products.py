@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 
-from shared.domain.names import CompactName, PdiName, parse_stamp
+from shared.domain.names import CompactName, HktmName, PdiName, parse_stamp
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
@@ -22,10 +23,10 @@ def sensing_start(name: str, otherwise: datetime) -> datetime:
 @lru_cache(maxsize=4096)
 def _told(name: str) -> datetime | None:
     """The sensing time in a name, which is asked for at each turn that a product takes."""
-    try:
+    with suppress(BadInputError):
         return CompactName.parse(name).sensing
-    except BadInputError:
-        pass
+    with suppress(BadInputError):
+        return HktmName.parse(name).start
     try:
         pdi = PdiName.parse(name)
         stamp = pdi.get("S") or (pdi.get("V") or "").split("_")[0]
