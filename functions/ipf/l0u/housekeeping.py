@@ -1,8 +1,9 @@
 """Housekeeping telemetry for the control centre: the frames of its virtual channel, as they came, as a product.
 
-The product is a folder ``S2A_TEST_PRD_HKTM___<first>_<last>_0001`` with one file of that name: transfer frames, header
-and error control included, one after the other; and a manifest. What the packets in them mean is the control centre's
-to know; here they tell the times alone. PSD has no inventory for it: its file names there are those of images.
+The product is a folder ``S2A_TEST_PRD_HKTM___<first>_<last>_<number>`` with one file of that name: transfer frames,
+header and error control included, one after the other; and a manifest. The name has no place for the time of creation,
+by which what is made anew has another name: the number stands for it. What the packets mean is the control centre's to
+know; here they tell the times alone. PSD has no inventory for it: its file names there are those of images.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _TIME_AT: Final = USER_DATA_AT - CUC_OCTETS - 1
 _COUNT_AT: Final = 2
+_NUMBERS: Final = 9999
 
 
 @dataclass
@@ -84,7 +86,8 @@ class HousekeepingRecorder:
             return ""
         times = [gps_ns_to_utc(time) for time in self.times_ns] or [strip.start, strip.stop]
         descriptor = strip.descriptor
-        name = str(HktmName(descriptor.satellite, FILE_CLASS, times[0], times[-1], 1))
+        number = 1 + int(production.creation.timestamp()) % _NUMBERS
+        name = str(HktmName(descriptor.satellite, FILE_CLASS, times[0], times[-1], number))
         product = folder / name
         product.mkdir(parents=True)
         self.spool.replace(product / f"{name}.bin")

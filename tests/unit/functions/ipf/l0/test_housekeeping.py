@@ -82,7 +82,7 @@ def test_frames_become_a_product_as_they_came_and_each_once(
     assert _packets(frames)[: len(sent)] == sent
     product = next((run.root / "HKTM_FOLDER").iterdir())
     name = HktmName.parse(product.name)
-    assert (name.satellite, name.file_class, name.number) == ("S2A", "TEST", 1)
+    assert (name.satellite, name.file_class) == ("S2A", "TEST")
     assert name.start < START.replace(second=5) < name.stop
     manifest = parse_tree((product / "manifest.safe").read_bytes(), "manifest")
     assert [e.get("href") for e in manifest.iter("fileLocation")] == [f"./{product.name}.bin"]
@@ -103,6 +103,17 @@ def test_a_lost_frame_is_told_and_the_rest_is_a_product(
     assert run.code == Exit.DEGRADED
     assert f"housekeeping telemetry: 1 of {len(cadus) // CADU} frames lost" in run.log
     assert len(_frames(run)) == len(cadus) // CADU - 1
+
+
+def test_one_that_is_made_anew_has_another_name(
+    bench: Any, one_granule: Any, sent: list[bytes], tmp_path: Path
+) -> None:
+    session = _with(one_granule, 1, cadus=_cadus(sent)).store(tmp_path / "in")
+    names = set()
+    for created in ("20260621T110000", "20260621T110000", "20260621T110001"):
+        run = bench.call(process, {"STO_CADU_S": session}, OUTPUTS, CREATION_DATE=created)
+        names.add(next((run.root / "HKTM_FOLDER").iterdir()).name)
+    assert len(names) == 2
 
 
 def test_without_housekeeping_there_is_no_such_product(bench: Any, one_granule: Any, tmp_path: Path) -> None:
