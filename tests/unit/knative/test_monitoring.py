@@ -53,5 +53,8 @@ def test_every_alert_has_a_page_that_tells_of_commands_there_are(rule: dict[str,
     assert told <= CONSOLE
 
 
-def test_every_page_is_of_an_alert() -> None:
-    assert {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} == {rule["alert"] for rule in RULES}
+def test_every_page_is_of_an_alert_and_operators_are_led_there() -> None:
+    alerts = {rule["alert"] for rule in RULES}
+    assert {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} == alerts
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"\(runbooks/(\w+)\.md\)", operations)) == alerts
