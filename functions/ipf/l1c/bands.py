@@ -62,19 +62,21 @@ def make_band(task: BandTask) -> BandResult:
     working, target = WorkingFolder(task.working), tile(task.tile)
     resolution = band_named(task.band).resolution
     found = resample(working, working.datastrip(), task.band, target)
-    write_jp2(task.image, found.counts, target, resolution, found.at, bits=15)
     write_jp2(task.footprint, found.detectors, target, resolution, found.at, kind="mask")
     _write_quality(task.quality, found, target, resolution)
-    if task.band in COLOUR_BANDS:
-        np.save(task.scratch / f"{task.band}_display.npy", display(found.counts))
+    flagged, lost = _counted(found.flags)
     whole = _whole(found.detectors[:: 60 // resolution, :: 60 // resolution] > 0, found.at, target, resolution)
     np.save(task.scratch / f"{task.band}_seen.npy", whole)
-    if task.band in CLASS_BANDS:
-        counts = _whole(_at_60m(found.counts, resolution), found.at, target, resolution)
-        np.save(task.scratch / f"{task.band}_60m.npy", counts)
-    flagged, lost = _counted(found.flags)
     seen, valid = int(np.count_nonzero(found.detectors)), int(np.count_nonzero(found.counts))
-    return BandResult(task.band, found.at, seen, valid, flagged, lost, found.residual)
+    counts, at, residual = found.counts, found.at, found.residual
+    del found  # detectors and flags are as large as the counts, and these are still to be coded
+    if task.band in COLOUR_BANDS:
+        np.save(task.scratch / f"{task.band}_display.npy", display(counts))
+    if task.band in CLASS_BANDS:
+        means = _whole(_at_60m(counts, resolution), at, target, resolution)
+        np.save(task.scratch / f"{task.band}_60m.npy", means)
+    write_jp2(task.image, counts, target, resolution, at, bits=15)
+    return BandResult(task.band, at, seen, valid, flagged, lost, residual)
 
 
 def _counted(flags: NDArray[np.uint8]) -> tuple[tuple[int, ...], int]:

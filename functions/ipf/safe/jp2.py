@@ -82,7 +82,7 @@ CODING: Final[dict[Kind, dict[int, Coding]]] = {
 # their work by processes. An operator's value stands.
 os.environ.setdefault("OPJ_NUM_THREADS", "0")
 
-_GDAL: Final = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 256}
+_GDAL: Final = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def write_jp2(
         else:
             _write_part(Path(scratch) / "part.tif", planes, tile, resolution, part, at)
             coded = _encode(Path(scratch) / "part.tif", options)
-        if coding.movable:
+        if coding.movable and part.shape != (size, size):
             place = Placement(size, size, block, part.column // block, part.row // block)
             coded = enlarge(coded, _blank(kind_of, side, side), place)
     path.write_bytes(coded)
