@@ -17,7 +17,8 @@ from shared.ledger import keys
 from shared.ledger.records import Complete
 from shared.parallel import pool_of
 from shared.workflow.graph import Workflow
-from shared.workflow.plan import Ready, Skipped, make_order
+from shared.workflow.orders import make_order
+from shared.workflow.plan import Ready, Skipped
 from shared.workflow.sources import LedgerRecords, Memory, read_source
 from shared.workflow.walk import next_work
 

@@ -19,9 +19,10 @@ from shared.domain.names import format_stamp
 from shared.domain.strategy import Split
 from shared.ledger.records import Artifact, FileEntry, Order
 from shared.ports import ObjectStore
+from shared.workflow.granules import GRANULES
 from shared.workflow.graph import Output, Workflow
 from shared.workflow.parts import part_of
-from shared.workflow.plan import GRANULES, tree_digest
+from shared.workflow.plan import tree_digest
 
 TILES_A_SCENE: Final = 1.16
 """6 000 tiles of 5 163 scenes a day and satellite."""

@@ -11,7 +11,7 @@ from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.attempts import sort_work
 from shared.ledger.records import FINISHED, Attempt, Complete, Order, Outcome
-from shared.workflow.plan import GRANULES
+from shared.workflow.granules import GRANULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,7 +150,7 @@ def within(tasks: Sequence[Task], nodes: int, cpus: float, memory_mb: int) -> fl
 
 def needed(tasks: Sequence[Task], share: float, cpus: float, memory_mb: int) -> int | None:
     """The fewest nodes with which ``share`` of the products are in time; None where no number is enough."""
-    low, high = 0, 1
+    low, high = 0, _kept_busy(tasks, cpus)
     while within(tasks, high, cpus, memory_mb) < share:
         low, high = high, high * 2
         if high > MOST_NODES:
@@ -161,3 +162,16 @@ def needed(tasks: Sequence[Task], share: float, cpus: float, memory_mb: int) -> 
         else:
             high = middle
     return high
+
+
+def _kept_busy(tasks: Sequence[Task], cpus: float) -> int:
+    """The nodes that all Jobs would keep busy from the first to the last deadline: where the search begins.
+
+    With far fewer, what waits only grows, and a run of that takes longest.
+    """
+    starts = [task.at for task in tasks if task.at is not None]
+    if not starts:
+        return 1
+    span = (max(task.job.deadline for task in tasks) - min(starts)).total_seconds()
+    work = sum(min(task.job.cpus, cpus) * task.seconds for task in tasks)
+    return max(1, math.floor(work / (max(span, 1.0) * cpus)))

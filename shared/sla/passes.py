@@ -26,7 +26,7 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.records import Complete, OpenMarker, Outcome, Record, timer_due
 from shared.parallel import pool_of
 from shared.telemetry import metrics
-from shared.workflow.plan import acquired
+from shared.workflow.granules import acquired
 
 MISSING: Final = "org.s2ps.pass.missing"
 EXPECTED_TIMER: Final = "planned-pass"

@@ -15,7 +15,7 @@ from shared.errors import ConfigurationError
 from shared.joborder import JobInput, JobOrder
 from shared.ledger.records import Order
 from shared.workflow.graph import Processor, Workflow
-from shared.workflow.plan import make_job_order
+from shared.workflow.orders import make_job_order
 from shared.workflow.processor import CallOrder
 
 if TYPE_CHECKING:

@@ -7,26 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from typing import Final, Literal
+from typing import Literal
 
-from shared.domain.expected import Acquired
-from shared.domain.names import PdiName, format_stamp, parse_stamp
 from shared.domain.strategy import Decided
-from shared.errors import BadInputError
-from shared.joborder import JobInput, JobOrder, JobOutput, JobTask
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import Artifact, ArtifactRef, Complete, Order, Outcome
+from shared.ledger.records import ArtifactRef, Complete, Outcome
+from shared.workflow.granules import gap, granules_by_detector, is_taken, part_taken, scene_count, scenes_of
 from shared.workflow.graph import Processor, Step, Workflow
-from shared.workflow.parts import TILE, Granule, Part, apart, part_of, part_units, scene_numbers
+from shared.workflow.parts import TILE, part_units
 from shared.workflow.reruns import Rerun
 from shared.workflow.ruling import DATATAKE_TYPE, FOOTPRINT, UNDECIDED, Known, footprint_of
-
-GRANULES: Final = "PDI_DS_GR_LIST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class Source:
         if step.over is None or isinstance(record, Complete):
             return (self.unit,)
         if step.over == "part":
-            return part_units(self.unit, _count(_scenes(record)), step.split) if step.split else (self.unit,)
+            return part_units(self.unit, scene_count(scenes_of(record)), step.split) if step.split else (self.unit,)
         names = dict.fromkeys(record.units.get(step.over, ()))
         return tuple(names) if step.over == "datastrip" else tuple(f"{record.unit}{TILE}{name}" for name in names)
 
@@ -135,8 +128,8 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     facts = {name: value for source in above for name, value in source.facts.items()}
     facts |= {} if FOOTPRINT in facts else footprint_of([source.record for source in above])
     whole = _of_datastrip(workflow, step, above[0])
-    part, taken = _part(_cut(step, whole), unit, above[0].record)
-    counts = [count for source in above if (count := _granules(source.record, taken)) is not None]
+    part, taken = part_taken(_cut(step, whole), unit, above[0].record)
+    counts = [count for source in above if (count := granules_by_detector(source.record, taken)) is not None]
     known = Known(facts, max(counts[0].values(), default=0) if counts else None)
     decided = _with_split(workflow.ruling.of(step, unit, known), whole)
     if cause := not_asked(workflow, step, unit, known, decided):
@@ -144,10 +137,10 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     warnings: tuple[str, ...] = ()
     if counts and processor.minimum_scenes > (scenes := max(counts[0].values(), default=0)):
         return Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
-    if counts and (gap := _gap(counts[0])):
+    if counts and (missing := gap(counts[0])):
         if processor.gaps == "park":
-            return Skipped(step, unit, f"{gap}; {step.name} is not to run without them (gaps: park)", "parked")
-        warnings = (gap,)
+            return Skipped(step, unit, f"{missing}; {step.name} is not to run without them (gaps: park)", "parked")
+        warnings = (missing,)
     inputs = tuple(_inputs(processor, unit, sources, taken))
     for needed in processor.inputs:
         if needed.mandatory and not any(ref.file_type == needed.file_type for ref in inputs):
@@ -173,7 +166,7 @@ def _of_datastrip(workflow: Workflow, step: Step, first: Source) -> Decided:
     record, ruling = first.record, workflow.ruling
     if step.over != "part" or isinstance(record, Complete) or not ruling.strategy.cuts:
         return UNDECIDED
-    counts = _granules(record, None)
+    counts = granules_by_detector(record, None)
     scenes = max(counts.values(), default=0) if counts is not None else None
     return ruling.of(step, first.unit, Known({**footprint_of([record]), **record.facts}, scenes))
 
@@ -236,142 +229,7 @@ def _inputs(
             yield ArtifactRef(file_type=needed.file_type, outcome=source.key, name=source.session, digest=digest)
             continue
         for artifact in record.outputs:
-            if artifact.file_type == needed.artifact and artifact.unit in ours and _is_taken(artifact, taken):
+            if artifact.file_type == needed.artifact and artifact.unit in ours and is_taken(artifact, taken):
                 yield ArtifactRef(
                     file_type=needed.file_type, outcome=source.key, name=artifact.name, digest=artifact.digest
                 )
-
-
-def _is_taken(artifact: Artifact, taken: frozenset[str] | None) -> bool:
-    return taken is None or artifact.file_type != GRANULES or artifact.name in taken
-
-
-def _part(step: Step, unit: str, record: Complete | Outcome) -> tuple[Part | None, frozenset[str] | None]:
-    """The part of a datastrip that a unit is, and its granules; None and None where it is a whole one."""
-    if step.over != "part" or step.split is None or isinstance(record, Complete):
-        return None, None
-    numbers = _scenes(record)
-    part = part_of(unit, _count(numbers), step.split)
-    if part is None:
-        return None, None
-    return part, frozenset(name for name, number in numbers.items() if part.first <= number < part.last)
-
-
-def _count(numbers: Mapping[str, int]) -> int:
-    return max(numbers.values(), default=-1) + 1
-
-
-def _scenes(record: Outcome) -> Mapping[str, int]:
-    """The scene of each granule of a Level-0 outcome, by its name."""
-    return _numbered(tuple(artifact.name for artifact in record.outputs if artifact.file_type == GRANULES))
-
-
-@lru_cache(maxsize=16)
-def _numbered(names: tuple[str, ...]) -> Mapping[str, int]:
-    """A datastrip has thousands of granules, and is asked about at each of its tiles' events."""
-    return scene_numbers(granule for name in names if (granule := _granule(name)) is not None)
-
-
-def _granule(text: str) -> Granule | None:
-    """What the name of a granule tells; None where it is none, or tells no time that there is."""
-    try:
-        name = PdiName.parse(text)
-        return Granule(text, name.get("D") or "", parse_stamp(name.get("S") or "", text))
-    except BadInputError:
-        return None
-
-
-def _granules(record: Complete | Outcome, taken: frozenset[str] | None) -> Counter[str] | None:
-    """How many granules of a Level-0 outcome each detector has: one for each scene. None of what has no granules.
-
-    One whose name is none of a granule is not counted.
-    """
-    if isinstance(record, Complete):
-        return None
-    names = [a.name for a in record.outputs if a.file_type == GRANULES and _is_taken(a, taken)]
-    found: Counter[str] = Counter()
-    for name in names:
-        try:
-            found[PdiName.parse(name).get("D") or ""] += 1
-        except BadInputError:
-            continue
-    return found if names else None
-
-
-def acquired(outcome: Outcome) -> Acquired | None:
-    """The datastrip that a Level-0 outcome found; None where it found none."""
-    granules = _granules(outcome, None)
-    if granules is None:
-        return None
-    starts = [each.start for a in outcome.outputs if a.file_type == GRANULES and (each := _granule(a.name)) is not None]
-    return Acquired(outcome.unit, granules, min(starts, default=None), outcome.facts.get(DATATAKE_TYPE) == "RAW")
-
-
-def _gap(granules: Counter[str]) -> str:
-    """What is missing where detectors have granules of fewer scenes than others; empty where nothing is."""
-    scenes = max(granules.values(), default=0)
-    short = sorted(detector for detector, count in granules.items() if count < scenes)
-    missing = sum(scenes - granules[detector] for detector in short)
-    return f"{missing} granules are missing, of detectors {', '.join(short)}" if missing else ""
-
-
-def make_order(
-    workflow: Workflow, ready: Ready, complete: Complete, traceparent: str, *, warnings: tuple[str, ...] = ()
-) -> Order:
-    """The claim of ``ready``: the same whoever makes it, since its times are those of what readied it.
-
-    ``warnings``: what it goes on without, beside what ``ready`` tells of itself.
-    """
-    processor, ruling, rerun = workflow.processors[ready.step.name], workflow.ruling, ready.rerun
-    start = complete.t0 if rerun is None else rerun.since
-    return Order(
-        created=ready.created,
-        traceparent=traceparent,
-        session=complete.session,
-        step=ready.step.name,
-        unit=ready.unit,
-        digest=ready.digest,
-        processor=processor.name,
-        version=processor.version,
-        inputs=ready.inputs,
-        parameters={**ready.parameters, "CREATION_DATE": format_stamp(apart(ready.created, dict(ready.facts)))},
-        facts=dict(ready.facts),
-        warnings=(*ready.warnings, *warnings),
-        t0=start,
-        deadline=ruling.deadline(ready.step.level, ready.decided, start),
-        priority=ruling.priority(ready.decided, anew=rerun is not None),
-        strategy=complete.strategy,
-        decision=ready.decided.decision if ready.decided.by else None,
-        rules=dict(ready.decided.by),
-        rerun=0 if rerun is None else rerun.number,
-    )
-
-
-def make_job_order(workflow: Workflow, order: Order, station: str) -> JobOrder:
-    """The job order of ``order``, with paths below the placeholder ``{base}`` that the runner puts in."""
-    processor = workflow.processors[order.step]
-    inputs = []
-    for needed in processor.inputs:
-        place = f"{{base}}/{needed.place}"
-        if needed.source == "session":
-            inputs.append(JobInput(needed.file_type, (place,), "Directory"))
-            continue
-        names = tuple(place.replace("{name}", i.name) for i in order.inputs if i.file_type == needed.file_type)
-        inputs.append(JobInput(needed.file_type, names, "Directory"))
-    outputs = tuple(
-        JobOutput(
-            o.file_type,
-            f"{{base}}/{o.folder}" + (f"/{o.file_name}" if o.file_name else ""),
-            o.mandatory,
-            "Physical" if o.file_name else "Directory",
-        )
-        for o in processor.outputs
-    )
-    return JobOrder(
-        processor_name=processor.name,
-        version=processor.version,
-        acquisition_station=station,
-        processing_station=workflow.site,
-        parameters=order.parameters | {"NUMBER_OF_THREADS": str(max(1, round(processor.cpus)))},
-        tasks=(JobTask(order.step, processor.version, tuple(inputs), outputs),),
-    )

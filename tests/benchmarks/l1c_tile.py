@@ -144,19 +144,21 @@ def make(root: Path, scratch: Path, processes: int) -> Path:
     }
     order = scratch / "order.xml"
     order.write_bytes(format_job_order(JobOrder("IPF", VERSION, "S2PS", "S2PS", parameters, (task,))))
-    peak, done = [0.0], threading.Event()
+    peak, watched, done = [0.0], [0.0], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.5):
             peak[0] = max(peak[0], memory_mb(family(os.getpid())))
+        watched[0] = time.thread_time()  # not the step's
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     begin, start = cpu(), time.monotonic()
     code = run_processor(NAME, VERSION, process, [str(order)])
-    spent, took = cpu() - begin, time.monotonic() - start
+    took = time.monotonic() - start
     done.set()
     watcher.join()
+    spent = cpu() - begin - watched[0]
     print(
         f"exit {code}: {spent:.0f} CPU s, {took:.0f} s wall with {processes} processes "
         f"({spent / took:.2f} cores), at most {peak[0]:.0f} MB"

@@ -11,7 +11,7 @@ from functions.rehearse.recorded import Session, read_session
 from functions.rehearse.simulation import Comparison, compare
 from shared.domain.strategy import DEFAULT, Strategy
 from shared.ledger.records import Artifact
-from shared.workflow.plan import GRANULES
+from shared.workflow.granules import GRANULES
 from tests.faults.test_strategies import house, rule, strategy
 from tests.support.house import House
 from tests.support.standin import SESSION

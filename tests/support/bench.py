@@ -20,7 +20,8 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.records import AttemptEnded, Complete, Outcome, SessionChunk
 from shared.settings import Settings
 from shared.workflow import graph
-from shared.workflow.plan import Ready, Source, make_job_order, make_order
+from shared.workflow.orders import make_job_order, make_order
+from shared.workflow.plan import Ready, Source
 from shared.workflow.walk import next_work
 
 SESSION = "S2A_20261122100000000123"

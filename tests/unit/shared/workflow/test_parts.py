@@ -14,8 +14,9 @@ from shared.domain.names import format_stamp
 from shared.domain.strategy import Split, Strategy
 from shared.ledger.records import Artifact, Complete, Outcome
 from shared.workflow.graph import load_workflow
+from shared.workflow.orders import make_order
 from shared.workflow.parts import Granule, apart, part_of, part_units, parts, scene_numbers, unit_above, without_part
-from shared.workflow.plan import Ready, Source, make_order, plan_item
+from shared.workflow.plan import Ready, Source, plan_item
 from shared.workflow.ruling import ruling_of
 from shared.workflow.walk import next_work
 

@@ -9,7 +9,8 @@ from shared.joborder import format_job_order, parse_job_order
 from shared.ledger import keys
 from shared.ledger.records import Artifact, Complete, Outcome, SessionChunk
 from shared.workflow.graph import Workflow, load_workflow
-from shared.workflow.plan import Ready, Skipped, Source, make_job_order, make_order, tree_digest
+from shared.workflow.orders import make_job_order, make_order
+from shared.workflow.plan import Ready, Skipped, Source, tree_digest
 from shared.workflow.walk import next_work
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -16,7 +16,8 @@ from shared.ledger import keys
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import Artifact, Complete, Order, Outcome, SessionChunk
 from shared.workflow.graph import Workflow, load_workflow
-from shared.workflow.plan import Item, NotOwed, Ready, Skipped, Source, make_order
+from shared.workflow.orders import make_order
+from shared.workflow.plan import Item, NotOwed, Ready, Skipped, Source
 from shared.workflow.sources import LedgerRecords, Memory, read_source
 from shared.workflow.walk import Walk, next_work
 from tests.support.standin import JOINED, SESSION
