@@ -105,7 +105,7 @@ def test_an_order_for_another_version_of_the_processor_ends_with_that_reason(ben
     ended = bench.ended()
     assert ended is not None
     assert ended.status == "failed"
-    assert "expected processor S2PS-L0U 0.2.0 for step l0u, found ('S2PS-L0U', '9.9.9')" in ended.reason
+    assert "expected processor S2PS-L0U 0.3.0 for step l0u, found ('S2PS-L0U', '9.9.9')" in ended.reason
 
 
 @pytest.mark.parametrize("bench", [GOOD], indirect=True)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L0C"
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 _SHOWN: Final = 5
 
 

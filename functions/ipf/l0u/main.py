@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L0U"
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 
 
 def run(argv: Sequence[str] | None = None) -> int:

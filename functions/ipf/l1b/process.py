@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L1B"
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 SIMPLIFICATIONS: Final = (
     "Image packets carry an open codec (CCSDS 121), not the instrument's own, which is not public.",
     "L1B: equalisation tables are the simulator's; no crosstalk, defective pixel, deconvolution or SWIR step.",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L1C"
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 SIMPLIFICATIONS: Final = (
     "L1C: heights are those that L1B was given, bilinear between their nodes; what mountains hide is not masked.",
     "L1C: bicubic resampling, kernel a = -0.75.",

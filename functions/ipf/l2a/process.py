@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L2A"
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 SIMPLIFICATIONS: Final = (
     *atmosphere.SIMPLIFICATIONS[:2],
     "Atmosphere: Lambertian ground; adjacency by the environment function of 6S, out to 12 km and within the tile.",
