@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypedDict
 
 from functions.rehearse.cluster import Used, VirtualCluster
+from shared.domain.deadlines import BUDGETS
 from shared.ports import JobSpec, JobState
 from shared.workflow.graph import Workflow
 from shared.workflow.parts import unit_above
@@ -39,7 +40,8 @@ class Ran:
 class Task:
     """A Job to run again: ``lag_s`` after the last of ``after`` (indices), or at ``at``.
 
-    ``level``: of its products; empty where it publishes none.
+    ``level``: of its products, the most urgent where they are of several; empty where it publishes none. ``due``: when
+    they must be there, where that is not the Job's own deadline.
     """
 
     job: JobSpec
@@ -48,6 +50,12 @@ class Task:
     lag_s: float
     at: datetime | None
     level: str
+    due: datetime | None = None
+
+
+class _Promised(TypedDict):
+    level: str
+    due: datetime | None
 
 
 def tasks_of(ran: Sequence[Ran], workflow: Workflow) -> list[Task]:
@@ -70,10 +78,19 @@ def tasks_of(ran: Sequence[Ran], workflow: Workflow) -> list[Task]:
                 after=tuple(index[key] for key in above),
                 lag_s=lag,
                 at=each.launched if ready is None else None,
-                level=next((str(output.publish) for output in workflow.publishes(step)), ""),
+                **_promised(each.job, workflow),
             )
         )
     return found
+
+
+def _promised(job: JobSpec, workflow: Workflow) -> _Promised:
+    """The most urgent level of what a Job publishes, and when that must be there: a Job runs under its step's level."""
+    levels = sorted({str(output.publish) for output in workflow.publishes(job.step)}, key=BUDGETS.__getitem__)
+    if not levels:
+        return {"level": "", "due": None}
+    ahead = BUDGETS[workflow.step(job.step).level] - BUDGETS[levels[0]]
+    return {"level": levels[0], "due": job.deadline - max(ahead, timedelta(0))}
 
 
 @dataclass
@@ -144,7 +161,7 @@ def within(tasks: Sequence[Task], nodes: int, cpus: float, memory_mb: int) -> fl
     due: defaultdict[str, list[bool]] = defaultdict(list)
     for task in tasks:
         if task.level:
-            due[task.level].append(ends[task.job.name] + _PUBLISH <= task.job.deadline)
+            due[task.level].append(ends[task.job.name] + _PUBLISH <= (task.due or task.job.deadline))
     return min((sum(found) / len(found) for found in due.values()), default=1.0)
 
 
