@@ -74,10 +74,15 @@ def storm(seed: int, hours: float = 4.0, satellites: tuple[str, ...] = ("S2A", "
 
 
 def play(seeds: Iterable[int], least: int, hours: float = 4.0) -> Iterator[Tally]:
-    """The tally after each seed, until so many deliveries went wrong."""
+    """The tally after each seed, until so many deliveries went wrong; then for each write that was not died at."""
     tally = Tally()
     for seed in seeds:
         tally.add(storm(seed, hours))
         yield tally
         if tally.faulted >= least:
-            return
+            break
+    for write in dict.fromkeys(write for write, _ in tally.points.missed()):
+        tally.points.left_to = write
+        tally.add(storm(0, 1.0))
+        yield tally
+    tally.points.left_to = None

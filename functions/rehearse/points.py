@@ -47,6 +47,11 @@ class Write:
     bucket: str
     key: str
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What is done, and where, whoever does it."""
+        return self.kind, self.bucket, self.key
+
     def __str__(self) -> str:
         return f"{self.who}: {self.kind} {self.bucket}/{self.key}"
 
@@ -62,16 +67,21 @@ def shape(key: str) -> str:
 class Points:
     """Which writes were seen, how often, and at which of their two points a process died.
 
-    ``each``: a process dies at every point until so many did.
+    ``each``: a process dies at every point until so many did. ``left_to``: a write that another function does as well,
+    mostly before this one comes to it: whoever else does it dies before it, so often that this one must.
     """
 
     each: int = 1
+    left_to: Write | None = None
     seen: Counter[Write] = field(default_factory=Counter)
     hit: Counter[tuple[Write, When]] = field(default_factory=Counter)
 
     def dies(self, write: Write) -> When | None:
         """Whether, and when, the process dies at this write."""
         self.seen[write] += 1
+        rare = self.left_to
+        if rare is not None and write != rare and write.place == rare.place:
+            return "before"
         for when in ("before", "after"):
             if self.hit[write, when] < self.each:
                 self.hit[write, when] += 1

@@ -116,6 +116,16 @@ def test_each_write_is_died_at_before_and_after() -> None:
     assert points.missed() == [(other, "after")]
 
 
+def test_a_write_is_left_to_the_function_that_seldom_does_it() -> None:
+    rare, usual = (Write(who, "delete", "b", "open/<session>") for who in ("sweep", "session-account"))
+    points = Points(left_to=rare)
+    assert [points.dies(usual) for _ in range(3)] == ["before"] * 3
+    assert [points.dies(rare) for _ in range(3)] == ["before", "after", None]
+    assert points.dies(Write("session-account", "put", "b", "open/<session>")) == "before"  # as any other, once
+    points.left_to = None
+    assert [points.dies(usual) for _ in range(3)] == ["before", "after", None]
+
+
 @pytest.mark.parametrize(
     ("key", "known"),
     [
