@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     Mask: TypeAlias = NDArray[np.bool_]
 
-BAD_PLANES: Final = (3, 5, 8)
-"""Planes of MSK_QUALIT, from 1, whose pixels are class 1: lost packets, defective, saturated."""
+BAD_PLANES: Final = (5, 8)
+"""Planes of MSK_QUALIT, from 1, whose pixels are class 1: defective, saturated. Lost packets leave no data."""
 
 CARRIED: Final = frozenset(
     (*(f"MSK_{kind}_{band.name}.jp2" for kind in ("DETFOO", "QUALIT") for band in BANDS), "MSK_CLASSI_B00.jp2")
@@ -63,7 +63,7 @@ def _whole(path: Path) -> bool:
 
 
 def bad_pixels(granule: Path, band: str, tile: Tile, block: Extent) -> Mask | None:
-    """Defective, lost and saturated pixels of a band on the block at 20 m; None where no mask has any.
+    """Defective and saturated pixels of a band on the block at 20 m; None where no mask has any.
 
     Masks of 10 m bands are read at half their resolution, as JPEG 2000 holds it. BadInputError for one that cannot be
     read.
