@@ -17,21 +17,31 @@ RULES = [
     rule for group in yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
 ]
 PANELS = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+EXPRESSIONS = [rule["expr"] for rule in RULES] + [target["expr"] for panel in PANELS for target in panel["targets"]]
 SERIES = {
     each.prometheus + suffix for each in METRICS for suffix in (("_bucket",) if each.kind == "histogram" else ("",))
 }
 CONSOLE = {name for section in COMMANDS.values() for name in section}
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [rule["expr"] for rule in RULES] + [target["expr"] for panel in PANELS for target in panel["targets"]],
-)
+@pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_every_metric_that_is_used_is_one(expression: str) -> None:
     used = set(re.findall(r"\bs2ps_\w+", expression))
     assert used
     assert used <= SERIES
     assert expression.count("(") == expression.count(")")
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_what_a_process_counted_first_counts(expression: str) -> None:
+    """Most processes count once: a series without a sample before the first has no increase, and no rate."""
+    assert re.findall(r"\b(?:i?rate|i?delta|increase|deriv)\(", expression) == []
+    for name, labels, window in re.findall(r"last_over_time\((s2ps_\w+)(\{[^}]*\})?\[(\w+)\]\)", expression):
+        series = f"{name}{labels}"
+        last = f"last_over_time({series}[{window}])"
+        assert f"{last} - ({series} offset {window} or 0 * {last})" in expression
+    growing = {name for name in re.findall(r"\bs2ps_\w+", expression) if name.endswith(("_total", "_bucket"))}
+    assert growing == set(re.findall(r"last_over_time\((s2ps_\w+)", expression))
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
