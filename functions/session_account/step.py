@@ -140,7 +140,7 @@ def _make(session: str, services: Services) -> Account:
         services.clock.now(),
         services.trace(session),
         not_owed=unfolding.not_owed,
-        unlike_plan=unlike_plan(ledger, complete, outcomes.values()),
+        unlike_plan=unlike_plan(ledger, complete, unfolding.counted),
         reopened=reopened,
         held=bool(holds),
     )

@@ -20,6 +20,7 @@ from shared.errors import BadInputError, ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.attempts import failed_outcome, sort_work
 from shared.ledger.records import DeadLetter
+from shared.steering.anew import made_anew
 
 _log: Final = logging.getLogger(__name__)
 _READERS: Final = 8
@@ -50,7 +51,8 @@ class LetterFilter:
 
 
 def parked_work(services: Services, which: ParkedFilter) -> dict[str, tuple[str, ...]]:
-    """The ledger prefixes of work that failed for good and was not granted more attempts since, by session.
+    """The ledger prefixes of work that failed for good and was neither granted more attempts nor made anew since, by
+    session.
 
     Costs a listing for each session that the glob names, however old; and a read for each work item that ended. What an
     interrupted retry has granted already is not in it: a retry of that session takes it up again.
@@ -83,8 +85,9 @@ def _of_session(services: Services, which: ParkedFilter, session: str) -> tuple[
         if failed is None or which.reason not in failed[0].reason:
             continue
         if which.since is None or failed[0].finished >= which.since:
-            found.append(work.place.prefix)
-    return session, tuple(sorted(found))
+            found.append(work)
+    anew = made_anew(services, session, found)
+    return session, tuple(sorted(work.place.prefix for work in found if work.place.prefix not in anew))
 
 
 def dead_letters(services: Services, which: LetterFilter) -> tuple[str, ...]:

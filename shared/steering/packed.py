@@ -26,6 +26,8 @@ _MOST_ENTRIES: Final = 4 * MOST_FILES
 _CHUNK: Final = 1 << 20
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 1
+# The last two of names that are empty, or not of the characters that they claim.
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, IndexError, ValueError)
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
             name = _unpack(archive, Path(scratch))
         except FileNotFoundError:
             raise ObjectAbsentError(f"product {archive}: there is no such file") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except _UNREADABLE as error:
             raise BadInputError(_of(archive), "a .zip that can be read", str(error)) from None
         except OSError as error:
             reason = f"{error.strerror}; TMPDIR says where"

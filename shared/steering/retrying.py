@@ -14,7 +14,9 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, failed_outcome
 from shared.ledger.records import Grant, Outcome
 from shared.ledger.standing import account_in_force, active_hold, held_by
+from shared.steering.anew import made_anew
 from shared.steering.done import Deed, Done, Target, find_target
+from shared.workflow.reruns import Rerun
 
 RETRY: Final = "retry"
 _READERS: Final = 8
@@ -41,17 +43,19 @@ def retry(
     """New attempts for a work item that failed, or for all that failed of a session: of those, ``only`` these prefixes.
 
     A session of which nothing failed, but the processor set parked something, is asked again: the set may have changed.
-    RefusedError where nothing of it has failed.
+    RefusedError where nothing of it has failed, or what did was made anew since (``rerun``).
     """
     found = find_target(services, target)
     deed = Deed(services, RETRY, found.session, who, reason, dry_run)
     failed = [item for item in _failed(services, found) if only is None or item.work.place.prefix in only]
+    anew = made_anew(services, found.session, [item.work for item in failed])
+    failed = [item for item in failed if item.work.place.prefix not in anew]
     # An interrupted retry is taken up again: granted, but not begun.
     waiting = [work for work in found.work if work.superseded and work.newest <= work.granted]
     if only is not None and not failed:
         raise RefusedError(f"session {found.session}: none of the {len(only)} work items is parked any more")
     if not (failed or waiting or _outdated(services, found) or _left_out(services, found)):
-        raise RefusedError(_why_not(services, found))
+        raise RefusedError(_why_not(services, found, next(iter(anew.values()), None)))
     deed.begin(found.name, tuple(item.work.place.prefix for item in failed))
     deed.all(partial(_grant, deed, {item.work.place.prefix: item for item in failed}), [item.work for item in failed])
     deed.reopen(found)
@@ -131,10 +135,12 @@ def _told(deed: Deed, found: Target, items: list[WorkRecords]) -> list[Done]:
     return told
 
 
-def _why_not(services: Services, found: Target) -> str:
-    """Why there is nothing to retry, and what would help."""
+def _why_not(services: Services, found: Target, anew: Rerun | None) -> str:
+    """Why there is nothing to retry, and what would help. ``anew``: by which rerun what failed of it is made anew."""
     hold = active_hold(services.ledger, keys.hold(found.session))
     name = "session" if found.place is None else "work"
+    if anew is not None:
+        return f"{name} {found.name}: what failed of it was made anew since, by {anew}; nothing counts it any more"
     if hold is not None:
         return f"{name} {found.name}: nothing of it has failed, it is {held_by(hold)}; release lets it go on"
     if found.place is None and keys.complete(found.session) not in found.listing:

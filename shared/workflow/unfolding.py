@@ -110,6 +110,14 @@ class Unfolding:
         """What nobody asks for, a line for each datastrip and cause."""
         return tuple(f"{unit}: {cause} {left}" for (unit, cause), left in self._not_owed.items() if left.levels)
 
+    @property
+    def counted(self) -> Iterator[Outcome]:
+        """The outcomes that the entries follow from: those of work that was made anew since are not among them."""
+        for states in self._states.values():
+            for state in states.values():
+                if isinstance(state, _Done) and isinstance(state.source.record, Outcome):
+                    yield state.source.record
+
     def _entries(self) -> Iterator[AccountEntry]:
         for step in self.workflow.steps:
             if step.name in self._states:  # given

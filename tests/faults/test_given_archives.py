@@ -104,6 +104,18 @@ def test_an_archive_that_is_cut_or_damaged_is_named(made: House, tmp_path: Path)
             submit(made.operator()[0], str(path))
 
 
+@pytest.mark.parametrize(("name", "flag"), [(b"\xff", 0x800), (b"\0", 0)], ids=["no-utf8", "empty"])
+def test_an_archive_with_a_name_that_is_none_is_refused(made: House, tmp_path: Path, name: bytes, flag: int) -> None:
+    path = archive(tmp_path)
+    octets = bytearray(path.read_bytes())
+    entry = octets.index(b"PK\x01\x02")
+    octets[entry + 8 : entry + 10] = flag.to_bytes(2, "little")
+    octets[entry + 46 : entry + 47] = name
+    path.write_bytes(octets)
+    with pytest.raises(BadInputError, match=r"expected a \.zip that can be read"):
+        submit(made.operator()[0], str(path))
+
+
 def test_an_archive_that_is_not_there_is_told(made: House) -> None:
     with pytest.raises(ObjectAbsentError, match="there is no such file"):
         submit(made.operator()[0], f"/nowhere/{NAME}.zip")

@@ -19,7 +19,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import sort_work
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import Account, Complete, Order, Published
-from shared.steering import Done, park, release, rerun, retry
+from shared.steering import Done, ParkedFilter, park, parked_work, release, rerun, retry
 from shared.strategy.document import format_strategy
 from shared.strategy.shelf import StrategyShelf
 from shared.workflow.reruns import Rerun, read_reruns
@@ -319,6 +319,30 @@ def test_a_step_whose_work_failed_is_run_from_an_earlier_one() -> None:
     anew(made, "l1b")
     made.run()
     assert_made_anew(made, ALL_AFTER["l1b"])
+
+
+def test_what_failed_before_it_was_made_anew_is_not_tried_again() -> None:
+    made = house()
+    made.launcher.script = lambda order: _dying(order) if order.step == "l2a" else script(order)
+    assert made.run().parked == 2
+    services = made.operator()[0]
+    old = parked_work(services, ParkedFilter())
+    assert [len(prefixes) for prefixes in old.values()] == [2]
+    made.launcher.script = script
+    anew(made, "l1c", "DT01-T32TQM")
+    account = made.run()
+    assert (account.produced, account.parked) == (6, 1)
+    (left,) = parked_work(services, ParkedFilter())[SESSION]
+    assert "DT01-T32TQL" in left
+    (gone,) = set(old[SESSION]) - {left}
+    for target, only in ((gone, None), (SESSION, (gone,))):
+        with pytest.raises(RefusedError, match=r"made anew since, by rerun 1 from l1c of|is parked any more"):
+            retry(services, target, who=WHO, reason=WHY, only=only)
+    done = retry(services, SESSION, who=WHO, reason=WHY)
+    assert [each.target for each in done] == [SESSION, left]
+    assert made.run().produced == sum(PRODUCTS.values())
+    with pytest.raises(RefusedError, match="made anew since, by rerun 1 from l1c of DT01-T32TQM by"):
+        retry(services, SESSION, who=WHO, reason=WHY)
 
 
 def _dying(_order: Order) -> Outputs:

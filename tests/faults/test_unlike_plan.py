@@ -9,6 +9,7 @@ import pytest
 from functions.cli.accounts import account_lines
 from shared.domain.mission_plan import Pass, Segment
 from shared.sla.passes import load_plan
+from shared.steering import rerun
 from tests.support.house import START, House
 from tests.support.standin import SESSION, StandInStation
 
@@ -36,6 +37,16 @@ def account_of(*passes: Pass) -> tuple[str, ...]:
     ]
     assert account.produced + account.absent + account.parked == len(account.entries)
     return account.unlike_plan
+
+
+def test_what_is_made_anew_is_not_counted_twice() -> None:
+    station = StandInStation()
+    station.fill(START - timedelta(minutes=2))
+    house = House(station=station)
+    load_plan(house.services, (planned(5),))
+    before = house.run().unlike_plan
+    rerun(house.operator()[0], SESSION, step="l0c", units=(), who="ada@console", reason="the tables were mended")
+    assert house.run().unlike_plan == before
 
 
 def test_a_session_that_is_not_what_the_plan_owed_says_so() -> None:
