@@ -1,7 +1,8 @@
 """Faulted deliveries, by the hundred thousand: rehearsals with one seed after the other, and what became of them.
 
 A delivery is faulted where its notification is lost, comes twice or minutes late, or where the function that has it
-dies. Beside these, the function dies once before and once after each kind of write that there is.
+dies; what is told of records that no function waits for is no delivery, and does not count. Beside these, the function
+dies once before and once after each kind of write that there is.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ class Tally:
     @property
     def faulted(self) -> int:
         """Deliveries that went wrong."""
-        return sum(self.counts[kind] for kind in FAULTS)
+        return sum(self.went_wrong(kind) for kind in FAULTS)
+
+    def went_wrong(self, kind: str) -> int:
+        """How often, where a function waited for it."""
+        return self.counts[kind] - self.counts[f"{kind} idle"]
 
     def add(self, scenario: Scenario) -> None:
         """Play one more."""
@@ -51,7 +56,7 @@ class Tally:
         """For people."""
         counts, points = self.counts, self.points
         yield f"{self.faulted} faulted deliveries of {counts['deliveries']}, in {len(self.seeds)} rehearsals:"
-        yield from (f"  {kind:<8} {counts[kind]:>8}" for kind in FAULTS)
+        yield from (f"  {kind:<8} {self.went_wrong(kind):>8}" for kind in FAULTS)
         yield f"  (overtaken by later ones: {counts['overtaken']}; dead letters: {counts['dead letters']})"
         yield f"Jobs: {counts['jobs']}; {', '.join(f'{counts[kind]} {kind}' for kind in _JOBS)}."
         yield f"Sessions: {self.sessions}; products {', '.join(f'{n} {end}' for end, n in sorted(self.ends.items()))}."

@@ -122,6 +122,7 @@ class Rehearsal:
                 "dead letters": len(counts.dead),
                 "jobs": len(self.cluster.waits),
                 **self.dice.counts,
+                **{f"{kind} idle": number for kind, number in counts.idle.items()},
             },
             waits=self.cluster.waits,
             load=self.cluster.used.steps,

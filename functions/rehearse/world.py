@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -54,7 +55,10 @@ class VirtualClock:
 
 @dataclass
 class Counts:
-    """What happened, by name. ``deliveries``: events handed to a Trigger's function; ``overtaken``: by later ones."""
+    """What happened, by name. ``deliveries``: events handed to a Trigger's function; ``overtaken``: by later ones.
+
+    ``idle``: notifications that were lost or doubled, and that no Trigger takes anyway, by what went wrong.
+    """
 
     events: int = 0
     calls: int = 0
@@ -62,6 +66,7 @@ class Counts:
     overtaken: int = 0
     crashes: int = 0
     dead: list[tuple[str, Event, str]] = field(default_factory=list)
+    idle: Counter[str] = field(default_factory=Counter)
 
 
 class World:
@@ -124,9 +129,11 @@ class World:
             return
         event = object_created(bucket, info.key, info.etag, size=info.size, when=info.modified)
         if self.dice.strikes_now("lost", info.key):
+            self.counts.idle["lost"] += not self._taken(event)
             return
         self.send(event)
         if self.dice.strikes_now("doubled", info.key):
+            self.counts.idle["doubled"] += not self._taken(event)
             self.after(self.dice.of("latency").expovariate(1 / 30), partial(self.send, event))
 
     def send(self, event: Event) -> None:
@@ -138,6 +145,9 @@ class World:
                 late = self.dice.strikes_now("late", f"{name} {event.subject}")
                 seconds = self.dice.of("late").expovariate(1 / _LATE_S) if late else self._latency.uniform(*_LATENCY_S)
                 self.after(seconds + self._cold(name), partial(self._deliver, trigger, name, event, 0, self._sent))
+
+    def _taken(self, event: Event) -> bool:
+        return any(matches(rest, event) for _, _, rest in self._interested(event))
 
     def _interested(self, event: Event) -> list[tuple[Trigger, str, tuple[Filter, ...]]]:
         """The Triggers that take events of this type and source, and what else they ask: most are alike in both."""

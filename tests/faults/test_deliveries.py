@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from functions.rehearse.faults import Profile
 from functions.rehearse.invariants import Once
 from functions.rehearse.models import START, Scenario
 from functions.rehearse.points import Points, Write, shape
-from functions.rehearse.scenario import rehearse
+from functions.rehearse.scenario import Rehearsal, rehearse
 from functions.session_account import step as account
 from shared.ledger.records import Account
 from shared.ports import ObjectInfo
@@ -60,12 +61,23 @@ def test_storms_leave_every_account_closed_and_every_crash_point_is_hit() -> Non
         tally.add(small(seed))
     assert tally.broken == []
     assert tally.faulted > 1000
-    assert all(tally.counts[kind] > 20 for kind in deliveries.FAULTS)
+    assert all(tally.went_wrong(kind) > 20 for kind in deliveries.FAULTS)
     assert tally.points.missed() == []
     who = {write.who for write in tally.points.seen}
     assert who >= FUNCTIONS
     assert len(tally.points.seen) > 35
     assert tally.ends["produced"] > 10 * (tally.ends["parked"] + tally.ends["absent"])
+
+
+def test_what_goes_wrong_where_no_function_waits_is_no_faulted_delivery() -> None:
+    """Every notification is doubled: as many come anew as go to some Trigger, and no more count."""
+    world = Rehearsal(replace(small(1), passes=(), profile=Profile(doubled=1.0))).world
+    for key in ("timers/20260601T0010/nobody.json", "sessions/S2A_20260601001755035302/complete.json", "strategy.json"):
+        world.memory.put(world.settings.bucket_ledger, key, b"{}")
+    assert world.dice.counts["doubled"] == 3
+    assert world.counts.idle["doubled"] == 2
+    tally = Tally(counts=Counter({**world.dice.counts, "doubled idle": world.counts.idle["doubled"]}))
+    assert tally.faulted == 1
 
 
 def test_an_account_that_leaves_a_product_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
