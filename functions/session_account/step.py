@@ -142,7 +142,7 @@ def _make(session: str, services: Services) -> Account:
         not_owed=unfolding.not_owed,
         unlike_plan=unlike_plan(ledger, complete, unfolding.counted),
         reopened=reopened,
-        held=bool(holds),
+        held=unfolding.held,  # a hold on what was made anew since keeps nothing open
     )
 
 

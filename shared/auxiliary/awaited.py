@@ -38,7 +38,8 @@ class AwaitedFiles:
         record that cannot be read is announced as well: whoever reads it refuses it by name.
         """
         listed = {(info.key, info.etag): info for info in waiting}
-        for mark in [mark for mark in self._known if mark[0] in {key for key, _ in listed} and mark not in listed]:
+        waits = {key for key, _ in listed}
+        for mark in [mark for mark in self._known if mark[0] in waits and mark not in listed]:
             del self._known[mark]
         for mark, info in listed.items():
             try:

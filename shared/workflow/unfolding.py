@@ -71,7 +71,7 @@ _State = _Done | _Lost | _NotOwed
 class Unfolding:
     """How each step of a session ended on each of its units, and the account's entries.
 
-    ``outcomes`` by their ledger key; what is held is parked. ``ended`` raises Pending.
+    ``outcomes`` by their ledger key; what is held is parked, and then it is ``held``. ``ended`` raises Pending.
     """
 
     workflow: Workflow
@@ -80,6 +80,7 @@ class Unfolding:
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     shelf: Shelf = lambda _key: None
     holds: Holds = lambda _prefix: ""
+    held: bool = False
     _states: dict[str, dict[str, _State]] = field(default_factory=dict)
     _not_owed: dict[tuple[str, str], _LeftOut] = field(default_factory=dict)
 
@@ -164,6 +165,7 @@ class Unfolding:
             held = self.holds(place.prefix)
             if not held:
                 raise Pending(place.outcome)
+            self.held = True
             return self._lost(step, unit, "parked", held, facts)
         if outcome.status not in FINISHED:
             return self._lost(

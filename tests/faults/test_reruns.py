@@ -359,6 +359,25 @@ def test_a_session_that_is_held_waits_for_its_release() -> None:
     assert_made_anew(made, ALL_AFTER["l2a"])
 
 
+def test_a_hold_of_work_that_was_made_anew_since_holds_no_account() -> None:
+    made = house()
+
+    def held(order: Order) -> Outputs:
+        if order.step != "l2a" or order.unit != "DT01-T32TQM":
+            return script(order)
+        place = f"sessions/{SESSION}/work/{order.step}/{order.unit}/{order.digest}/"
+        park(made.operator()[0], place, who=WHO, reason="look first")
+        raise Crash("the node is gone")
+
+    made.launcher.script = held
+    account = made.run()
+    assert (account.held, account.parked) == (True, 1)
+    made.launcher.script = script
+    anew(made, "l1c")
+    assert not made.run().held
+    assert_made_anew(made, ALL_AFTER["l1c"])
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing() -> None:
     made = closed()
     before = made.story()
