@@ -120,7 +120,7 @@ def against_plan(planned: Sequence[Planned], acquired: Sequence[Acquired]) -> It
         due = owed(each.scenes, (), raw=bool(strips) and all(strip.raw for strip in strips)).l0_granules
         count = sum(sum(strip.granules.values()) for strip in strips)
         if count != due:
-            came = f"{', '.join(strip.unit for strip in strips)} has {count}" if strips else "no datastrip of it came"
+            came = f"{', '.join(strip.unit for strip in strips)} has {count}" if strips else "none of them was made"
             change = f", {due - count} fewer" if count < due else f", {count - due} more"
             told = f"datatake {each.datatake}: the plan owes {due} granules at Level 0 ({each.scenes} scenes), {came}"
             yield told + (change if strips else "")

@@ -73,7 +73,7 @@ def test_granules_that_are_missing_are_told_with_their_datatake() -> None:
 def test_what_never_came_and_what_nobody_planned_is_told() -> None:
     told = list(against_plan(PLAN, [strip("DT01", 152), strip("DT02", 7, 300)]))
     assert told == [
-        "datatake 57405-2: the plan owes 240 granules at Level 0 (20 scenes), no datastrip of it came",
+        "datatake 57405-2: the plan owes 240 granules at Level 0 (20 scenes), none of them was made",
         "DT02: its 84 granules at Level 0 are of no datatake of the plan",
     ]
 
