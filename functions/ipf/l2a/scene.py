@@ -14,7 +14,7 @@ from functions.ipf.l2a.detectors import detectors
 from functions.ipf.l2a.retrieval import WATER_SCALE_KM
 from functions.ipf.l2a.sky import node_grid, sky_over
 from functions.ipf.l2a.steps import Recipe
-from functions.ipf.l2a.terrain import read_altitude, relief
+from functions.ipf.l2a.terrain import files_over, read_altitude, relief
 from functions.ipf.safe.angles import STEP_M
 from shared.errors import BadInputError
 from shared.msi.atmosphere import OZONE_CM_ATM
@@ -86,7 +86,8 @@ def prepare(
     """The scene; ``altitude``, ``low`` and, over relief, ``beam`` and ``open_sky`` go to the scratch folder."""
     block = bench.block
     sky = sky_over(source.angles, block)
-    metres = read_altitude(elevations, source.tile, bench.extent(20)) if elevations else None
+    near = files_over(elevations, source.tile, bench.extent(20))
+    metres = read_altitude(near, source.tile, bench.extent(20)) if near else None
     uneven = metres is not None and float(metres.max() - metres.min()) > _FLAT_M
     ground_km = np.zeros(block.shape, np.float32)
     if metres is not None:
@@ -126,8 +127,8 @@ def prepare(
         forecast_water_cm=moist,
         ozone=OZONE_CM_ATM if ozone is None else float(ozone.at(lon, lat).mean()),
         ozone_source="CONFIG" if ozone is None else "AUX_ECMWFT",
-        terrain_files=tuple(path.name for path in elevations) if metres is not None else (),
-        remarks=(*_remarks(forecast, elevations, metres), *unread),
+        terrain_files=tuple(path.name for path in near) if metres is not None else (),
+        remarks=(*_remarks(forecast, elevations, near, metres), *unread),
         simplifications=(
             *_simplifications(forecast, metres),
             *low_sun(float(sky.sun_zenith.max())),
@@ -150,10 +151,12 @@ def _save_detectors(bench: Bench, source: Level1C) -> list[str]:
     return remarks
 
 
-def _remarks(forecast: Forecast, elevations: Sequence[Path], metres: Floats32 | None) -> tuple[str, ...]:
+def _remarks(
+    forecast: Forecast, elevations: Sequence[Path], near: Sequence[Path], metres: Floats32 | None
+) -> tuple[str, ...]:
     terrain = "no elevation model is given: flat ground at sea level"
     if metres is not None:
-        terrain = f"terrain of {float(metres.min()):.0f} to {float(metres.max()):.0f} m from {len(elevations)} files"
+        terrain = f"terrain of {float(metres.min()):.0f} to {float(metres.max()):.0f} m from {len(near)} files"
     elif elevations:
         terrain = f"{len(elevations)} elevation files, none of which meets the tile: flat ground at sea level"
     return terrain, f"forecasts: {', '.join(forecast.files) or 'none'}"

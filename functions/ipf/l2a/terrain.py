@@ -8,6 +8,7 @@ model.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,12 +17,12 @@ import cv2
 import numpy as np
 import rasterio
 from rasterio.errors import RasterioError
-from rasterio.warp import Resampling, reproject
+from rasterio.warp import Resampling, reproject, transform_bounds
 
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -37,6 +38,8 @@ STEP_M: Final = 20
 """Pixel of the illumination, metres."""
 
 _LOWEST, _HIGHEST = -500.0, 9000.0
+_AROUND_M: Final = 500.0
+"""Around the block: a file whose outermost nodes lie so near tells of pixels within."""
 LEAST_COSINE_RATIO: Final = 0.1
 """The least direct light of a slope that the Sun reaches, of that on flat ground: below, the model's errors rule."""
 _SHADOW_STEPS: Final = 256
@@ -63,6 +66,42 @@ def elevation_files(paths: Iterable[Path]) -> list[Path]:
     return [path for path in found if path.suffix.lower() in SUFFIXES]
 
 
+def files_over(files: Iterable[Path], tile: Tile, block: Extent) -> list[Path]:
+    """Those whose bounds meet the block (an extent of ``STEP_M``): a volume may hold the whole Earth's.
+
+    BadInputError for a file that is no elevation raster.
+    """
+    left, top = tile.ulx + block.column * STEP_M, tile.uly - block.row * STEP_M
+    rows, columns = block.shape
+    edges = (left - _AROUND_M, top - rows * STEP_M - _AROUND_M, left + columns * STEP_M + _AROUND_M, top + _AROUND_M)
+    known: dict[str, tuple[float, ...]] = {}
+    found = []
+    for path in files:
+        with _opened(path) as file:
+            system, bounds = file.crs, file.bounds
+        place = str(system)
+        if place not in known:
+            known[place] = transform_bounds(f"EPSG:{tile.epsg}", system, *edges)
+        west, south, east, north = known[place]
+        turns = (-360.0, 0.0, 360.0) if system.is_geographic else (0.0,)
+        east += 360.0 * (system.is_geographic and east < west)
+        low, high = sorted((bounds.bottom, bounds.top))
+        if low <= north and high >= south and any(bounds.left + t <= east and bounds.right + t >= west for t in turns):
+            found.append(path)
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[rasterio.DatasetReader]:
+    try:
+        with rasterio.open(path, driver=SUFFIXES[path.suffix.lower()]) as file:
+            if file.crs is None or file.count != 1:
+                raise BadInputError(str(path), "an elevation raster of one band, with its reference system")
+            yield file
+    except RasterioError as error:
+        raise BadInputError(str(path), "an elevation raster that GDAL reads", str(error)) from None
+
+
 def read_altitude(files: Sequence[Path], tile: Tile, block: Extent) -> Floats32 | None:
     """Metres above the geoid on the block (an extent of ``STEP_M``), cubic; sea level where no file has any.
 
@@ -78,13 +117,8 @@ def read_altitude(files: Sequence[Path], tile: Tile, block: Extent) -> Floats32 
     result = np.full((rows, columns), np.nan, np.float32)
     for path in files:
         part = np.full((rows, columns), np.nan, np.float32)
-        try:
-            with rasterio.open(path, driver=SUFFIXES[path.suffix.lower()]) as file:
-                if file.crs is None or file.count != 1:
-                    raise BadInputError(str(path), "an elevation raster of one band, with its reference system")
-                reproject(rasterio.band(file, 1), part, src_nodata=file.nodata, resampling=Resampling.cubic, **place)
-        except RasterioError as error:
-            raise BadInputError(str(path), "an elevation raster that GDAL reads", str(error)) from None
+        with _opened(path) as file:
+            reproject(rasterio.band(file, 1), part, src_nodata=file.nodata, resampling=Resampling.cubic, **place)
         result = np.where(np.isnan(result), part, result)
     known = np.isfinite(result) & (result > _LOWEST) & (result < _HIGHEST)
     return np.where(known, result, np.float32(0)).astype(np.float32) if known.any() else None

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from functions.ipf.l2a.terrain import STEP_M, cast_shadow, elevation_files, read_altitude, relief
+from functions.ipf.l2a.terrain import STEP_M, cast_shadow, elevation_files, files_over, read_altitude, relief
 from functions.ipf.safe.jp2 import Extent
 from shared.errors import BadInputError
 from shared.msi.tiling import tile
@@ -92,7 +92,35 @@ def test_files_elsewhere_are_no_terrain(tmp_path: Path) -> None:
     assert read_altitude([far], tile("32TMQ"), Extent(0, 0, 60, 60)) is None
 
 
+def degrees(folder: Path, west: int, south: int) -> Path:
+    """A file of one degree by one."""
+    path = folder / f"{west}_{south}.tif"
+    place = rasterio.Affine(0.5, 0, west, 0, -0.5, south + 1)
+    shape = {"width": 2, "height": 2, "count": 1, "dtype": "int16", "crs": "EPSG:4326", "transform": place}
+    with rasterio.open(path, "w", driver="GTiff", **shape) as file:
+        file.write(np.full((2, 2), 100, np.int16), 1)
+    return path
+
+
+def test_of_the_whole_earths_files_those_over_the_tile_are_taken(tmp_path: Path) -> None:
+    whole = Extent(0, 0, 5490, 5490)
+    files = [degrees(tmp_path, west, south) for west in (-180, 6, 7, 8, 9, 10, 179) for south in (-45, 44, 45, 54)]
+
+    def over(name: str, block: Extent) -> list[str]:
+        return [path.stem for path in files_over(files, tile(name), block)]
+
+    assert over("32TMQ", whole) == ["7_44", "7_45", "8_44", "8_45", "9_44", "9_45"]
+    assert over("32TMQ", Extent(0, 2700, 60, 2760)) == ["8_45"]
+    assert over("60UXG", whole) == ["-180_54", "179_54"]  # over the 180th meridian
+    target = tile("32TMQ")
+    inside = elevations(tmp_path / "a.tif", np.full((6, 6), 1, np.float32), target.ulx + 600, target.uly - 600, 30)
+    assert files_over([*files, inside], target, Extent(0, 0, 60, 60))[-1] == inside
+    assert inside not in files_over([*files, inside], target, Extent(3000, 3000, 3060, 3060))
+
+
 def test_what_is_no_elevation_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "false.tif").write_bytes(b"no raster")
     with pytest.raises(BadInputError, match=r"false\.tif: expected an elevation raster that GDAL reads"):
         read_altitude([tmp_path / "false.tif"], tile("32TMQ"), Extent(0, 0, 60, 60))
+    with pytest.raises(BadInputError, match=r"false\.tif: expected an elevation raster that GDAL reads"):
+        files_over([tmp_path / "false.tif"], tile("32TMQ"), Extent(0, 0, 60, 60))
