@@ -81,7 +81,7 @@ def resolutions(band: str) -> tuple[int, ...]:
 def decode_band(bench: Bench, band: str, image: Path) -> None:
     """Decode a band's block to the scratch folder, with means at 20 and 60 m."""
     native = band_named(band).resolution
-    counts = read_window(image, bench.extent(native))
+    counts = read_window(image, bench.extent(native), tile(bench.names.tile).size(native))
     if counts.dtype != np.uint16:
         raise BadInputError(image.name, "pixels of 16 bits", str(counts.dtype))
     bench.save(f"{band}_{native}", counts)

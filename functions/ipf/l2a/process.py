@@ -140,10 +140,11 @@ def _forecast(order: JobOrder, source: Level1C, journal: IpfLog) -> tuple[Foreca
 
 def _block(source: Level1C) -> Extent:
     """The part of the tile that holds data: the footprint's and B01's, which may lack packets, with a margin."""
-    counts = read_window(source.images["B01"])
+    size = source.tile.size(60)
+    counts = read_window(source.images["B01"], size=size)
     rows, columns = np.flatnonzero(counts.any(axis=1)), np.flatnonzero(counts.any(axis=0))
     seen = Extent(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1) if rows.size else _NOTHING
-    block, size = around((seen, extent_in_tile(source.footprint, source.tile, 60))), source.tile.size(60)
+    block = around((seen, extent_in_tile(source.footprint, source.tile, 60)))
     if block.empty:
         raise BadInputError(source.name, f"a footprint or pixels of B01 within tile {source.tile.name}")
     return Extent(

@@ -235,16 +235,19 @@ def _write_part(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, p
             image.write(planes, window=Window(at.column - part.column, at.row - part.row, at.shape[1], at.shape[0]))
 
 
-def read_window(path: Path, at: Extent | None = None) -> NDArray[Any]:
+def read_window(path: Path, at: Extent | None = None, size: int | None = None) -> NDArray[Any]:
     """The first band of an image, or the part of it at ``at``.
 
     Raises:
-        BadInputError: where the file is cut short, GDAL cannot read it, or it does not reach as far as ``at``.
+        BadInputError: where the file is cut short, GDAL cannot read it, it does not reach as far as ``at``, or has not
+            ``size`` rows and columns where these are told.
     """
     try:
         if not is_whole(path):
             raise BadInputError(path.name, "a whole JP2 file")
         with rasterio.Env(**_GDAL), rasterio.open(path) as image:
+            if size is not None and image.shape != (size, size):
+                raise BadInputError(path.name, f"{size} rows and columns", image.shape)
             if at is not None and (at.row_stop > image.height or at.column_stop > image.width):
                 raise BadInputError(path.name, f"rows and columns up to {(at.row_stop, at.column_stop)}", image.shape)
             if at is None:

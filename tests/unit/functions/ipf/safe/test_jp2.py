@@ -169,6 +169,15 @@ def test_an_image_that_is_too_small_is_bad_input(tmp_path: Path) -> None:
         read_window(path, Extent(0, 0, 2000, 2000))
 
 
+def test_an_image_of_another_size_is_bad_input(tmp_path: Path) -> None:
+    """One of finer pixels in place of a coarse one reaches far enough, and shows another place."""
+    path = tmp_path / "fine.jp2"
+    write_jp2(path, np.ones((8, 8), np.uint16), TILE, 20, Extent(0, 0, 8, 8))
+    assert read_window(path, Extent(0, 0, 8, 8), 5490).all()
+    with pytest.raises(BadInputError, match=r"fine\.jp2.*1830 rows.*\(5490, 5490\)"):
+        read_window(path, Extent(0, 0, 8, 8), 1830)
+
+
 def test_what_is_empty_does_not_widen_an_extent() -> None:
     nothing = Extent(0, 0, 0, 0)
     assert around((Extent(5, 6, 7, 8), nothing, Extent(4, 7, 6, 9))) == Extent(4, 6, 7, 9)
