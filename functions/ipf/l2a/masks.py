@@ -104,23 +104,23 @@ def polygons(path: Path) -> list[dict[str, object]]:
         raise BadInputError(path.name, f"a mask of at most {_LARGEST_GML} octets", path.stat().st_size)
     try:
         root = SafeET.parse(path).getroot()
-    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError) as error:
+    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:  # of encodings
         raise BadInputError(path.name, "well-formed GML without entities", str(error)) from None
     found: list[dict[str, object]] = []
     for element in root.iter() if root is not None else ():
         if element.tag.endswith("}posList"):
-            size = int(element.get("srsDimension", "2") or 2)
-            ring = _ring(path, element.text or "", size)
+            ring = _ring(path, element.text or "", element.get("srsDimension") or "2")
             if len(ring) >= 4:
                 found.append({"type": "Polygon", "coordinates": [ring]})
     return found
 
 
-def _ring(path: Path, text: str, size: int) -> list[tuple[float, float]]:
+def _ring(path: Path, text: str, dimension: str) -> list[tuple[float, float]]:
+    size = int(dimension) if dimension in ("2", "3") else 0
     try:
         numbers = [float(word) for word in text.split()]
     except ValueError:
         numbers = [math.nan]
-    if size not in (2, 3) or len(numbers) % size or not all(map(math.isfinite, numbers)):
+    if not size or len(numbers) % size or not all(map(math.isfinite, numbers)):
         raise BadInputError(path.name, "posList: finite coordinates, two or three to a point", text[:80])
     return list(zip(numbers[::size], numbers[1::size], strict=True))

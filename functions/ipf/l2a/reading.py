@@ -41,7 +41,7 @@ def read_document(path: Path) -> ET.Element:
         root = SafeET.parse(path).getroot()
     except OSError as error:
         raise BadInputError(str(path), "a readable file", error.strerror) from None
-    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError) as error:
+    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:  # of encodings
         raise BadInputError(path.name, "well-formed XML without entities", str(error)) from None
     if root is None:
         raise BadInputError(path.name, "a root element")

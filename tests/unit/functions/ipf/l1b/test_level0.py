@@ -135,6 +135,9 @@ def test_downlink_comes_from_the_metadata_and_entities_are_refused(tmp_path: Pat
     path.write_text('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
     with pytest.raises(BadInputError, match="entities"):
         read_downlink(tmp_path)
+    path.write_text('<?xml version="1.0" encoding="unheard-of"?><a/>')
+    with pytest.raises(BadInputError, match="well-formed"):
+        read_downlink(tmp_path)
 
 
 def test_tile_list_counts_and_numbers_its_tiles() -> None:

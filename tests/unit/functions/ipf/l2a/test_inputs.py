@@ -55,7 +55,9 @@ def test_polygons_of_old_products_are_drawn(tmp_path: Path) -> None:
         ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "GML without entities"),
         (gml().replace("<eop:maskMembers>", "<eop:maskMembers><gml:posList>1 far</gml:posList>"), "finite coordinates"),
         (gml().replace("<eop:maskMembers>", "<eop:maskMembers><gml:posList>1 2 3</gml:posList>"), "finite coordinates"),
+        (gml(square(0, 0, 9)).replace('Dimension="2"', 'Dimension="two"'), "two or three to a point"),
         ("<open", "well-formed"),
+        ('<?xml version="1.0" encoding="unheard-of"?><a/>', "well-formed"),
     ],
 )
 def test_false_polygons_are_refused_by_file(tmp_path: Path, text: str, said: str) -> None:
