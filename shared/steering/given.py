@@ -22,7 +22,7 @@ from shared.domain.names import CompactName
 from shared.errors import BadInputError, ObjectAbsentError
 from shared.ledger.records import FileEntry
 from shared.parallel import pool_of
-from shared.steering.packed import SUFFIX, unpacked
+from shared.steering.packed import SUFFIX, bounded, unpacked
 from shared.steering.paths import MOST_FILES, checked, clutter
 from shared.workflow.plan import tree_digest
 from shared.xmltree import Limits, parse_tree
@@ -81,6 +81,9 @@ def opened(services: Services, target: str) -> Iterator[str]:
     else:
         with TemporaryDirectory(prefix="s2ps-archive-") as scratch:
             archive = Path(scratch) / place[2].rpartition("/")[2]
+            there = services.store.head(place[1], place[2])
+            if there is not None:
+                bounded(archive.name, there.size)
             services.store.download(place[1], place[2], archive)
             with unpacked(archive) as folder:
                 yield str(folder)

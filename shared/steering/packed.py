@@ -41,6 +41,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
     """
     with TemporaryDirectory(prefix="s2ps-product-") as scratch:
         try:
+            bounded(archive.name, archive.stat().st_size)
             name = _unpack(archive, Path(scratch))
         except FileNotFoundError:
             raise ObjectAbsentError(f"product {archive}: there is no such file") from None
@@ -50,6 +51,12 @@ def unpacked(archive: Path) -> Iterator[Path]:
             reason = f"{error.strerror}; TMPDIR says where"
             raise RefusedError(f"{_of(archive)}: it cannot be unpacked: {reason}") from None
         yield Path(scratch) / name
+
+
+def bounded(name: str, octets: int) -> None:
+    """BadInputError where an archive is larger than all that it may hold."""
+    if octets > _MOST_OCTETS:
+        raise BadInputError(f"archive {name}", f"at most {_MOST_OCTETS} octets", octets)
 
 
 def _of(archive: Path) -> str:

@@ -89,10 +89,23 @@ def test_a_hostile_archive_is_refused(
 def test_what_unpacks_to_more_than_any_product_is_refused_before_it_is(
     made: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed, "_MOST_OCTETS", 1000)
+    monkeypatch.setattr(packed, "_MOST_OCTETS", 10_000)
     path = archive(tmp_path, lambda file: file.writestr(f"{NAME}/zeros", bytes(100_000)))
-    with pytest.raises(BadInputError, match="at most 1000 octets when unpacked"):
+    with pytest.raises(BadInputError, match="at most 10000 octets when unpacked"):
         submit(made.operator()[0], str(path))
+
+
+def test_an_archive_larger_than_any_product_is_refused_before_it_is_fetched(
+    made: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_MOST_OCTETS", 100)
+    path, bucket = archive(tmp_path), made.settings.bucket_sessions
+    made.memory.put(bucket, "dropped/any.zip", path.read_bytes())
+    services, _ = made.operator()
+    monkeypatch.setattr(services.store, "download", lambda *_: pytest.fail("fetched"))
+    for target in (str(path), f"s3://{bucket}/dropped/any.zip"):
+        with pytest.raises(BadInputError, match=r"archive .*\.zip: expected at most 100 octets, found"):
+            submit(services, target)
 
 
 def test_an_archive_that_is_cut_or_damaged_is_named(made: House, tmp_path: Path) -> None:
