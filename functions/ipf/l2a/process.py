@@ -79,7 +79,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         scene = prepare(bench, source, scaling, forecast, elevations, adjacency=_adjacency(order))
         for sentence in scene.remarks:
             journal.info(sentence)
-        unread = classify(bench, source, scene, pool)
+        unread = [*scene.unread, *classify(bench, source, scene, pool)]
         found = retrieve(bench, scene)
         journal.info(f"aerosol {found.aerosol.aot550:.3f} ({found.aerosol.method}: {found.aerosol.reason})")
         journal.info(f"water vapour {found.water_cm:.2f} cm, ozone {scene.ozone * 1000:.0f} DU ({scene.ozone_source})")
@@ -87,13 +87,13 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         content = metadata.count(bench, source, scene, found, negative)
     simplifications = (*SIMPLIFICATIONS, *scene.simplifications)
     inspector = Inspector(NAME, VERSION, names.production.creation)
-    remarks = write_documents(Made(safe, names, source, scene, content, simplifications, inspector))
-    for sentence in (*unread, *unused, *remarks):
+    left_out, failed = write_documents(Made(safe, names, source, scene, content, simplifications, inspector))
+    for sentence in (*unread, *unused, *left_out, *failed):
         journal.warning(sentence)
     lost = loss_sentences(content.degraded, content.degraded_ancillary)
     for sentence in lost:
         journal.warning(sentence)
-    return Exit.DEGRADED if lost or unread or unused else Exit.OK
+    return Exit.DEGRADED if lost or unread or unused or left_out else Exit.OK
 
 
 def _nothing(journal: IpfLog, reason: str) -> int:

@@ -45,15 +45,15 @@ class Made:
     inspector: Inspector
 
 
-def write_documents(made: Made) -> list[str]:
+def write_documents(made: Made) -> tuple[list[str], list[str]]:
     """All files but the images.
 
     Returns:
-        A sentence for each mask that is left out, and for each check that failed.
+        A sentence for each mask that is left out, and one for each check that failed.
     """
     safe, names, source = made.safe, made.names, made.source
     granule, strip = safe / names.granule_folder, safe / names.datastrip_folder
-    masks, remarks = carried_masks(source.granule_folder)
+    masks, left_out = carried_masks(source.granule_folder)
     for mask in masks:
         (granule / "QI_DATA" / mask.name).write_bytes(mask.read_bytes())
     tile_document = metadata.tile_document(names, source, made.content, [mask.name for mask in masks])
@@ -74,7 +74,7 @@ def write_documents(made: Made) -> list[str]:
     lineage = f"{who.name} {who.version} from {source.name}; {names.notes} says what is simplified."
     xml.write(safe / inspire.FILE, inspire.inspire(names, source.footprint, lineage))
     xml.write(safe / FILE, manifest(safe, names, source.footprint))
-    return [*remarks, *olqc.failed(of_tile), *olqc.failed(of_strip)]
+    return left_out, [*olqc.failed(of_tile), *olqc.failed(of_strip)]
 
 
 def _files(safe: Path, names: ProductNames) -> TileFiles:

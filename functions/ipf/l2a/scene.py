@@ -48,7 +48,7 @@ _NO_ADJACENCY: Final = "L2A: the order asked for no adjacency correction."
 class Scene:
     """Directions (of all detectors; of the even and odd ones), and the maps at 60 m that forecasts and terrain give:
     ``forecast_aot`` with the altitude in km of its ground, ``forecast_water_cm``, each None without a forecast.
-    ``altitude_km`` is what the table takes.
+    ``altitude_km`` is what the table takes; ``unread`` has a sentence for each mask that cannot be read.
     """
 
     satellite: str
@@ -66,6 +66,7 @@ class Scene:
     ozone_source: str
     terrain_files: tuple[str, ...]
     remarks: tuple[str, ...]
+    unread: tuple[str, ...]
     simplifications: tuple[str, ...]
 
     def recipe(self, *, cirrus: bool) -> Recipe:
@@ -128,7 +129,8 @@ def prepare(
         ozone=OZONE_CM_ATM if ozone is None else float(ozone.at(lon, lat).mean()),
         ozone_source="CONFIG" if ozone is None else "AUX_ECMWFT",
         terrain_files=tuple(path.name for path in near) if metres is not None else (),
-        remarks=(*_remarks(forecast, elevations, near, metres), *unread),
+        remarks=_remarks(forecast, elevations, near, metres),
+        unread=tuple(unread),
         simplifications=(
             *_simplifications(forecast, metres),
             *low_sun(float(sky.sun_zenith.max())),
