@@ -31,6 +31,7 @@ from shared.workflow.ruling import Known, ruling_of
 ASSUMED: Final = (
     "Jobs take as long as they took, on other cores and by another processor set as well.",
     "A part of a datastrip takes its share of the scenes, and has its share of the tiles: those on seams count once.",
+    "Datastrips that were cut in the record stay cut so, and only a rule of the other strategy cuts others.",
     "What was not made in the record cannot be replayed, though the other strategy asks for it.",
     "Held work goes on at once; waits for files and retries are those of the record.",
     "Sessions alone: other load of the cluster is not in it.",

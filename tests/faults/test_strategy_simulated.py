@@ -84,6 +84,15 @@ def test_a_split_runs_side_by_side(made: House, session: Session) -> None:
             long.append(item)
     found = compared(made, Session(session.complete, tuple(long)), strategy(rule(split={"scenes": 6})))
     assert found.other.jobs == found.replayed.jobs + 1
+    cut = tuple(
+        replace(item, order=item.order.model_copy(update={"unit": item.order.unit.replace("DT01", "DT01-P01")}))
+        if item.order.step not in {"l0u", "l0c"}
+        else item
+        for item in long
+    )
+    again = compared(made, Session(session.complete, cut), strategy(rule(split={"scenes": 6})))
+    assert again.other.jobs == again.replayed.jobs, "what was cut stays cut so, and that is told"
+    assert any("cut in the record" in each for each in again.assumed)
     (l1c,) = [level for level in found.other.levels if level.level == "L1C"]
     (before,) = [level for level in found.replayed.levels if level.level == "L1C"]
     assert before.p95_min - l1c.p95_min == pytest.approx(60 * (1 - 7 / 12), abs=0.1)
