@@ -9,6 +9,7 @@ know; here they tell the times alone. PSD has no inventory for it: its file name
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _TIME_AT: Final = USER_DATA_AT - CUC_OCTETS - 1
 _COUNT_AT: Final = 2
+_COUNTS: Final = 1 << 24
 _NUMBERS: Final = 9999
 
 
@@ -48,10 +50,13 @@ class HousekeepingRecorder:
     def add_frames(self, frames: NDArray[np.uint8]) -> None:
         """Take frames, (n, octets)."""
         counts = [int.from_bytes(row.tobytes(), "big") for row in frames[:, _COUNT_AT : _COUNT_AT + 3]]
-        fresh = [row for row, count in enumerate(counts) if count not in self._seen]
+        fresh = []
+        for row, count in enumerate(counts):
+            if count not in self._seen:
+                self._seen.add(count)
+                fresh.append(row)
         if not fresh:
             return
-        self._seen.update(counts)
         with self.spool.open("ab") as sink:
             sink.write(np.ascontiguousarray(frames[fresh]).tobytes())
 
@@ -66,8 +71,14 @@ class HousekeepingRecorder:
 
     @property
     def lost(self) -> int:
-        """Frames between the first and the last that did not come."""
-        return max(self._seen) - min(self._seen) + 1 - len(self._seen) if self._seen else 0
+        """Frames between the first and the last that did not come. The count starts anew after 24 bits: where none came
+        for the longest is before the first.
+        """
+        counts = sorted(self._seen)
+        if not counts:
+            return 0
+        steps = [b - a for a, b in pairwise(counts)]
+        return _COUNTS - max([*steps, counts[0] + _COUNTS - counts[-1]]) + 1 - len(counts)
 
     def account(self) -> dict[str, Any]:
         """What came, for the session's report."""

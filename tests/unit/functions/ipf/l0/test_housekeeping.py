@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from functions.ipf.common.processor import Exit
+from functions.ipf.l0u.housekeeping import HousekeepingRecorder
 from functions.ipf.l0u.main import process
 from shared.ccsds.crc import crc16
 from shared.ccsds.encoder import ChannelEncoder
@@ -103,6 +104,21 @@ def test_a_lost_frame_is_told_and_the_rest_is_a_product(
     assert run.code == Exit.DEGRADED
     assert f"housekeeping telemetry: 1 of {len(cadus) // CADU} frames lost" in run.log
     assert len(_frames(run)) == len(cadus) // CADU - 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept", "lost"),
+    [((7,), 1, 0), ((7, 8, 10), 3, 1), ((7, 8, 7), 2, 0), ((0xFFFFFE, 0xFFFFFF, 0, 2), 4, 1), ((0, 0xFFFFFF), 2, 0)],
+    ids=["one", "a gap", "one twice at once", "the count starts anew", "out of order"],
+)
+def test_frames_are_told_apart_by_their_count(tmp_path: Path, counts: tuple[int, ...], kept: int, lost: int) -> None:
+    frames = np.zeros((len(counts), FRAME), np.uint8)
+    for row, count in zip(frames, counts, strict=True):
+        row[2:5] = np.frombuffer(count.to_bytes(3, "big"), np.uint8)
+    recorder = HousekeepingRecorder(tmp_path / "spool")
+    recorder.add_frames(frames)
+    assert recorder.lost == lost
+    assert (tmp_path / "spool").stat().st_size == kept * FRAME
 
 
 def test_one_that_is_made_anew_has_another_name(
