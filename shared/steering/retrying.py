@@ -12,10 +12,11 @@ from shared.bootstrap import Services
 from shared.errors import RefusedError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, failed_outcome
-from shared.ledger.records import Grant, Outcome
+from shared.ledger.records import Grant, Order, Outcome
 from shared.ledger.standing import account_in_force, active_hold, held_by
 from shared.steering.anew import made_anew
 from shared.steering.done import Deed, Done, Target, find_target
+from shared.workflow.binding import attempts_allowed
 from shared.workflow.reruns import Rerun
 
 RETRY: Final = "retry"
@@ -122,12 +123,12 @@ def _told(deed: Deed, found: Target, items: list[WorkRecords]) -> list[Done]:
     whole = deed.done(found.session, "its account is open, and is made anew when all of this has ended")
     session_hold = active_hold(deed.services.ledger, keys.hold(found.session))
     told = [whole]
-    for work in items:
+    orders = deed.services.ledger.find_many([work.place.order for work in items], Order)
+    for work, order in zip(items, orders, strict=True):
         hold = session_hold or (active_hold(deed.services.ledger, work.place.hold) if work.hold else None)
         number = max(work.newest, work.granted) + 1
-        more = deed.services.settings.max_attempts
-        note = f"attempt {number} is due, at most {more} in all"
-        if work.order is None:
+        note = f"attempt {number} is due, the first of at most {attempts_allowed(order, deed.services.settings)}"
+        if order is None:
             note = "it asks for its auxiliary files again"
         if hold is not None:
             note += f"; it is {held_by(hold)}, and starts when that is released"

@@ -612,6 +612,15 @@ def test_the_console_tells_what_is_of_which_rerun_and_what_it_supersedes() -> No
     }
 
 
+def test_a_retry_counts_attempts_as_the_strategy_of_the_work_allows_them() -> None:
+    made = house()
+    _activate(made, {"name": "often", "then": {"retries": {"attempts": 2, "delay_s": 5}}})
+    made.launcher.script = lambda order: _dying(order) if order.step == "l2a" else script(order)
+    assert made.run().parked == 2
+    _, *done = retry(made.operator()[0], SESSION, who=WHO, reason=WHY)
+    assert {each.note for each in done} == {"attempt 3 is due, the first of at most 2"}
+
+
 def test_why_counts_attempts_as_the_strategy_of_the_work_allows_them() -> None:
     made = house()
     _activate(made, {"name": "often", "then": {"retries": {"attempts": 7, "delay_s": 5}}})
