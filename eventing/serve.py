@@ -77,10 +77,15 @@ def _begin(worker: Any) -> None:
 
 
 def _hear(_worker: object) -> None:
-    """Let SIGTERM end a stay, and go on to what the server makes of it."""
+    """Let SIGTERM end a stay, and go on to what the server makes of it.
+
+    A worker may be sent it twice, by who ends the whole group and by its own server. The second one goes to the server
+    alone: within ``STOP.set`` it would wait for the very lock that is held there.
+    """
     server = signal.getsignal(signal.SIGTERM)
 
     def handle(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, server)
         os.write(2, _ENDING)  # not by a logger: the thread that the signal interrupts may be writing
         STOP.set()
         if callable(server):

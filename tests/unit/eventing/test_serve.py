@@ -96,6 +96,27 @@ def test_sigterm_is_heard_and_goes_on_to_the_server(capfd: pytest.CaptureFixture
 
 
 @pytest.mark.usefixtures("own_signal")
+def test_a_second_sigterm_does_not_wait_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flag:
+        """Set as an Event is, under a lock that whoever holds it waits for in vain."""
+
+        held = False
+
+        def set(self) -> None:
+            assert not self.held
+            self.held = True
+            signal.raise_signal(signal.SIGTERM)
+            self.held = False
+
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    monkeypatch.setattr(serve, "STOP", Flag())
+    serve._hear(None)
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM, signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("own_signal")
 def test_the_first_worker_counts_from_the_servers_start_and_one_that_replaces_it_from_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
