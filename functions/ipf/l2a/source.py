@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _GRANULE: Final = re.compile(r"L1C_T(\w{5})_A(\d{6})_(\d{8}T\d{6})", re.ASCII)
+_NUMBER: Final = re.compile(r"\d{1,4}", re.ASCII)
 _LONG_NAME: Final = re.compile(r"S2[A-D]_[A-Z]{4}_PRD_MSIL1C_")
 
 
@@ -188,7 +189,7 @@ def _by_band(product: Document, tag: str) -> dict[str, float]:
 
 def _band_name(product: Document, element: ET.Element, attribute: str) -> str:
     index = element.get(attribute, "")
-    if not index.isdecimal() or int(index) >= len(BANDS):
+    if _NUMBER.fullmatch(index) is None or int(index) >= len(BANDS):
         raise product.wrong(element.tag, f"a {attribute} of 0..12", index)
     return BANDS[int(index)].name
 
@@ -210,7 +211,7 @@ def _angles(document: Document) -> TileAngles:
     views = {}
     for grid in document.root.iter("Viewing_Incidence_Angles_Grids"):
         band, detector = grid.get("bandId", ""), grid.get("detectorId", "")
-        if not (band.isdecimal() and detector.isdecimal()):
+        if not (_NUMBER.fullmatch(band) and _NUMBER.fullmatch(detector)):
             raise document.wrong(grid.tag, "numbers of band and detector", (band, detector))
         views[int(band), int(detector)] = _pair(document, grid)
     return TileAngles(found, views)

@@ -107,6 +107,7 @@ def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
         (">0.97<", ">-1<", "Reflectance_Conversion/U"),
         ("</a>", '<RADIO_ADD_OFFSET band_id="0">abc</RADIO_ADD_OFFSET></a>', "RADIO_ADD_OFFSET: expected finite"),
         ("</a>", '<RADIO_ADD_OFFSET band_id="13">1</RADIO_ADD_OFFSET></a>', "RADIO_ADD_OFFSET: expected a band_id"),
+        ("</a>", f'<PHYSICAL_GAINS bandId="{"9" * 5000}">1</PHYSICAL_GAINS></a>', "PHYSICAL_GAINS: expected a bandId"),
         ("</a>", '<PHYSICAL_GAINS bandId="0">0</PHYSICAL_GAINS></a>', "PHYSICAL_GAINS: expected a number above 0"),
         (
             "</a>",
@@ -130,6 +131,7 @@ def test_false_product_metadata_are_named(tmp_path: Path, old: str, new: str, sa
         (TILE.replace(grid("Sun_Angles_Grid"), grid("Sun_Angles_Grid", "NaN")), "an angle at every node"),
         (TILE.replace(grid("Sun_Angles_Grid"), grid("Sun_Angles_Grid", "low")), "Zenith: expected numbers"),
         (TILE.replace('bandId="3"', 'bandId="red"'), "expected numbers of band and detector"),
+        (TILE.replace('bandId="3"', f'bandId="{"9" * 5000}"'), "expected numbers of band and detector"),
     ],
 )
 def test_false_tile_metadata_are_named(tmp_path: Path, tile: str, said: str) -> None:
