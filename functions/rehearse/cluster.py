@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from shared.domain.urgency import grows_at, urgency
 from shared.ports import JobSpec, JobState
@@ -46,6 +47,7 @@ class VirtualCluster:
         end: told of each Job's end.
         pause_s: between admission and start.
         asked: told of each Job that is new.
+        ttl_s: so long a Job that is over is known; None: for ever. Who asks for one of its name later starts it again.
     """
 
     clock: Callable[[], datetime]
@@ -57,6 +59,7 @@ class VirtualCluster:
     memory_mb: int = 131072
     pause_s: float = 6.0
     asked: Callable[[JobSpec], None] = lambda _job: None
+    ttl_s: float | None = None
     states: dict[str, JobState] = field(default_factory=dict)
     used: Used = field(default_factory=Used)
     waits: list[tuple[str, float]] = field(default_factory=list)
@@ -161,7 +164,13 @@ class VirtualCluster:
         node.memory_mb += memory
         self._load(-cpus)
         self.states[job.name] = state
+        if self.ttl_s is not None:
+            self.at(self.clock() + timedelta(seconds=self.ttl_s), partial(self._forget, job.name, state))
         self.end(job, state)
+
+    def _forget(self, name: str, state: JobState) -> None:
+        if self.states.get(name) is state:
+            del self.states[name]
 
     def _load(self, cpus: float) -> None:
         self._in_use += cpus

@@ -43,6 +43,9 @@ _STRAGGLERS: Final = timedelta(minutes=20)
 """What comes late has come by then."""
 
 _POLL_S: Final = 15.0
+_JOB_TTL_S: Final = 300.0
+"""The least that setting ``job_ttl_s`` may be: what asks late for a Job that is over starts it a second time."""
+
 _LARGE: Final = 6 << 20
 """Bytes: of two parts, where a part has 5 MiB."""
 
@@ -85,6 +88,7 @@ class Rehearsal:
             cpus=scenario.node_cpus,
             memory_mb=scenario.node_memory_mb,
             asked=self._asked,
+            ttl_s=_JOB_TTL_S,
         )
         self.world.settle_in(dict(self.stations), self.cluster)
 

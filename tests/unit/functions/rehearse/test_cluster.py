@@ -157,3 +157,15 @@ def test_the_level_that_does_worst_decides() -> None:
         for each in tasks(30)[1:]
     ]
     assert within(late, 4, 16, 4000) == within([*late, *early], 4, 16, 4000) == 0.8
+
+
+def test_a_job_that_is_over_is_known_for_a_while_and_then_starts_again() -> None:
+    """As Kubernetes deletes a Job that has finished: who asks for it afterwards is not held back by its name."""
+    bench, asked = Bench(seconds=100), list[str]()
+    bench.cluster.ttl_s, bench.cluster.asked = 300, lambda spec: asked.append(spec.name)
+    bench.cluster.launch(job("one"))
+    bench.at(NOW + timedelta(seconds=399), partial(bench.cluster.launch, job("one")))
+    bench.at(NOW + timedelta(seconds=401), partial(bench.cluster.launch, job("one")))
+    bench.run()
+    assert (asked, bench.began) == (["one", "one"], ["one", "one"])
+    assert bench.cluster.state("one") is None
