@@ -59,7 +59,7 @@ def members(document: bytes, folder_url: str) -> Iterator[Entry]:
     """
     try:
         root = SafeET.fromstring(document)
-    except (ParseError, defusedxml.DefusedXmlException, ValueError) as error:
+    except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:  # of encodings
         raise BadInputError(f"listing of {folder_url}", "well-formed XML without entities", str(error)) from None
     if root.tag != f"{_DAV}multistatus":
         raise BadInputError(f"listing of {folder_url}", "a DAV: multistatus document", root.tag)

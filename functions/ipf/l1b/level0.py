@@ -108,12 +108,7 @@ def read_downlink(datastrip: Path) -> tuple[str, int] | None:
     for path in sorted(datastrip.glob("*_MTD_L0*_DS_*.xml")):
         try:
             root = SafeET.fromstring(path.read_bytes(), forbid_dtd=True)
-        except (
-            ET.ParseError,
-            defusedxml.DefusedXmlException,
-            ValueError,
-            LookupError,
-        ) as error:  # encodings are lookups
+        except (ET.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:  # of encodings
             raise BadInputError(path.name, "well-formed XML without entities", str(error)) from None
         station, orbit = (
             (root.findtext(f".//Downlink_Info/{tag}") or "").strip()

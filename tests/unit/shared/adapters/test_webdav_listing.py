@@ -73,6 +73,7 @@ def test_what_leaves_the_folder_is_named_and_not_plain(href: str, name: str) -> 
         b"",
         b"not XML",
         b"<other/>",
+        b'<?xml version="1.0" encoding="unheard-of"?><multistatus xmlns="DAV:"/>',
         b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "b">]><multistatus xmlns="DAV:">&a;</multistatus>',
         b'<!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/passwd">]><d>&a;</d>',
     ],
