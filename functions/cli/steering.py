@@ -97,6 +97,9 @@ def retry(
     if start or units:
         if all_parked or not start:
             raise click.UsageError("--unit wants --from" if units and not start else "--from takes no --all-parked")
+        if not targets:
+            raise click.UsageError("Missing argument 'TARGET...': --from wants the session")
+        _either(targets, "TARGET", "--all-parked", False, (session_glob != "*", step, reason_contains, since))
         anew = partial(steering.rerun, step=start, units=units)
         _act(place, shape, anew, _named(place.services, targets, session), reason, dry_run=dry_run)
         return

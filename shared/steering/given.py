@@ -19,7 +19,7 @@ from typing import Final
 
 from shared.bootstrap import Services
 from shared.domain.names import CompactName
-from shared.errors import BadInputError, ObjectAbsentError
+from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.ledger.records import FileEntry
 from shared.parallel import pool_of
 from shared.steering.packed import SUFFIX, bounded, unpacked
@@ -84,7 +84,11 @@ def opened(services: Services, target: str) -> Iterator[str]:
             there = services.store.head(place[1], place[2])
             if there is not None:
                 bounded(archive.name, there.size)
-            services.store.download(place[1], place[2], archive)
+            try:
+                services.store.download(place[1], place[2], archive)
+            except OSError as error:
+                reason = f"{error.strerror or error}; TMPDIR says where"
+                raise RefusedError(f"archive {archive.name}: it cannot be fetched: {reason}") from None
             with unpacked(archive) as folder:
                 yield str(folder)
 

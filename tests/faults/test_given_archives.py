@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import warnings
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import BadInputError, ObjectAbsentError
+from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.ledger import keys
 from shared.ledger.records import Complete
 from shared.steering import packed
@@ -106,6 +107,18 @@ def test_an_archive_larger_than_any_product_is_refused_before_it_is_fetched(
     for target in (str(path), f"s3://{bucket}/dropped/any.zip"):
         with pytest.raises(BadInputError, match=r"archive .*\.zip: expected at most 100 octets, found"):
             submit(services, target)
+
+
+def test_no_room_for_an_archive_is_a_refusal(made: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    bucket = made.settings.bucket_sessions
+    made.memory.put(bucket, "dropped/any.zip", archive(tmp_path).read_bytes())
+    services, _ = made.operator()
+    monkeypatch.setattr(services.store, "download", full)
+    with pytest.raises(RefusedError, match=r"archive any\.zip: it cannot be fetched: No space left on device; TMPDIR"):
+        submit(services, f"s3://{bucket}/dropped/any.zip")
 
 
 def test_an_archive_that_is_cut_or_damaged_is_named(made: House, tmp_path: Path) -> None:

@@ -121,6 +121,10 @@ def test_a_retry_from_a_step_names_the_step_and_its_units(session: Desk, monkeyp
     ]
     assert "--unit wants --from" in session.run("retry", "S2A", "--unit", "DT01", code=2).stderr
     assert "--from takes no --all-parked" in session.run("retry", "--all-parked", "--from", "l1c", code=2).stderr
+    assert "--from wants the session" in session.run("retry", "--from", "l1c", code=2).stderr
+    ignored = session.run("retry", "S2A", "--from", "l1c", "--step", "l2a", code=2).stderr
+    assert "options that choose among all want --all-parked" in ignored
+    assert len(asked) == 1
 
 
 def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
