@@ -7,6 +7,7 @@ entry never gives more than it claims: reading stops there, and its checksum has
 
 from __future__ import annotations
 
+import io
 import stat
 import zipfile
 import zlib
@@ -23,11 +24,21 @@ from shared.steering.paths import MOST_FILES, checked, clutter
 SUFFIX: Final = ".zip"
 _MOST_OCTETS: Final = 8 << 30
 _MOST_ENTRIES: Final = 4 * MOST_FILES
+_MOST_AT_ONCE: Final = 16 << 20
 _CHUNK: Final = 1 << 20
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 1
 # The last two of names that are empty, or not of the characters that they claim.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, IndexError, ValueError)
+
+
+class _Bounded(io.BufferedReader):
+    """The file, of which no more than so much is read at once: an archive's list of entries is, before any is seen."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MOST_AT_ONCE:
+            raise zipfile.BadZipFile(f"its list of entries is longer than {_MOST_AT_ONCE} octets")
+        return super().read(size)
 
 
 @contextmanager
@@ -65,7 +76,7 @@ def _of(archive: Path) -> str:
 
 def _unpack(archive: Path, scratch: Path) -> str:
     """The name of the product's folder, which is written to ``scratch``."""
-    with zipfile.ZipFile(archive) as file:
+    with _Bounded(archive.open("rb", buffering=0)) as octets, zipfile.ZipFile(octets) as file:
         entries = _entries(archive, file)
         name = _product(archive, entries)
         for path, entry in entries.items():

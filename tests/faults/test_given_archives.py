@@ -121,6 +121,20 @@ def test_no_room_for_an_archive_is_a_refusal(made: House, tmp_path: Path, monkey
         submit(services, f"s3://{bucket}/dropped/any.zip")
 
 
+def test_an_archive_of_too_many_entries_is_refused_before_they_are_in_memory(
+    made: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_MOST_AT_ONCE", 1 << 17)
+
+    def many(file: zipfile.ZipFile) -> None:
+        for number in range(3000):
+            file.writestr(f"__MACOSX/._{number}", b"")
+
+    path = archive(tmp_path, many)
+    with pytest.raises(BadInputError, match="its list of entries is longer than 131072 octets"):
+        submit(made.operator()[0], str(path))
+
+
 def test_an_archive_that_is_cut_or_damaged_is_named(made: House, tmp_path: Path) -> None:
     path = archive(tmp_path)
     whole = path.read_bytes()
