@@ -76,5 +76,12 @@ def saturated_within(quality: Quality, first: int, stop: int, columns: int) -> N
 
 
 def planes(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The layers of MSK_QUALIT, (8, rows, columns) of 0 and 1, of flags (rows, columns)."""
-    return np.stack([(flags >> bit) & 1 for bit in range(LAYERS)])
+    """The layers of MSK_QUALIT, (8, rows, columns) of 0 and 1, of flags (rows, columns).
+
+    Of a whole tile they take a gigabyte at 10 m: nothing else as large is held beside them.
+    """
+    layers = np.empty((LAYERS, *flags.shape), np.uint8)
+    for bit, layer in enumerate(layers):
+        np.right_shift(flags, bit, out=layer)
+        layer &= 1
+    return layers
