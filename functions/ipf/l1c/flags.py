@@ -82,6 +82,5 @@ def planes(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     layers = np.empty((LAYERS, *flags.shape), np.uint8)
     for bit, layer in enumerate(layers):
-        np.right_shift(flags, bit, out=layer)
-        layer &= 1
+        np.bitwise_and(flags >> bit, 1, out=layer)
     return layers
