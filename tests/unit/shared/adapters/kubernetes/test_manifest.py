@@ -208,7 +208,7 @@ def test_images_are_looked_up_by_name() -> None:
 
 def test_a_processor_without_an_image_is_named() -> None:
     nameless = WORKFLOW.processors["l0u"].model_copy(update={"image": ""})
-    with pytest.raises(ConfigurationError, match=r"S2PS-L0U 0\.2\.0, image"):
+    with pytest.raises(ConfigurationError, match=r"S2PS-L0U 0\.3\.0, image"):
         made("l0u", processor=nameless)
 
 
