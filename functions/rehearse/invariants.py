@@ -25,6 +25,7 @@ class Once:
     def __init__(self, ledger: str) -> None:
         self._ledger = ledger
         self._seen = set[str]()
+        self._jobs = set[str]()
         self.broken: list[str] = []
 
     def written(self, bucket: str, info: ObjectInfo) -> None:
@@ -37,9 +38,14 @@ class Once:
         elif (ours and key.endswith(("/outcome.json", "/account.json"))) or key.endswith("/manifest.json"):
             self._take("record", f"{bucket}/{key}")
 
-    def started(self, job: str) -> None:
-        """A Job was asked for, and there is none of that name."""
-        self._take("Job", job)
+    def started(self, job: str, *, over: bool) -> None:
+        """A Job is asked for, and the cluster knows none of that name; ``over``: its end is in the ledger already.
+
+        One that is gone and of whose end nobody wrote down anything is started again, as its attempt goes on.
+        """
+        if job in self._jobs and over:
+            self.broken.append(f"Job {job}: it was there already, and its end is known")
+        self._jobs.add(job)
 
     def _take(self, kind: str, name: str) -> None:
         if name in self._seen:

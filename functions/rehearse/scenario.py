@@ -179,7 +179,9 @@ class Rehearsal:
 
     def _asked(self, job: JobSpec) -> None:
         """The cluster is asked for a Job that it does not know."""
-        self._once.started(job.name)
+        ends = (f"{job.work}outcome.json", f"{job.work}attempts/{job.attempt}.ended.json")
+        bucket, memory = self.world.settings.bucket_ledger, self.world.memory
+        self._once.started(job.name, over=any(memory.head(bucket, key) is not None for key in ends))
         self.jobs.launched[job.name] = self.world.clock.now()
 
     def _watch(self, bucket: str, info: object) -> None:

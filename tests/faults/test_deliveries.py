@@ -112,11 +112,14 @@ def test_what_is_written_twice_is_found(bucket: str, first: str, second: str) ->
     assert len(once.broken) == 1
 
 
-def test_a_job_that_is_asked_for_twice_is_found() -> None:
+def test_a_job_that_is_asked_for_though_its_end_is_known_is_found() -> None:
     once = Once("ledger")
-    for job in ("a-1", "a-2", "a-1"):
-        once.started(job)
-    assert once.broken == ["Job a-1: it was there already"]
+    once.started("a-1", over=False)
+    once.started("b-1", over=False)
+    once.started("a-1", over=False)  # it is gone, and nobody wrote down how it ended: its attempt goes on
+    assert once.broken == []
+    once.started("b-1", over=True)
+    assert once.broken == ["Job b-1: it was there already, and its end is known"]
 
 
 def test_each_write_is_died_at_before_and_after() -> None:
