@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -256,9 +257,10 @@ class Pod:
 
 
 def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[int, int]:
-    """The exit code, and the most memory that one of the processes had, MiB: 0 where another thread saw the end first.
+    """The exit code, and the most memory that one of the processes had, MiB: 0 where it is not known.
 
-    TimeoutExpired where it runs longer.
+    It is not where another thread saw the end first, nor up to what this process had when it forked: the kernel counts
+    that as the child's. TimeoutExpired where it runs longer.
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -268,7 +270,8 @@ def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[int, int
             return process.wait(), 0
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, usage.ru_maxrss // 1024
+            ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            return process.returncode, usage.ru_maxrss // 1024 if usage.ru_maxrss > ours else 0
         time.sleep(0.01)
     raise subprocess.TimeoutExpired(process.args, timeout_s)
 

@@ -107,9 +107,9 @@ def test_every_pixel_is_the_scene_at_its_place(mountains: Mountains, band: Band)
     assert np.abs(errors).max() < quantum + COUNT + RESAMPLING_MAX
 
 
-@pytest.mark.parametrize("band", BANDS, ids=lambda band: band.name)
-def test_every_band_lies_where_the_scene_lies(mountains: Mountains, band: Band) -> None:
-    """Within a tenth of a 10 m pixel, in the bands of 20 and 60 m as well."""
+@pytest.mark.parametrize("band", [each for each in BANDS if each.name != "B10"], ids=lambda band: band.name)
+def test_every_band_that_sees_the_ground_lies_where_the_scene_lies(mountains: Mountains, band: Band) -> None:
+    """Within a tenth of a 10 m pixel, in the bands of 20 and 60 m as well; B10 does not see the ground."""
     assert np.hypot(*mountains.shift(band, "with")) < 1.0
 
 

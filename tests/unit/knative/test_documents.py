@@ -52,10 +52,15 @@ def commands(path: Path, program: str) -> Iterator[list[str]]:
                 yield shlex.split(re.sub(r"<[^>]*>|\.\.\.", "x", called[1]), comments=True)
 
 
+def top() -> click.Context:
+    """As the console makes it: a command keeps the names of the help option of the first context that asks for them."""
+    return click.Context(main, info_name="s2ps", **main.context_settings)
+
+
 def refused(words: list[str]) -> str:
     """Why the console does not know a command line; empty where it does. Nothing runs."""
     command: click.Command = main
-    context = click.Context(main, info_name="s2ps")
+    context = top()
     try:
         while isinstance(command, click.Group) and words and not words[0].startswith("-"):
             name, *words = words
@@ -88,7 +93,7 @@ def test_every_command_of_the_console_that_is_told_is_there() -> None:
 def test_every_command_of_the_console_is_told() -> None:
     told = {words[0] for path in DOCUMENTS for words in commands(path, "s2ps")}
     told |= {piece for path in DOCUMENTS for piece in code(path)}
-    assert set(main.list_commands(click.Context(main))) - told == set()
+    assert set(main.list_commands(top())) - told == set()
 
 
 def test_every_setting_that_is_told_is_one() -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from functions.cli.demo import run
+from functions.cli.main import main
 from shared.adapters.http_sink import HELD_S
 from shared.rehearsal.__main__ import main as simulate
 from shared.rehearsal.station import main as serve
@@ -24,7 +25,8 @@ def pod(documents: list[Document], name: str) -> Document:
 
 def given(command: click.Command, words: list[str]) -> dict[str, Any]:
     """What a command line sets, as text, as the command itself reads it; nothing runs."""
-    context = click.Context(command)
+    # A command keeps the names of the help option of the first context that asks for them.
+    context = click.Context(command, parent=click.Context(main, **main.context_settings))
     found, _, _ = command.make_parser(context).parse_args(list(words))
     values = {str(each.name): found.get(str(each.name)) or each.get_default(context) for each in command.params}
     return {name: str(value) if isinstance(value, (str, int, float)) else "" for name, value in values.items()}
