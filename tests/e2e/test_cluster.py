@@ -154,8 +154,6 @@ def test_a_session_gives_what_it_gives_without_a_cluster(cluster: ClusterRun, fl
     assert [[(each.name, each.code) for each in pod] for _, pod in cluster.kubelet.ran] == [
         [(name, 0) for name in CONTAINERS]
     ] * len(STEPS)
-    # That they stay within their limits is judged as each pod ends.
-    assert all(each.peak_mb > 20 for _, pod in cluster.kubelet.ran for each in pod)
 
 
 @pytest.mark.timeout(900)
