@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 
@@ -75,25 +75,8 @@ PROFILES: Final = {
         store_outages=8,
         station_outages=8,
     ),
-    "storm": Profile(
-        lost=0.15,
-        doubled=0.30,
-        late=0.20,
-        crash=0.10,
-        hung=0.005,
-        killed=0.02,
-        oom=0.01,
-        wrong=0.002,
-        stumbles=0.02,
-        late_chunk=0.1,
-        missing_chunk=0.03,
-        bad_dsib=0.02,
-        late_auxiliary=0.2,
-        missing_auxiliary=0.05,
-        store_outages=8,
-        station_outages=8,
-    ),
 }
+PROFILES["storm"] = replace(PROFILES["heavy"], lost=0.15, doubled=0.30, late=0.20, crash=0.10)
 """``storm`` is no day that anybody had: half of all notifications go wrong."""
 
 

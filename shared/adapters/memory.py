@@ -60,26 +60,26 @@ class Folder:
     def delete(self, key: str) -> None:
         """Without the folders that become empty by it: a store has none."""
         path = key.split("/")
-        trail = [self]
-        for part in path[:-1]:
-            inner = trail[-1].folders.get(part)
-            if inner is None:
-                return
-            trail.append(inner)
-        if trail[-1].files.pop(path[-1], None) is not None:
+        trail = self._trail(path)
+        if trail and trail[-1].files.pop(path[-1], None) is not None:
             self._changed(trail, path)
 
     def forget(self, folder: str) -> None:
         """Drop a folder with all that is below it."""
         path = folder.split("/")
-        trail = [self]
+        trail = self._trail(path)
+        if trail and trail[-1].folders.pop(path[-1], None) is not None:
+            self._changed(trail, path)
+
+    def _trail(self, path: list[str]) -> list[Folder]:
+        """The folders from here to the one that the path's last part is in; none where there is no such folder."""
+        trail: list[Folder] = [self]
         for part in path[:-1]:
             inner = trail[-1].folders.get(part)
             if inner is None:
-                return
+                return []
             trail.append(inner)
-        if trail[-1].folders.pop(path[-1], None) is not None:
-            self._changed(trail, path)
+        return trail
 
     @staticmethod
     def _changed(trail: list[Folder], path: list[str]) -> None:
