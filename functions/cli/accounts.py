@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from functions.cli.output import echo_lines, layout, minutes, since, terminal_width
+from functions.cli.output import echo_lines, instant, layout, minutes, since, terminal_width
 from functions.cli.safe import safe
 from shared.ledger.records import Account, AccountEntry
 
@@ -40,7 +40,21 @@ def remarks(account: Account) -> list[str]:
     repaired = [f"Refused, and came whole later: {each}" for each in account.repaired]
     refused = [f"Refused: {each}" for each in account.refused]
     unlike = [f"Unlike the plan: {each}" for each in account.unlike_plan]
-    return told + unlike + [f"Not asked for: {each}" for each in account.not_owed] + refused + repaired
+    not_asked = [f"Not asked for: {each}" for each in account.not_owed]
+    return [*_second_clock(account), *told, *unlike, *not_asked, *refused, *repaired]
+
+
+def _second_clock(account: Account) -> list[str]:
+    """When the last product of each level came, after the last sensing."""
+    if account.last_sensed is None:
+        return []
+    last: dict[str, float] = {}
+    for entry in _in_order(account):
+        if entry.ended == "produced" and entry.at is not None:
+            took = (entry.at - account.last_sensed).total_seconds()
+            last[entry.level] = max(took, last.get(entry.level, took))
+    told = ", ".join(f"{level} {minutes(seconds)}" for level, seconds in last.items())
+    return [f"After the last sensing, {instant(account.last_sensed)}: {told}"] if told else []
 
 
 def _in_order(account: Account) -> list[AccountEntry]:

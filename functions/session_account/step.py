@@ -18,6 +18,7 @@ from shared.sla.passes import unlike_plan
 from shared.telemetry import emit_session_root
 from shared.workflow.accounting import make_account
 from shared.workflow.clearing import arm
+from shared.workflow.granules import last_sensed
 from shared.workflow.graph import Workflow
 from shared.workflow.products import product_key, product_name, published_artifacts
 from shared.workflow.unfolding import Holds, Pending, Unfolding
@@ -141,6 +142,7 @@ def _make(session: str, services: Services) -> Account:
         services.trace(session),
         not_owed=unfolding.not_owed,
         unlike_plan=unlike_plan(ledger, complete, unfolding.counted),
+        last_sensed=max(filter(None, map(last_sensed, outcomes.values())), default=None),
         reopened=reopened,
         held=unfolding.held,  # a hold on what was made anew since keeps nothing open
     )

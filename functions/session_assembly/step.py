@@ -125,7 +125,7 @@ def _write_complete(
         station=marker.station,
         satellite=marker.satellite,
         t0=t0(receipts[name].modified for name in wanted),
-        sensing_stop=max((dsib.time_stop for dsib in dsibs.values()), default=None),
+        pass_stop=max((dsib.time_stop for dsib in dsibs.values()), default=None),
         files=tuple(
             SessionChunk(
                 name=name,

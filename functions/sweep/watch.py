@@ -79,11 +79,14 @@ class Watch:
             metrics.measure(metrics.RUNNING, running[step.name], step=step.name)
             metrics.measure(metrics.WAITING, waiting[step.name], step=step.name)
 
-    def followed(self, source: Source, items: Iterable[Item]) -> None:
-        """All has followed from ``source``; ``items``: what it readied, and what a rule left out."""
+    def followed(self, source: Source, items: Iterable[Item], *, superseded: bool = False) -> None:
+        """All has followed from ``source``; ``items``: what it readied, and what a rule left out.
+
+        ``superseded``: its work is made anew, so that what comes after it is still to come.
+        """
         if isinstance(source.record, Outcome):
             left_out = tuple({item.step.name for item in items if not isinstance(item, Ready)})
-            known = Followed(left_out, stopped=source.record.status not in FINISHED)
+            known = Followed(left_out, stopped=not superseded and source.record.status not in FINISHED)
             self._of(source.session).followed[source.key] = known
 
     def look(self, session: str, story: Story, present: Callable[[str], bool]) -> None:

@@ -111,7 +111,7 @@ class Complete(Record):
     """What processing starts from: the raw files of a session, or (``given``) a product that came from elsewhere.
 
     ``missing`` and ``reason`` tell of a partial session. ``strategy``: the version that it is processed under, to its
-    end, whatever is activated meanwhile; empty for the default one.
+    end, whatever is activated meanwhile; empty for the default one. ``pass_stop``: the end of the pass, by the DSIBs.
     """
 
     kind: ClassVar[str] = "complete"
@@ -119,7 +119,7 @@ class Complete(Record):
     station: str
     satellite: str
     t0: AwareDatetime
-    sensing_stop: AwareDatetime | None = None
+    pass_stop: AwareDatetime | None = None
     files: tuple[SessionChunk, ...]
     missing: tuple[str, ...] = ()
     reason: str = ""
@@ -302,6 +302,7 @@ class Account(Record):
     often the session had been opened again when this was made; an account that knows of fewer reopenings than there are
     is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line
     for each datastrip. ``unlike_plan``: where what came is not what the plan owed, a line for each datatake.
+    ``last_sensed``: when the last line of the session was sensed, from which the second clock runs.
     """
 
     kind: ClassVar[str] = "account"
@@ -317,6 +318,7 @@ class Account(Record):
     held: bool = False
     not_owed: tuple[str, ...] = ()
     unlike_plan: tuple[str, ...] = ()
+    last_sensed: AwareDatetime | None = None
 
 
 class Hold(Record):

@@ -110,8 +110,6 @@ class Closing:
         if account.t0 is None:
             return
         now = self.services.clock.now()
-        complete = self.services.ledger.find(keys.complete(account.session), Complete)
-        stop = complete.sensing_stop if complete is not None else None
 
         def notice(state: State, level: str, entry: AccountEntry, due: datetime, cause: str) -> Notice:
             return Notice(
@@ -125,7 +123,7 @@ class Closing:
                 expected=entry.at,
                 step=entry.step,
                 cause=cause,
-                sensing_stop=stop,
+                sensing_stop=account.last_sensed,
             )
 
         for level, entry in late_levels(account).items():
@@ -152,3 +150,5 @@ def _measure(account: Account, took: list[tuple[str, float]]) -> None:
         metrics.measure(metrics.PRODUCTS, level=entry.level, ended=entry.ended)
         if entry.slack_s is not None:
             metrics.measure(metrics.MARGIN, entry.slack_s, level=entry.level)
+        if account.last_sensed is not None and entry.at is not None and entry.ended == "produced":
+            metrics.measure(metrics.AGE, (entry.at - account.last_sensed).total_seconds(), level=entry.level)

@@ -49,6 +49,9 @@ NOTICES: Final = Metric("s2ps.sla.notices", "counter", "{notice}", "Levels at ri
 STEP: Final = Metric("s2ps.step.duration", "histogram", "s", "From a work item's order to its outcome, by step")
 PRODUCTS: Final = Metric("s2ps.products", "counter", "{product}", "Promised products of closed accounts: level, ended")
 MARGIN: Final = Metric("s2ps.product.slack", "histogram", "s", "Slack with which products came to the shelf, by level")
+AGE: Final = Metric(
+    "s2ps.product.age", "histogram", "s", "From a session's last sensing to its products on the shelf, by level"
+)
 OPEN: Final = Metric("s2ps.sessions.open", "gauge", "{session}", "Sessions whose account is open")
 RUNNING: Final = Metric("s2ps.work.running", "gauge", "{item}", "Work items with an attempt under way, by step")
 WAITING: Final = Metric("s2ps.work.waiting", "gauge", "{item}", "Work items without one and without outcome, by step")
@@ -69,10 +72,12 @@ QUEUE: Final = Metric(
 BYTES: Final = Metric("s2ps.session.raw", "counter", "By", "Raw bytes of closed sessions, by satellite")
 
 METRICS: Final = (
-    SLACK, NOTICES, STEP, PRODUCTS, MARGIN, OPEN, RUNNING, WAITING, MISSING, STARTS, COLD, OWN, FIRST_IPF, QUEUE, BYTES,
+    SLACK, NOTICES, STEP, PRODUCTS, MARGIN, AGE, OPEN, RUNNING, WAITING, MISSING, STARTS, COLD, OWN, FIRST_IPF, QUEUE,
+    BYTES,
 )  # fmt: skip
 
 _SECONDS: Final = (0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200)
+_AGES: Final = (1800, 3600, 5400, 7200, 9000, 10800, 14400, 18000, 21600, 28800, 43200, 86400)
 _SLACKS: Final = (-7200, -3600, -1800, -900, -300, 0, 300, 600, 900, 1800, 2700, 3600, 4500, 7200)
 
 _Measured = tuple[Metric, float, dict[str, str]]
@@ -139,7 +144,7 @@ class Meters:
             self._provider = meter_provider(self.service, self.reader, EXPORT_PERIOD_MS, EXPORT_TIMEOUT_MS)
         meter = self._provider.get_meter("s2ps")
         if metric.kind == "histogram":
-            bounds = _SLACKS if metric is MARGIN else _SECONDS
+            bounds = {MARGIN: _SLACKS, AGE: _AGES}.get(metric, _SECONDS)
             return meter.create_histogram(
                 metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=bounds
             )

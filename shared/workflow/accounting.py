@@ -20,6 +20,7 @@ def make_account(
     *,
     not_owed: tuple[str, ...] = (),
     unlike_plan: tuple[str, ...] = (),
+    last_sensed: datetime | None = None,
     reopened: int = 0,
     held: bool = False,
 ) -> Account:
@@ -45,6 +46,7 @@ def make_account(
         held=held,
         not_owed=not_owed,
         unlike_plan=unlike_plan,
+        last_sensed=last_sensed,
     )
 
 

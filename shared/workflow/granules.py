@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from shared.domain.expected import Acquired
+from shared.domain.expected import SCENE, Acquired
 from shared.domain.names import PdiName, parse_stamp
 from shared.errors import BadInputError
 from shared.ledger.records import Artifact, Complete, Outcome
@@ -16,6 +17,11 @@ from shared.workflow.parts import Granule, Part, part_of, scene_numbers
 from shared.workflow.ruling import DATATAKE_TYPE
 
 GRANULES: Final = "PDI_DS_GR_LIST"
+STOP: Final = "sensing_stop"
+"""The attribute of an artifact that tells when the sensing of its data ended."""
+
+_NO_IMAGES: Final = frozenset({"AUX_SADATA", "PRD_HKTM"})
+"""Telemetry: it goes on beyond the last image."""
 
 
 def is_taken(artifact: Artifact, taken: frozenset[str] | None) -> bool:
@@ -79,8 +85,37 @@ def acquired(outcome: Outcome) -> Acquired | None:
     granules = granules_by_detector(outcome, None)
     if granules is None:
         return None
-    starts = [each.start for a in outcome.outputs if a.file_type == GRANULES and (each := _granule(a.name)) is not None]
-    return Acquired(outcome.unit, granules, min(starts, default=None), outcome.facts.get(DATATAKE_TYPE) == "RAW")
+    start = min(granule_starts(outcome), default=None)
+    return Acquired(outcome.unit, granules, start, outcome.facts.get(DATATAKE_TYPE) == "RAW")
+
+
+def last_sensed(outcome: Outcome) -> datetime | None:
+    """When the last line of an outcome's images was sensed: by their metadata, else by the names of its granules.
+
+    None where neither tells.
+    """
+    images = [artifact for artifact in outcome.outputs if artifact.file_type not in _NO_IMAGES]
+    told = [when for each in images if (when := instant_told(each.attributes.get(STOP, ""))) is not None]
+    if told:
+        return max(told)
+    last = max(granule_starts(outcome), default=None)
+    return None if last is None else last + SCENE
+
+
+def instant_told(text: str) -> datetime | None:
+    """ISO 8601, UTC where it names no zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def granule_starts(outcome: Outcome) -> Iterator[datetime]:
+    """When the first line of each granule of a Level-0 outcome was sensed, as its name tells."""
+    for artifact in outcome.outputs:
+        if artifact.file_type == GRANULES and (found := _granule(artifact.name)) is not None:
+            yield found.start
 
 
 def gap(granules: Counter[str]) -> str:

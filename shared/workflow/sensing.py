@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from shared.domain.names import PdiName, SessionId, parse_stamp
 from shared.errors import BadInputError
 from shared.ledger.provision import UnitFacts
 from shared.ledger.records import Artifact, Complete, Order, Outcome
+from shared.workflow.granules import STOP, instant_told
 from shared.workflow.plan import Source
 
 START: Final = "sensing_start"
-STOP: Final = "sensing_stop"
 
 
 def unit_facts(order: Order, sources: Iterable[Source], complete: Complete) -> UnitFacts:
@@ -51,11 +51,11 @@ def _inputs(order: Order, records: Mapping[str, Complete | Outcome]) -> Iterator
 
 def _attributes(artifacts: list[Artifact]) -> list[datetime]:
     found = [artifact.attributes.get(name, "") for artifact in artifacts for name in (START, STOP)]
-    return [when for text in found if (when := _time(text)) is not None]
+    return [when for text in found if (when := instant_told(text)) is not None]
 
 
 def _facts(facts: Mapping[str, str]) -> list[datetime]:
-    return [when for name in (START, STOP) if (when := _time(facts.get(name, ""))) is not None]
+    return [when for name in (START, STOP) if (when := instant_told(facts.get(name, ""))) is not None]
 
 
 def _names(artifacts: list[Artifact]) -> list[datetime]:
@@ -70,16 +70,7 @@ def _names(artifacts: list[Artifact]) -> list[datetime]:
 
 def _downlink(session: str, complete: Complete) -> list[datetime]:
     """Begin and end of the pass, as far as the session's name and its DSIBs tell; else the time of its last byte."""
-    found = [] if complete.sensing_stop is None else [complete.sensing_stop]
+    found = [] if complete.pass_stop is None else [complete.pass_stop]
     with suppress(BadInputError):
         found.append(SessionId.parse(session).start)
     return found or [complete.t0]
-
-
-def _time(text: str) -> datetime | None:
-    """ISO 8601, UTC where it names no zone; None for what is none."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

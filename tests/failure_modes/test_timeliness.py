@@ -17,6 +17,7 @@ from functions.rehearse.report import Line, timeliness
 from functions.rehearse.scenario import START as PLAYED
 from functions.rehearse.scenario import Result, Scenario, rehearse
 from shared.domain.deadlines import BUDGETS, deadline
+from shared.domain.expected import SCENE
 from shared.ledger.keys import parse_work
 from shared.ledger.records import Account, Attempt, Order
 from shared.workflow.graph import load_workflow
@@ -147,6 +148,7 @@ def test_failure_mode_12_every_level_that_is_made_has_its_budget_and_every_produ
     at = datetime(2026, 11, 22, 10, tzinfo=UTC)
     assert {level: (deadline(at, level) - at).total_seconds() / 60 for level in BUDGETS} == expected
     account: Account = build().run()
+    assert account.last_sensed == START - timedelta(minutes=30) + SCENE
     for entry in account.entries:
         assert entry.deadline is not None
         assert entry.at is not None

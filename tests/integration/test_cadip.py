@@ -153,7 +153,7 @@ def test_the_same_session_as_over_xbip(cadip: CadipServer, quirks: dict[str, Any
     assert found is not None
     assert found.files == expected.files, "names, keys, sizes and SHA-256"
     assert (found.session, found.station, found.satellite) == (expected.session, expected.station, expected.satellite)
-    assert (found.missing, found.sensing_stop) == ((), expected.sensing_stop)
+    assert (found.missing, found.pass_stop) == ((), expected.pass_stop)
     assert found.t0 == WHEN + timedelta(seconds=23)
     assert service.tick() == 0
 

@@ -65,7 +65,7 @@ def complete(services: Services, number: int) -> int:
         station="SGS_",
         satellite="S2A",
         t0=START,
-        sensing_stop=START + timedelta(minutes=8),
+        pass_stop=START + timedelta(minutes=8),
         files=(SessionChunk(name="a.raw", key="a.raw", channel=1, size=1, sha256="0" * 64),),
     )
     services.ledger.create(keys.complete(session), record)

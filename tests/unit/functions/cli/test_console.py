@@ -204,6 +204,13 @@ def test_an_account_fits_the_terminal_and_says_all(width: int) -> None:
     assert "X" * 20 in shown
 
 
+def test_an_account_tells_the_second_clock_of_each_level() -> None:
+    sensed = ACCOUNT.model_copy(update={"last_sensed": NOW - timedelta(minutes=83, seconds=5)})
+    (told,) = [line for line in account_lines(sensed, 200) if line.startswith("After the last sensing")]
+    assert told.endswith(": L1C 83:05")
+    assert not [line for line in account_lines(ACCOUNT, 200) if "last sensing" in line]
+
+
 def test_only_folders_of_runs_are_cleared(tmp_path: Path) -> None:
     run = RunDir.at(tmp_path)
     clear(run)

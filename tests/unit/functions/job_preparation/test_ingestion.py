@@ -40,7 +40,7 @@ def test_the_order_and_the_job_order_follow_from_the_real_files(real_data: Path)
         station="SGS_",
         satellite="S2B",
         t0=T0,
-        sensing_stop=T0 - timedelta(minutes=8),
+        pass_stop=T0 - timedelta(minutes=8),
         files=(SessionChunk(name="a.raw", key="a.raw", channel=1, size=1, sha256="0" * 64),),
     )
     services.ledger.create(keys.complete(SESSION), complete)

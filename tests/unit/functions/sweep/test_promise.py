@@ -16,7 +16,7 @@ from shared.domain.forecast import AT_RISK
 from shared.errors import RetryableError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import Account, AccountEntry, Attempt, Complete, OpenMarker, Order, Outcome
+from shared.ledger.records import Account, AccountEntry, Artifact, Attempt, Complete, OpenMarker, Order, Outcome
 from shared.ledger.standing import write_account
 from shared.ports import JobState
 from shared.settings import Settings
@@ -24,6 +24,7 @@ from shared.sla.chain import verify
 from shared.sla.durations import StepDurations
 from shared.sla.notices import ABSENT, MISSED, Notice
 from shared.sla.notices import AT_RISK as AT_RISK_EVENT
+from shared.workflow.plan import Source
 from tests.support.house import START, VirtualClock
 
 SESSION = "S2A_20261122100000057405"
@@ -72,9 +73,7 @@ def later(services: Services, seconds: float) -> None:
 def begin(services: Services) -> None:
     marker = OpenMarker(created=START, session=SESSION, station="SGS_", satellite="S2A")
     services.ledger.create(keys.open_marker(SESSION), marker)
-    complete = Complete(
-        created=START, session=SESSION, station="SGS_", satellite="S2A", t0=START, sensing_stop=START, files=()
-    )
+    complete = Complete(created=START, session=SESSION, station="SGS_", satellite="S2A", t0=START, files=())
     services.ledger.create(keys.complete(SESSION), complete)
 
 
@@ -90,10 +89,10 @@ def order(services: Services, step: str, unit: str = SESSION, *, session: str = 
     return place
 
 
-def end(services: Services, place: WorkKey) -> None:
+def end(services: Services, place: WorkKey, *outputs: Artifact) -> None:
     record = Outcome(
         created=now(services), step=place.step, unit=place.unit, attempt=1, status="succeeded", started=START,
-        finished=now(services),
+        finished=now(services), outputs=outputs,
     )  # fmt: skip
     services.ledger.create(place.outcome, record)
 
@@ -157,7 +156,25 @@ def test_a_step_that_hangs_is_told_before_the_miss_and_the_miss_when_it_comes(se
         else:
             assert timedelta(0) < event.time - due <= timedelta(minutes=1)
     record = services.ledger.read(keys.notice(SESSION, "L1C", "at-risk"), Notice)
-    assert (record.state, record.sensing_stop) == ("at-risk", START)
+    assert (record.state, record.sensing_stop) == ("at-risk", None)
+
+
+def test_the_second_clock_is_told_once_level_0_knows_the_last_sensing(services: Services, sink: Sink) -> None:
+    begin(services)
+    strip = Artifact(
+        file_type="PDI_DS", name="ds", bucket="b", prefix="p/", digest="1" * 64, size=1,
+        attributes={"sensing_stop": "2026-06-21T10:20:07Z"},
+    )  # fmt: skip
+    place = order(services, "l0c", "D1")
+    end(services, place, strip)
+    sweep = Sweep(services)
+    sweep._watch.followed(Source(place.outcome, services.ledger.read(place.outcome, Outcome), SESSION), ())
+    order(services, "l1b", "D1")
+    later(services, BUDGET.total_seconds() + 1)
+    with suppress(RetryableError):
+        sweep.run()
+    (told,) = [e for e in sink.events if (e.type, e.data["level"]) == (MISSED, "L1C")]
+    assert told.data["sensingStop"] == "2026-06-21T10:20:07+00:00"
 
 
 def test_an_instance_that_remembers_nothing_tells_nothing_twice(services: Services, sink: Sink) -> None:

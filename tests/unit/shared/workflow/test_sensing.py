@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.ledger.provision import UnitFacts
 from shared.ledger.records import Artifact, ArtifactRef, Complete, Order, Outcome
+from shared.workflow.granules import last_sensed
 from shared.workflow.plan import Source
 from shared.workflow.sensing import unit_facts
 
@@ -13,7 +14,7 @@ SESSION = "S2B_20220413132241026648"
 T0 = datetime(2022, 4, 13, 13, 40, tzinfo=UTC)
 STOP = datetime(2022, 4, 13, 13, 31, tzinfo=UTC)
 GRANULE = "S2B_OPER_MSI_L0__GR_SGS__20220413T140000_S20220413T{}_D01_N02.08"
-COMPLETE = Complete(created=T0, session=SESSION, station="SGS_", satellite="S2B", t0=T0, sensing_stop=STOP, files=())
+COMPLETE = Complete(created=T0, session=SESSION, station="SGS_", satellite="S2B", t0=T0, pass_stop=STOP, files=())
 
 
 def at(hour: int, minute: int, second: int = 0) -> datetime:
@@ -47,6 +48,23 @@ def facts(*artifacts: Artifact, taken: int | None = None, **known: str) -> UnitF
         deadline=T0,
     )
     return unit_facts(order, [Source("o", outcome, SESSION)], COMPLETE)
+
+
+def outcome(*artifacts: Artifact) -> Outcome:
+    return Outcome(
+        created=T0, step="l0c", unit="DT1", attempt=1, status="succeeded", started=T0, finished=T0, outputs=artifacts
+    )
+
+
+def test_the_last_sensing_is_that_of_images() -> None:
+    """Telemetry goes on for some seconds after the last image, and is not what a product is of."""
+    granules = [GRANULE.format(f"1200{second:02d}") for second in (0, 7, 3)]
+    named = [artifact(name).model_copy(update={"file_type": "PDI_DS_GR_LIST"}) for name in granules]
+    telemetry = artifact("sad", sensing_stop="2022-04-13T12:30:00Z").model_copy(update={"file_type": "AUX_SADATA"})
+    assert last_sensed(outcome(*named, telemetry)) == at(12, 0, 7) + timedelta(seconds=3.608)
+    strip = artifact("ds", sensing_stop="2022-04-13T12:00:10Z")
+    assert last_sensed(outcome(*named, telemetry, strip)) == at(12, 0, 10)
+    assert last_sensed(outcome(telemetry, artifact("x"))) is None
 
 
 def test_the_attributes_of_the_inputs_span_the_time() -> None:
