@@ -1,4 +1,4 @@
-"""Job launch: an order that has no attempt under way gets one."""
+"""Job launch: an order that has no attempt under way gets one, unless a rerun has superseded it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shared.ledger.standing import active_hold
 from shared.ports import STAGING_S, JobSpec
 from shared.workflow.binding import attempts_allowed, first_pause_s
 from shared.workflow.shared_folders import datastrip_folder
+from shared.workflow.superseding import end_superseded, superseded_by
 
 OUT_OF_MEMORY = "OOMKilled"
 # For so long the platform may refuse a Job (rights, a policy, no image set) before the attempt counts as failed; as
@@ -43,8 +44,10 @@ def _launch(place: WorkKey, services: Services) -> JobSpec | None:
     order = ledger.read(place.order, Order)
     attempts = attempts_of(ledger, work)
     number = attempts.due(services.clock.now(), attempts_allowed(order, services.settings))
-    # An attempt that is written down already goes on: a hold stops new ones only.
-    if number is None or (number > attempts.started and _held(work, services)):
+    # An attempt that is written down already goes on: neither a rerun nor a hold stops but new ones.
+    if number is None or (
+        number > attempts.started and (_superseded(order, attempts, services) or _held(work, services))
+    ):
         return None
     job = _job(place, order, attempts, number, services)
     attempt = Attempt(
@@ -84,6 +87,16 @@ def _give_up(order: Order, number: int, granted: int, error: PermanentError, ser
     )
     services.ledger.create(place.ended(number), ended)
     return True
+
+
+def _superseded(order: Order, attempts: Attempts, services: Services) -> bool:
+    """Whether the work is made anew by a rerun since it was ordered; then it ends here."""
+    ledger = services.ledger
+    rerun = superseded_by(ledger, services.workflow_for(order), order)
+    if rerun is not None:
+        trace = services.trace(order.session)
+        end_superseded(ledger, order, attempts.started, rerun, services.clock.now(), trace)
+    return rerun is not None
 
 
 def _held(work: WorkRecords, services: Services) -> bool:

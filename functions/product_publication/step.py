@@ -30,6 +30,7 @@ from shared.workflow.products import (
     shelf_prefix,
     taken_by,
 )
+from shared.workflow.superseding import superseded_by
 
 MANIFEST: Final = "manifest.json"
 _THREADS: Final = 12
@@ -46,9 +47,11 @@ def publish(event: Event, services: Services) -> int:
     if outcome.status not in FINISHED or outcome.attempt == 0:
         return 0
     order = services.ledger.read(work.order, Order)
-    found = list(published_artifacts(services.workflow_in(order.processor_set), outcome))
+    workflow = services.workflow_in(order.processor_set)
+    anew = superseded_by(services.ledger, workflow, order) is not None
+    found = list(published_artifacts(workflow, outcome))
     with pool_of(_THREADS, sum(len(artifact.files) for _, artifact in found)) as pool:
-        ours = list(pool.map(lambda item: _claim(item[0], item[1], work, outcome, services), found))
+        ours = list(pool.map(lambda item: _claim(item[0], item[1], work, outcome, services, anew=anew), found))
         wanted = [item for item, is_ours in zip(found, ours, strict=True) if is_ours]
         if not wanted:
             return 0
@@ -71,13 +74,21 @@ def publish(event: Event, services: Services) -> int:
     return len(wanted)
 
 
-def _claim(output: Output, artifact: Artifact, place: WorkKey, outcome: Outcome, services: Services) -> bool:
-    """Whether a product is to be brought to the shelf: it is not there, and its name is that of this work's."""
+def _claim(
+    output: Output, artifact: Artifact, place: WorkKey, outcome: Outcome, services: Services, *, anew: bool
+) -> bool:
+    """Whether a product is to be brought to the shelf: it is not there, and its name is that of this work's.
+
+    Of work that is made ``anew`` since, only what was begun: it would stand there after its successor.
+    """
     ledger, name = services.ledger, product_name(artifact)
     key = product_key(str(output.publish), name, outcome.finished)
     shelved = ledger.find(key, Published)
     if shelved is not None:
         taken = name_taken(shelved, place, name)
+    elif anew and not ledger.exists(keys.product_claim(key)):
+        _log.info("product %s is not published: its work is made anew", name)
+        return False
     else:
         # The same bytes whoever publishes this outcome.
         claim = ProductClaim(created=outcome.created, traceparent=outcome.traceparent, product=name, work=place.prefix)

@@ -21,6 +21,7 @@ from shared.workflow.clearing import arm
 from shared.workflow.granules import last_sensed
 from shared.workflow.graph import Workflow
 from shared.workflow.products import product_key, product_name, published_artifacts
+from shared.workflow.superseding import begun
 from shared.workflow.unfolding import Holds, Pending, Unfolding
 
 _AT_ONCE: Final = 256
@@ -151,6 +152,9 @@ def _make(session: str, services: Services) -> Account:
 def _shelf(outcomes: Iterable[Outcome], workflow: Workflow, services: Services) -> dict[str, Published]:
     """The product records of these outcomes, by their keys. Lacking where one is not there.
 
+    Where something was made anew, one that is lacking may be of work that is superseded, which is not brought to the
+    shelf any more: only if that has begun it is waited for. Of what is in force the unfolding finds it lacking.
+
     The youngest outcome's first, and of them the last: products are published in their order, so that the one that is
     found lacking is lacking as long as any.
     """
@@ -163,10 +167,13 @@ def _shelf(outcomes: Iterable[Outcome], workflow: Workflow, services: Services) 
     ]
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
-        for key, record in zip(some, services.ledger.find_many(some, Published), strict=True):
-            if record is None:
-                raise Lacking(key)
-            found[key] = record
+        records = dict(zip(some, services.ledger.find_many(some, Published), strict=True))
+        lacking = [key for key, record in records.items() if record is None]
+        if workflow.reruns.by_step:
+            lacking = begun(services.ledger, lacking)
+        if lacking:
+            raise Lacking(lacking[0])
+        found.update({key: record for key, record in records.items() if record is not None})
     return found
 
 

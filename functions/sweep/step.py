@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from functions.sweep.following import Following
 from functions.sweep.lost import Story, answered_files, lost_files, lost_work, tell
 from functions.sweep.watch import Watch
 from shared.auxiliary.awaited import AwaitedFiles
@@ -21,17 +22,12 @@ from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.provision import ARRIVALS, parse_arrival
-from shared.ledger.records import Account, Complete, OpenMarker, Outcome, Receipt, Reopened, Seen, Timer
+from shared.ledger.records import Account, OpenMarker, Receipt, Reopened, Seen, Timer
 from shared.ledger.standing import REOPENED, active_hold
 from shared.ports import JobState, ObjectInfo
 from shared.sla.closing import PARKED_TIMER, Closing
 from shared.sla.passes import EXPECTED_TIMER, look_for
-from shared.workflow.graph import Workflow
-from shared.workflow.plan import Ready
-from shared.workflow.products import product_key, product_name, published_artifacts
-from shared.workflow.reruns import Rerun, read_reruns
-from shared.workflow.sources import LedgerRecords, read_source
-from shared.workflow.walk import next_work
+from shared.workflow.reruns import read_reruns
 
 _log: Final = logging.getLogger(__name__)
 # So many events in a row that the broker could not take: it is not the events' fault.
@@ -52,6 +48,7 @@ class Sweep:
         self._unanswered: list[PermanentError | RetryableError] = []
         self._files = AwaitedFiles(services)
         self._watch = Watch(services)
+        self._following = Following(services, self._watch)
         # Timers, by their keys, of planned passes whose time is over.
         self._passes: dict[str, str] = {}
 
@@ -272,17 +269,15 @@ class Sweep:
         done = self._done[session]
         now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
         sources = [story.complete, *(work.outcome for work in story.work.values())]
-        records = LedgerRecords(self._services.ledger, listing.__contains__)
         reruns = read_reruns(self._services.ledger, session) if story.reruns else ()
-        waiting = False
-        for info in sources:
-            # Something else follows from a record once a rerun was asked for.
-            if info is None or (mark := (info.key, info.etag, str(len(reruns)))) in done:
-                continue
-            if info.modified + grace > now:
-                waiting = True
-            elif self._followed(info.key, records, listing, reruns):
-                done.add(mark)
+        # Something else follows from a record once a rerun was asked for.
+        marks = {info.key: (info.key, info.etag, str(len(reruns))) for info in sources if info is not None}
+        unknown = [info for info in sources if info is not None and marks[info.key] not in done]
+        looked = [info for info in unknown if info.modified + grace <= now]
+        waiting = len(looked) < len(unknown)
+        for info, followed in self._following.look(session, looked, listing, reruns):
+            if followed:
+                done.add(marks[info.key])
             else:
                 waiting = True
                 yield self._again(info, trace)
@@ -292,32 +287,6 @@ class Sweep:
             newest = max((info for info in ends if info is not None), key=lambda info: info.modified, default=None)
             if newest is not None:
                 yield self._again(newest, trace)
-
-    def _followed(
-        self, key: str, records: LedgerRecords, listing: dict[str, ObjectInfo], reruns: tuple[Rerun, ...]
-    ) -> bool:
-        services, source = self._services, read_source(self._services.ledger, key)
-        records.know(source)
-        complete = records.find(keys.complete(source.session))
-        workflow = services.workflow_of(complete if isinstance(complete, Complete) else None, reruns)
-        items = list(next_work(workflow, source, records))
-        for item in items:
-            if isinstance(item, Ready):
-                place = item.key(source.session)
-                if place.order not in listing and place.waiting not in listing:
-                    return False
-        followed = isinstance(source.record, Complete) or services.ledger.all_exist(
-            _shelf_keys(workflow, source.record)
-        )
-        if followed:
-            self._watch.followed(source, items)
-        return followed
-
-
-def _shelf_keys(workflow: Workflow, outcome: Outcome) -> Iterator[str]:
-    if outcome.status.startswith("succeeded"):
-        for output, artifact in published_artifacts(workflow, outcome):
-            yield product_key(str(output.publish), product_name(artifact), outcome.finished)
 
 
 def job_ended(place: WorkKey, number: int, state: JobState, trace: str) -> Event:

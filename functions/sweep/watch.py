@@ -24,6 +24,7 @@ from shared.sla.durations import StepDurations, expectation
 from shared.sla.notices import Notice
 from shared.sla.progress import ARRIVAL, PUBLICATION, Followed, Ways, progress
 from shared.telemetry import metrics
+from shared.workflow.granules import last_sensed
 from shared.workflow.plan import Item, Ready, Source
 from shared.workflow.reruns import read_reruns
 
@@ -39,6 +40,7 @@ class _Watched:
     """What is remembered of an open session."""
 
     complete: Complete | None = None
+    sensed: datetime | None = None
     followed: dict[str, Followed] = field(default_factory=dict)
     looked: datetime | None = None
     slack: dict[str, float] = field(default_factory=dict)
@@ -87,7 +89,10 @@ class Watch:
         if isinstance(source.record, Outcome):
             left_out = tuple({item.step.name for item in items if not isinstance(item, Ready)})
             known = Followed(left_out, stopped=not superseded and source.record.status not in FINISHED)
-            self._of(source.session).followed[source.key] = known
+            watched, sensed = self._of(source.session), last_sensed(source.record)
+            watched.followed[source.key] = known
+            if sensed is not None:
+                watched.sensed = sensed if watched.sensed is None else max(sensed, watched.sensed)
 
     def look(self, session: str, story: Story, present: Callable[[str], bool]) -> None:
         """Work out the outlook of a session, from a story of it; ``present`` says whether a record is in the listing.
@@ -156,7 +161,6 @@ class Watch:
     def _notice(
         self, session: str, level: str, t0: datetime, found: Outlook, legs: tuple[Leg, ...], now: datetime
     ) -> Notice:
-        complete = self._of(session).complete
         eats = next(leg for leg in legs if leg.step == found.eats)
         return Notice(
             created=now,
@@ -169,7 +173,7 @@ class Watch:
             expected=found.arrival,
             step=found.eats,
             cause=_cause(eats, now),
-            sensing_stop=complete.sensing_stop if complete is not None else None,
+            sensing_stop=self._of(session).sensed,
         )
 
 

@@ -121,7 +121,9 @@ def _items(asked: _Asked, step: Step, units: tuple[str, ...]) -> list[Ready]:
         if known and not any(belongs(each, (unit,), session) for each in known):
             shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
             raise BadInputError("unit", f"one that {step.name} runs on, or that they belong to ({shown})", unit)
-    items = (asked.walk.item(step, unit) for unit in known if not units or belongs(unit, units, session))
+    wanted = [unit for unit in known if not units or belongs(unit, units, session)]
+    asked.walk.expect(step, wanted)
+    items = (asked.walk.item(step, unit) for unit in wanted)
     return [item for item in items if isinstance(item, Ready)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Final
 
-from shared.errors import BadInputError
+from shared.errors import BadInputError, ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import FINISHED, Complete, Outcome
@@ -86,13 +86,27 @@ class LedgerRecords:
         """A record that was read already."""
         self._known[source.key] = source.record
 
+    def source(self, key: str) -> Source:
+        """What readies work, at ``key``. ObjectAbsentError where it has gone."""
+        if (record := self.find(key)) is None:
+            raise ObjectAbsentError(f"ledger record {key}: it is not there any more")
+        place = keys.parse_session(key)
+        return Source(key, record, place[0] if place is not None else "")
+
     def expect(self, wanted: Iterable[str]) -> None:
-        """Read these, several at a time."""
+        """Read these, several at a time. What is wrong with one is for whoever asks for it."""
         unknown = [key for key in dict.fromkeys(wanted) if key not in self._known and self._listed(key)]
         if len(unknown) < _READERS:
             return
         with pool_of(_READERS, len(unknown)) as pool:
-            self._known.update(zip(unknown, pool.map(self._read, unknown), strict=True))
+            self._known.update(found for found in pool.map(self._try, unknown) if found is not None)
+
+    def _try(self, key: str) -> tuple[str, Complete | Outcome | None] | None:
+        """A record with its key; None where it breaks its model."""
+        try:
+            return key, self._read(key)
+        except BadInputError:
+            return None
 
     def _read(self, key: str) -> Complete | Outcome | None:
         found = self._memory.find(key)

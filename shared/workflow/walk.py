@@ -51,6 +51,7 @@ class Walk:
         self._session = session
         self._records = records
         self._sources: dict[tuple[str, str], Source | None] = {}
+        self._outcome_keys: dict[tuple[str, str], str] = {}
 
     def follows(self, source: Source) -> Iterator[Item]:
         """The work that ``source`` readies, alone or as one of several, and what a rule leaves out.
@@ -96,11 +97,26 @@ class Walk:
         if given is not None and given.step == first:
             above = (given.unit,)
         else:
-            above = (self._session,) if first == "session" else self.units(self._workflow.step(first))
+            above = (self._session,) if first == "session" else list(self.units(self._workflow.step(first)))
+        if first != "session":
+            self._expect(self._workflow.step(first), above)
         for unit in above:
             found = self.source(first, unit)
             if found is not None:
                 yield from units_of(self._workflow, step, found)
+
+    def expect(self, step: Step, units: Iterable[str]) -> None:
+        """The work of ``step`` on these units is asked for next: what it comes from is read several at a time."""
+        wanted = list(units)
+        for name in step.after:
+            if name != "session":
+                self._expect(self._workflow.step(name), dict.fromkeys(self._above(unit, name) for unit in wanted))
+
+    def _expect(self, step: Step, units: Iterable[str]) -> None:
+        """The outcomes of ``step`` on these units are looked for next."""
+        wanted = list(units)
+        self.expect(step, wanted)
+        self._records.expect([key for unit in wanted if (key := self._outcome_key(step, unit))])
 
     def source(self, step: str, unit: str) -> Source | None:
         """What the work of ``step`` on ``unit`` ended with; None where it has not finished, or has failed."""
@@ -125,6 +141,12 @@ class Walk:
         return Source(key, record, self._session)
 
     def _outcome_key(self, step: Step, unit: str) -> str:
+        """Where the outcome of ``step`` on ``unit`` would stand; empty where what is before it has not finished."""
+        if (step.name, unit) not in self._outcome_keys:
+            self._outcome_keys[step.name, unit] = self._work_out_key(step, unit)
+        return self._outcome_keys[step.name, unit]
+
+    def _work_out_key(self, step: Step, unit: str) -> str:
         given = self._root.given if self._root is not None else None
         if given is not None and (given.step, given.unit) == (step.name, unit):
             return given.key(self._session).outcome

@@ -25,6 +25,7 @@ from shared.ledger.records import Complete
 from shared.ports import ObjectStore
 from shared.settings import Settings
 from shared.workflow.plan import Source
+from shared.workflow.reruns import Rerun
 from tests.support.bench import PREAMBLE, SESSION, Bench, claim, make_bench, processor_set
 from tests.support.pod import CONTAINERS, pod_of
 
@@ -106,6 +107,22 @@ def test_an_order_for_another_version_of_the_processor_ends_with_that_reason(ben
     assert ended is not None
     assert ended.status == "failed"
     assert "expected processor S2PS-L0U 0.3.0 for step l0u, found ('S2PS-L0U', '9.9.9')" in ended.reason
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_work_that_was_made_anew_while_its_job_waited_is_not_run(bench: Bench, how: str) -> None:
+    now = bench.services.clock.now()
+    anew = Rerun(
+        created=now, session=SESSION, number=1, step="l0u", since=now, reopened=0, who="ada@console", reason="mended"
+    )
+    bench.services.ledger.create(anew.key, anew)
+    assert "is not run: the work is made anew" in run(bench, how)
+    outcome = bench.outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.attempt, outcome.outputs) == ("no-product", 1, ())
+    assert outcome.reason.endswith("made anew by rerun 1 from l0u by ada@console")
+    assert bench.ended() is None
 
 
 @pytest.mark.parametrize("bench", [GOOD], indirect=True)

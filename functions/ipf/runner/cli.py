@@ -116,6 +116,11 @@ def perform(
             lay_skip(job.scratch)
         _log.info("%s: attempt %d has nothing left to do", job.place.prefix, attempt)
         return 0
+    if stage != "stage-out" and wait(lambda: job.superseded):
+        if stage == "stage-in":
+            lay_skip(job.scratch)
+        _log.info("%s: attempt %d is not run: the work is made anew", job.place.prefix, attempt)
+        return 0
     attributes: dict[str, str | int] = {
         "s2ps.session": job.place.session,
         "s2ps.step": job.place.step,

@@ -16,6 +16,7 @@ from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Attempt, Order
 from shared.workflow.graph import Processor
 from shared.workflow.shared_folders import datastrip_folder
+from shared.workflow.superseding import end_superseded, superseded_by
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,15 @@ class Job:
     def over(self) -> bool:
         """Whether another attempt has settled the work, or this one was given up."""
         return over(self.services.ledger, self.place, self.number)
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a rerun made the work anew while the Job waited for its place; then the work ends here."""
+        ledger = self.services.ledger
+        rerun = superseded_by(ledger, self.services.workflow_for(self.order), self.order)
+        if rerun is not None:
+            end_superseded(ledger, self.order, self.number, rerun, self.now(), self.services.trace(self.place.session))
+        return rerun is not None
 
     @property
     def time_limit_s(self) -> float:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
 import pytest
 
 from functions.job_launch.step import launch
@@ -9,9 +12,10 @@ from shared.domain.events import object_created
 from shared.errors import ConfigurationError, PermanentError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
-from shared.ledger.records import Attempt, AttemptEnded, Hold, Order
-from shared.ports import STAGING_S, JobSpec
+from shared.ledger.records import Attempt, AttemptEnded, Hold, Order, Outcome
+from shared.ports import STAGING_S, JobSpec, ObjectInfo
 from shared.settings import Settings
+from shared.workflow.reruns import Rerun
 from tests.support.house import START, VirtualClock
 from tests.support.standin import SESSION
 
@@ -38,7 +42,12 @@ def services(request: pytest.FixtureRequest) -> Services:
     clock = VirtualClock()
     made = Services(Settings(**getattr(request, "param", {})), clock)
     vars(made).update(store=MemoryStore(clock), launcher=Launcher())
-    order = Order(
+    made.ledger.create(PLACE.order, order_of_the_work())
+    return made
+
+
+def order_of_the_work() -> Order:
+    return Order(
         created=START,
         session=SESSION,
         step="l1b",
@@ -51,8 +60,6 @@ def services(request: pytest.FixtureRequest) -> Services:
         t0=START,
         deadline=START,
     )
-    made.ledger.create(PLACE.order, order)
-    return made
 
 
 def test_the_job_outlives_its_ipf_so_that_a_run_over_its_time_keeps_its_log(services: Services) -> None:
@@ -119,3 +126,71 @@ def test_memory_grows_to_its_limit_and_never_below_what_the_step_asks_for(servic
 
 def test_an_attempt_under_way_is_launched_under_its_own_name(services: Services) -> None:
     assert launch(EVENT, services) == launch(EVENT, services)
+
+
+class Asked(MemoryStore):
+    """Notes what is looked for, and listed."""
+
+    asked: tuple[str, ...] = ()
+
+    def head(self, bucket: str, key: str) -> ObjectInfo | None:
+        self.asked += (key,)
+        return super().head(bucket, key)
+
+    def list(self, bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        self.asked += (prefix,)
+        return super().list(bucket, prefix, start_after=start_after)
+
+
+def rerun_of(services: Services, step: str, *units: str, number: int = 1) -> Rerun:
+    record = Rerun(
+        created=START,
+        session=SESSION,
+        number=number,
+        step=step,
+        units=units,
+        since=START,
+        reopened=0,
+        who="ada",
+        reason="r",
+    )
+    services.ledger.create(record.key, record)
+    return record
+
+
+@pytest.mark.parametrize("step", ["l0c", "l1b"])
+def test_work_that_a_rerun_supersedes_ends_without_an_attempt(services: Services, step: str) -> None:
+    rerun_of(services, step)
+    assert launch(EVENT, services) is None
+    outcome = services.ledger.read(PLACE.outcome, Outcome)
+    assert (outcome.status, outcome.attempt) == ("no-product", 0)
+    assert outcome.reason == f"superseded, and not run: it is made anew by rerun 1 from {step} by ada"
+    assert services.ledger.find(PLACE.attempt(1), Attempt) is None
+    assert launch(EVENT, services) is None
+
+
+def test_a_rerun_of_something_else_supersedes_nothing(services: Services) -> None:
+    rerun_of(services, "l1c")
+    rerun_of(services, "l1b", "DT02", number=2)
+    assert launch(EVENT, services) is not None
+
+
+def test_a_rerun_supersedes_neither_its_own_work_nor_an_attempt_that_is_written_down(services: Services) -> None:
+    rerun_of(services, "l1b")
+    place = dataclasses.replace(PLACE, digest="1" * 64)
+    order = services.ledger.read(PLACE.order, Order)
+    services.ledger.create(place.order, order.model_copy(update={"digest": place.digest, "rerun": 1}))
+    assert launch(object_created("s2-ledger", place.order, "e"), services) is not None
+    services.ledger.create(
+        PLACE.attempt(1), Attempt(created=START, number=1, job="j", cpus=1, memory_mb=1, time_limit_s=1)
+    )
+    assert launch(EVENT, services) is not None
+
+
+def test_where_nothing_was_asked_for_anew_a_launch_asks_for_that_once(services: Services) -> None:
+    store = Asked(services.clock)
+    services = Services(services.settings, services.clock)
+    vars(services).update(store=store, launcher=Launcher())
+    services.ledger.create(PLACE.order, order_of_the_work())
+    assert launch(EVENT, services) is not None
+    assert [key for key in store.asked if "/reruns/" in key] == [keys.rerun(SESSION, 1)]
