@@ -112,10 +112,14 @@ class Services:
         from shared.workflow.reruns import read_reruns
         from shared.workflow.ruling import ruling_of
 
-        ruling = ruling_of(self.strategy_of(complete.strategy), complete)
-        found = self.workflow_in(ruling.whole.decision.processor_set or "").under(ruling)
+        found = self.workflow_under(ruling_of(self.strategy_of(complete.strategy), complete))
         anew = read_reruns(self.ledger, complete.session) if reruns is None else tuple(reruns)
         return found.anew(anew) if anew else found
+
+    def workflow_under(self, ruling: Ruling) -> Workflow:
+        """The graph of a session under what its strategy decides, with each processor set that it may bind parts to."""
+        others = {name: self.workflow_in(name) for name in ruling.other_sets}
+        return self.workflow_in(ruling.whole.decision.processor_set or "").under(ruling, others)
 
     def workflow_for(self, order: Order) -> Workflow:
         """The workflow of one work item: its processor as the order's strategy decided."""

@@ -131,6 +131,7 @@ class VirtualJobs:
             outputs=artifacts,
             units=units,
             facts=order.facts | self._facts(order),
+            processor_set=order.processor_set,
         )
         conclude(ledger, place, outcome)
 

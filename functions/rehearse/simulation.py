@@ -23,6 +23,7 @@ from shared.domain.strategy import Split, Strategy
 from shared.ports import STAGING_S, JobSpec
 from shared.workflow.binding import bound
 from shared.workflow.graph import UNITS, Workflow
+from shared.workflow.mixing import fitting, misfit
 from shared.workflow.parts import parts
 from shared.workflow.plan import not_asked
 from shared.workflow.products import published_artifacts
@@ -117,7 +118,7 @@ def _add(load: _Load, services: Services, session: Session, strategy: Strategy) 
     """The tasks of a session under a strategy."""
     ruling = ruling_of(strategy, session.complete)
     graph = services.workflow_of(session.complete)
-    target = services.workflow_in(ruling.whole.decision.processor_set or "").under(ruling)
+    target = services.workflow_under(ruling)
     ran, dropped, scenes, splits = [], set[str](), scenes_of(session), dict[str, Split | None]()
     for item in session.items:
         order, step = item.order, graph.step(item.order.step)
@@ -128,10 +129,11 @@ def _add(load: _Load, services: Services, session: Session, strategy: Strategy) 
             splits[strip_of(order.unit)] = ruling.of(step, strip_of(order.unit), whole).decision.split
         known = Known(order.facts, scenes.get(strip_of(order.unit)))
         decided = ruling.of(step, order.unit, known)
-        job = _job(item, target)
-        if not_asked(target, step, order.unit, known, decided):
+        binding = fitting(target, step, decided)
+        job = _job(item, binding)
+        if not_asked(target, step, order.unit, known, decided) or misfit(target, step, decided):
             dropped.add(job.name)
-        needs = bound(target, order.step, decided.decision).processors.get(order.step)
+        needs = bound(binding, order.step, decided.decision).processors.get(order.step)
         job = replace(
             job,
             cpus=needs.cpus if needs else job.cpus,

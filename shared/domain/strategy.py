@@ -76,6 +76,16 @@ class Condition(_Model):
         """Whether it holds for a subject."""
         return all(self._each(subject))
 
+    @property
+    def of_parts(self) -> bool:
+        """Whether it asks for something that is not known of a session as a whole."""
+        return any(getattr(self, name) for name in set(Condition.model_fields) - _KNOWN_OF_SESSIONS)
+
+    def may_hold(self, session: Subject) -> bool:
+        """Whether it may hold of a part of a session: of what is known of the whole, nothing speaks against it."""
+        known = {name: getattr(self, name) for name in _KNOWN_OF_SESSIONS}
+        return Condition.model_construct(**known).holds(session)
+
     def _each(self, subject: Subject) -> Iterator[bool]:
         listed: tuple[tuple[tuple[object, ...], object], ...] = (
             (self.satellites, subject.satellite),
@@ -137,8 +147,9 @@ class Decision(_Model):
     """What a rule decides; None leaves a matter to the rules below, and at last to processor set and settings.
 
     ``levels``: made beside Level 0. ``processor_set``: by name or path, so that two versions run at once and one can be
-    frozen. ``priority``: higher goes first. ``budgets``: minutes from T0 by level. ``hold``: no Job is started until an
-    operator releases it; the text says why. ``sample``: of what is made beside Level 0.
+    frozen; of the work that the rule holds for, where it asks for parts of a session. ``priority``: higher goes first.
+    ``budgets``: minutes from T0 by level. ``hold``: no Job is started until an operator releases it; the text says why.
+    ``sample``: of what is made beside Level 0.
     """
 
     levels: tuple[Levels, ...] | None = None
@@ -167,7 +178,6 @@ class Decision(_Model):
 _KNOWN_OF_SESSIONS: Final = frozenset({"satellites", "stations", "classes", "since", "until"})
 _KNOWN_OF_DATASTRIPS: Final = _KNOWN_OF_SESSIONS | {"relative_orbits", "datatake_types", "area", "scenes_from"}
 _KNOWN: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
-    "processor_set": ("session", _KNOWN_OF_SESSIONS),
     "session_partial": ("session", _KNOWN_OF_SESSIONS),
     "session_wait_s": ("session", _KNOWN_OF_SESSIONS),
     "split": ("datastrip", _KNOWN_OF_DATASTRIPS),
@@ -178,8 +188,8 @@ _KNOWN: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
 class Rule(_Model):
     """Where ``when`` holds, ``then`` is decided. ``note`` is for people.
 
-    Of a whole session are decided: processor set, and what is done before it is complete; of a whole datastrip: its
-    split. A rule that decides one of them asks for nothing that is known of parts of these alone.
+    Of a whole session is decided what is done before it is complete; of a whole datastrip: its split. A rule that
+    decides one of them asks for nothing that is known of parts of these alone.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
@@ -218,6 +228,11 @@ class Strategy(_Model):
     def cuts(self) -> bool:
         """Whether any rule decides how datastrips are split."""
         return any(rule.then.split is not None for rule in self.rules)
+
+    def sets_of_parts(self, session: Subject) -> tuple[str, ...]:
+        """The processor sets that rules may choose for parts of a session, each once."""
+        rules = (rule for rule in self.rules if rule.when.of_parts and rule.when.may_hold(session))
+        return tuple(dict.fromkeys(rule.then.processor_set for rule in rules if rule.then.processor_set is not None))
 
     @property
     def version(self) -> str:

@@ -226,6 +226,7 @@ class Outcome(Record):
     """The first finished attempt: final. Attempt 0: nothing ran, the outputs were given from outside.
 
     ``units`` names what fans out (``datastrip``, ``tile``), ``facts`` what was found out: the order's, and its own.
+    ``processor_set``: the order's, which says what of the outputs become products.
     """
 
     kind: ClassVar[str] = "outcome"
@@ -242,6 +243,7 @@ class Outcome(Record):
     facts: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     figures: dict[str, float] = Field(default_factory=dict)
+    processor_set: str = ""
 
 
 class Published(Record):

@@ -109,7 +109,7 @@ class Ways:
             if legs or self.steps.get(step.name, _NONE).unpublished:
                 since = None if legs else self.steps[step.name].last
                 legs = (*legs, Leg(step=PUBLICATION, expected_s=self.expected(PUBLICATION, 1), since=since))
-            for level in {str(output.publish) for output in self.workflow.publishes(step.name)}:
+            for level in self.workflow.levels(step.name):
                 if legs:
                     found[level] = self._slower(found.get(level, ()), legs)
         return found

@@ -49,7 +49,7 @@ def _raw_gone(services: Services, complete: Complete) -> str:
 def _gone(
     services: Services, workflow: Workflow, outcome: Outcome, taken: list[Artifact], cleared: tuple[Cleared, ...]
 ) -> str:
-    shared = workflow.processors[outcome.step].shared
+    shared = workflow.made_by(outcome.processor_set).processors[outcome.step].shared
     if shared is not None and any(PLACE in each.attributes for each in taken):
         after = [each for each in cleared if each.claim == shared.claim and each.created > outcome.finished]
         if after:

@@ -25,8 +25,9 @@ _TIME_LIMIT_S: Final = 4 * 3600
 
 
 def claims(workflow: Workflow) -> tuple[str, ...]:
-    """The claims of the volumes that steps of this workflow share."""
-    return tuple(dict.fromkeys(p.shared.claim for p in workflow.processors.values() if p.shared is not None))
+    """The claims of the volumes that steps of this workflow share, whichever set they are bound to."""
+    processors = [each for bound in workflow.sets for each in bound.processors.values()]
+    return tuple(dict.fromkeys(each.shared.claim for each in processors if each.shared is not None))
 
 
 def arm(ledger: Ledger, workflow: Workflow, account: Account, keep_s: float) -> None:

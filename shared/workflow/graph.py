@@ -6,7 +6,7 @@ operator's) binds each step to a processor. A set is data: adding one touches no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -15,7 +15,7 @@ import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from shared.domain.deadlines import BUDGETS
-from shared.domain.strategy import Split
+from shared.domain.strategy import Decided, Split
 from shared.errors import ConfigurationError
 from shared.workflow.datatakes import Datatakes
 from shared.workflow.processor import Harvest, Input, Model, Output, Processor, Volume
@@ -75,6 +75,7 @@ class Workflow(Model):
     steps: tuple[Step, ...]
     processors: dict[str, Processor]
     _ruling: Ruling = PrivateAttr(default_factory=Ruling)
+    _others: Mapping[str, Workflow] = PrivateAttr(default_factory=dict)
     _reruns: Reruns = PrivateAttr(default=NONE)
 
     @model_validator(mode="after")
@@ -169,12 +170,32 @@ class Workflow(Model):
         """What the strategy of a session decides: nothing, unless this is the workflow of one."""
         return self._ruling
 
-    def under(self, ruling: Ruling) -> Workflow:
-        """The same for a session, under its strategy."""
+    def under(self, ruling: Ruling, others: Mapping[str, Workflow] | None = None) -> Workflow:
+        """The same for a session, under its strategy. ``others``: the sets that it may bind parts of it to, by name."""
         split = ruling.whole.decision.split
         found = self.with_split(split) if split is not None else self.model_copy()
-        found._ruling = ruling  # noqa: SLF001 - a copy of its own
+        found._ruling, found._others = ruling, dict(others or {})  # noqa: SLF001 - a copy of its own
         return found
+
+    @property
+    def sets(self) -> tuple[Workflow, ...]:
+        """All that work of the session may be bound to, its own first."""
+        return (self, *self._others.values())
+
+    def binding(self, decided: Decided) -> Workflow:
+        """The set that work is bound to of which this was decided; ConfigurationError where that was not given."""
+        name = decided.decision.processor_set
+        if name is None or name == self._ruling.whole.decision.processor_set:
+            return self
+        if name not in self._others:
+            raise ConfigurationError(
+                f"processor set {name}: it was not read for the session {self._ruling.session.unit}"
+            )
+        return self._others[name]
+
+    def made_by(self, processor_set: str) -> Workflow:
+        """The set of this name that work was bound to, as its outcome tells; empty: that of the settings."""
+        return self._others.get(processor_set, self)
 
     @property
     def reruns(self) -> Reruns:
@@ -198,6 +219,11 @@ class Workflow(Model):
     def publishes(self, step: str) -> tuple[Output, ...]:
         """The outputs of a step that become products."""
         return tuple(output for output in self.processors[step].outputs if output.publish)
+
+    def levels(self, step: str) -> frozenset[str]:
+        """The levels of what a step publishes, whichever set its work is bound to."""
+        bound = (each for each in self.sets if step in each.processors)
+        return frozenset(str(output.publish) for each in bound for output in each.publishes(step))
 
 
 def _load(path: Path) -> dict[str, Any]:

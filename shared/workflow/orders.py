@@ -17,7 +17,8 @@ def make_order(
 
     ``warnings``: what it goes on without, beside what ``ready`` tells of itself.
     """
-    processor, ruling, rerun = workflow.processors[ready.step.name], workflow.ruling, ready.rerun
+    processor = workflow.binding(ready.decided).processors[ready.step.name]
+    ruling, rerun = workflow.ruling, ready.rerun
     start = complete.t0 if rerun is None else rerun.since
     return Order(
         created=ready.created,

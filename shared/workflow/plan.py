@@ -17,6 +17,7 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.records import ArtifactRef, Complete, Outcome
 from shared.workflow.granules import gap, granules_by_detector, is_taken, part_taken, scene_count, scenes_of
 from shared.workflow.graph import Processor, Step, Workflow
+from shared.workflow.mixing import misfit
 from shared.workflow.parts import TILE, part_units
 from shared.workflow.reruns import Rerun
 from shared.workflow.ruling import DATATAKE_TYPE, FOOTPRINT, UNDECIDED, Known, footprint_of
@@ -124,7 +125,7 @@ def tree_digest(files: list[tuple[str, int, str]]) -> str:
 
 def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, Source]) -> Item:
     """The work of ``step`` on ``unit``, where all of ``step.after`` is there: ``sources``, by step."""
-    processor, above = workflow.processors[step.name], [sources[name] for name in step.after]
+    above = [sources[name] for name in step.after]
     facts = {name: value for source in above for name, value in source.facts.items()}
     facts |= {} if FOOTPRINT in facts else footprint_of([source.record for source in above])
     whole = _of_datastrip(workflow, step, above[0])
@@ -134,7 +135,10 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
     decided = _with_split(workflow.ruling.of(step, unit, known), whole)
     if cause := not_asked(workflow, step, unit, known, decided):
         return NotOwed(step, unit, cause)
-    warnings: tuple[str, ...] = ()
+    if wrong := misfit(workflow, step, decided):
+        return Skipped(step, unit, wrong, "parked")
+    binding, warnings = workflow.binding(decided), tuple[str, ...]()
+    processor = binding.processors[step.name]
     if counts and processor.minimum_scenes > (scenes := max(counts[0].values(), default=0)):
         return Skipped(step, unit, f"{scenes} scenes, {step.name} needs at least {processor.minimum_scenes}")
     if counts and (missing := gap(counts[0])):
@@ -146,7 +150,7 @@ def plan_item(workflow: Workflow, step: Step, unit: str, sources: Mapping[str, S
         if needed.mandatory and not any(ref.file_type == needed.file_type for ref in inputs):
             reason = f"{needed.source} made no {needed.artifact}, which {step.name} cannot do without"
             return Skipped(step, unit, reason, "parked")
-    parameters = static_parameters(workflow, step.name) | _chosen(processor, facts) | _tile(step, unit, above[0])
+    parameters = static_parameters(binding, step.name) | _chosen(processor, facts) | _tile(step, unit, above[0])
     if part is not None:
         facts |= part.facts
         parameters |= {"FIRST_SCENE": str(part.first + 1), "LAST_SCENE": str(part.last)}

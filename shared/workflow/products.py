@@ -71,9 +71,10 @@ def shelf_of(workflow: Workflow, outcome: Outcome, artifact: Artifact) -> str:
     """Where the files of an artifact stand on the shelf, for longer than where they were made; empty for what is no
     product.
     """
-    if outcome.attempt == 0 or outcome.step not in workflow.processors:
+    bound = workflow.made_by(outcome.processor_set)
+    if outcome.attempt == 0 or outcome.step not in bound.processors:
         return ""
-    levels = (str(each.publish) for each in workflow.publishes(outcome.step) if each.artifact == artifact.file_type)
+    levels = (str(each.publish) for each in bound.publishes(outcome.step) if each.artifact == artifact.file_type)
     level = next(levels, "")
     return shelf_prefix(level, artifact, outcome) if level else ""
 
@@ -82,7 +83,7 @@ def published_artifacts(workflow: Workflow, outcome: Outcome) -> Iterator[tuple[
     """What of an outcome belongs on the shelf; nothing of one that was given from outside."""
     if outcome.attempt == 0:
         return
-    for output in workflow.publishes(outcome.step):
+    for output in workflow.made_by(outcome.processor_set).publishes(outcome.step):
         for artifact in outcome.outputs:
             if artifact.file_type == output.artifact:
                 yield output, artifact

@@ -1,7 +1,8 @@
 """What the strategy of a session decides of its work: the strategy asked about one session, unit by unit.
 
-Of a session as a whole are decided: processor set, split, and what is decided before it is complete. Of each unit of
-each step: all else. What is made beside Level 0 may be left out; Level 0 is made of everything.
+Of a session as a whole are decided: the processor set whose graph is its own, and what is decided before it is
+complete; of a datastrip its split. Of each unit of each step: all else, another processor set for it among them. What
+is made beside Level 0 may be left out; Level 0 is made of everything.
 """
 
 from __future__ import annotations
@@ -66,6 +67,12 @@ class Ruling:
     def whole(self) -> Decided:
         """What is decided of the session, before anything is known of its datastrips."""
         return self.strategy.decide(self.session)
+
+    @property
+    def other_sets(self) -> tuple[str, ...]:
+        """The processor sets, beside the session's own, that work of it may be bound to."""
+        own = self.whole.decision.processor_set
+        return tuple(name for name in self.strategy.sets_of_parts(self.session) if name != own)
 
     @property
     def name(self) -> str:

@@ -13,10 +13,11 @@ from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, AccountEntry, Complete, Outcome, Published
 from shared.workflow.graph import Step, Workflow
+from shared.workflow.mixing import fitting
 from shared.workflow.parts import unit_above
 from shared.workflow.plan import NotOwed, Skipped, Source, not_asked, plan_item, units_of
 from shared.workflow.products import name_taken, product_key, product_name, published_artifacts
-from shared.workflow.ruling import DATATAKE_TYPE, Known
+from shared.workflow.ruling import DATATAKE_TYPE, FOOTPRINT, Known, footprint_of
 
 Shelf = Callable[[str], Published | None]
 Holds = Callable[[str], str]
@@ -47,9 +48,10 @@ class _Lost:
 
 @dataclass(frozen=True, slots=True)
 class _NotOwed:
-    """``cause``: why nobody asks for it; empty where that is not told."""
+    """``cause``: why nobody asks for it; empty where that is not told. ``facts``: those that were found out before."""
 
     cause: str
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -149,13 +151,13 @@ class Unfolding:
         done = {name: state for name, state in above.items() if isinstance(state, _Done)}
         unasked = next((state for state in above.values() if isinstance(state, _NotOwed)), None)
         if unasked is not None:
-            return self._unasked(step, unit, unasked.cause), ()
+            return self._unasked(step, unit, unasked.cause, unasked.facts), ()
         if lost:
             # One that is absent by rule stays so, whatever an operator does about another that is parked.
             return self._lost(step, unit, lost[0].ended, lost[0].cause, _facts(lost, done), lost[0].cause)
         item = plan_item(self.workflow, step, unit, {name: state.source for name, state in done.items()})
         if isinstance(item, NotOwed):
-            return self._unasked(step, unit, item.cause), ()
+            return self._unasked(step, unit, item.cause, _facts(lost, done)), ()
         facts = _facts(lost, done)
         if isinstance(item, Skipped):
             return self._lost(step, unit, item.ended, item.reason, facts)
@@ -173,17 +175,18 @@ class Unfolding:
             )
         warnings = tuple(dict.fromkeys([w for s in done.values() for w in s.warnings] + list(outcome.warnings)))
         entries = tuple(self._produced(place, outcome, warnings, item.decided))
-        silent = () if self.workflow.publishes(step.name) else warnings
+        silent = () if self.workflow.made_by(outcome.processor_set).publishes(step.name) else warnings
         return _Done(Source(place.outcome, outcome, self.session), silent), entries
 
-    def _unasked(self, step: Step, unit: str, cause: str) -> _NotOwed:
-        levels = {str(output.publish): None for output in self.workflow.publishes(step.name)}
+    def _unasked(self, step: Step, unit: str, cause: str, facts: Mapping[str, str]) -> _NotOwed:
+        bound = fitting(self.workflow, step, self.workflow.ruling.of(step, unit, Known(facts)))
+        levels = {str(output.publish): None for output in bound.publishes(step.name)}
         if cause and levels:
             left = self._not_owed.setdefault((unit_above(unit, "datastrip", self.session), cause), _LeftOut())
             left.levels.update(levels)
             by_rule = self.workflow.unit(step.name) == "tile" and cause.startswith("by ")
             left.tiles.update([unit] if by_rule else [])
-        return _NotOwed(cause)
+        return _NotOwed(cause, facts)
 
     def _lost(
         self,
@@ -201,7 +204,7 @@ class Unfolding:
         if unasked:
             # Where it was lost before its type was known, and that is why nobody asks, it is not told.
             told = facts.get(DATATAKE_TYPE) or ruling.left_out(step, unit, known, decided)
-            return self._unasked(step, unit, unasked if told else ""), ()
+            return self._unasked(step, unit, unasked if told else "", facts), ()
         entries = tuple(
             AccountEntry(
                 level=str(output.publish),
@@ -212,7 +215,7 @@ class Unfolding:
                 reason=reason,
                 deadline=self._due(str(output.publish), step.name, unit, decided),
             )
-            for output in self.workflow.publishes(step.name)
+            for output in fitting(self.workflow, step, decided).publishes(step.name)
             if output.mandatory
         )
         above = cause or f"{step.name} of {unit} ended without a product: {reason}"
@@ -260,4 +263,5 @@ class Unfolding:
 
 def _facts(lost: list[_Lost], done: Mapping[str, _Done]) -> dict[str, str]:
     above = [*(state.source.facts for state in done.values()), *(state.facts for state in lost)]
-    return {name: value for facts in above for name, value in facts.items()}
+    found = {name: value for facts in above for name, value in facts.items()}
+    return found if FOOTPRINT in found else found | footprint_of([state.source.record for state in done.values()])

@@ -198,5 +198,6 @@ class StandInLauncher:
             units=outputs.units,
             facts=order.facts | outputs.facts,
             warnings=(*order.warnings, *outputs.warnings),
+            processor_set=order.processor_set,
         )
         conclude(self.ledger, place, outcome)

@@ -22,7 +22,6 @@ from shared.joborder import parse_job_order
 from shared.ledger.records import Complete
 from shared.ports import ObjectStore
 from shared.telemetry.process import age_s
-from shared.workflow.graph import Workflow
 from shared.workflow.plan import tree_digest
 from shared.workflow.products import shelf_of
 from shared.workflow.shared_folders import PLACE
@@ -68,8 +67,7 @@ def _fill_base(job: Job, base: Path) -> Staged:
     outcomes = {ref.outcome for ref in job.order.inputs}
     sources = {outcome: read_source(job.services.ledger, outcome).record for outcome in sorted(outcomes)}
     taken = take(job, base, sources)
-    workflow = job.services.workflow_for(job.order)
-    wanted = [fetch for each in taken for fetch in _fetches(job, each, workflow)]
+    wanted = [fetch for each in taken for fetch in _fetches(job, each)]
     for folder in sorted({fetch.to.parent for fetch in wanted}):
         folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -132,7 +130,7 @@ def _fetch(store: ObjectStore, fetch: Fetch) -> None:
         )
 
 
-def _fetches(job: Job, taken: Taken, workflow: Workflow) -> Iterator[Fetch]:
+def _fetches(job: Job, taken: Taken) -> Iterator[Fetch]:
     """What is to be brought of one input; nothing of one that lies on the shared volume."""
     artifact, ref = taken.artifact, taken.ref
     if isinstance(taken.record, Complete):
@@ -143,7 +141,8 @@ def _fetches(job: Job, taken: Taken, workflow: Workflow) -> Iterator[Fetch]:
             yield Fetch(job.services.settings.bucket_sessions, raw.key, at, raw.size, raw.sha256)
     elif artifact is not None and PLACE not in artifact.attributes:
         root = taken.at.parent if artifact.attributes.get(FORM) == "file" else taken.at
-        shelf = shelf_of(workflow, taken.record, artifact)
+        made_by = job.services.workflow_in(taken.record.processor_set)
+        shelf = shelf_of(made_by, taken.record, artifact)
         for file in artifact.files:
             yield Fetch(
                 artifact.bucket,

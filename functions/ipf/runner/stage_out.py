@@ -86,6 +86,7 @@ def stage_out(job: Job, staged: Staged, execution: Execution) -> StatusClass:
             "input_bytes": staged.size,
             "output_bytes": sum(artifact.size for artifact in outputs),
         },
+        processor_set=job.order.processor_set,
     )
     if not conclude(job.services.ledger, job.place, outcome):
         _log.info("%s: another attempt wrote its outcome first", job.place.prefix)

@@ -133,8 +133,8 @@ def test_the_version_is_of_the_content() -> None:
             "when: tiles: expected nothing but area, classes, .*, since split is decided once for a whole datastrip",
         ),
         (
-            {"when": {"datatake_types": ["NOBS"]}, "then": {"processor_set": "esa"}},
-            "when: datatake_types: .*, since processor_set is decided once for a whole session",
+            {"when": {"datatake_types": ["NOBS"]}, "then": {"session_wait_s": 60}},
+            "when: datatake_types: .*, since session_wait_s is decided once for a whole session",
         ),
         ({"name": "Has Blanks", "then": {"priority": 1}}, "name"),
         ({"when": {"since": "2026-11-22T12:00:00"}, "then": {"priority": 1}}, "since"),

@@ -160,7 +160,7 @@ def test_the_footprint_is_that_of_the_datastrip_and_not_of_a_granule() -> None:
     assert footprint_of([whole]) == {"footprint": OVER_THE_ALPS}
 
 
-@pytest.mark.parametrize("then", ["processor_set: esa", "split: {scenes: 9}", "session_wait_s: 5"])
+@pytest.mark.parametrize("then", ["split: {scenes: 9}", "session_wait_s: 5", "session_partial: park"])
 def test_what_is_decided_of_a_session_asks_for_nothing_of_its_parts(then: str) -> None:
     document = f"name: x\nrules:\n  - {{name: r, when: {{tiles: [32T*]}}, then: {{{then}}}}}\n"
     with pytest.raises(BadInputError, match=r"rules\.r: .*when: tiles"):
