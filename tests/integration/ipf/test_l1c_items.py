@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ import pytest
 import rasterio
 from lxml import etree
 
+from functions.ipf.common.identity import Production
 from functions.ipf.common.processor import run_processor
+from functions.ipf.common.xml import render
 from functions.ipf.l1c.inspections import TileFiles, tile_checks
 from functions.ipf.l1c.process import process as l1c
+from functions.ipf.l2a.datastrip import document
+from functions.ipf.l2a.source import read_level1c
 from functions.ipf.safe.angles import node_degrees
 from functions.ipf.safe.footprint import extent_in_tile
+from functions.ipf.safe.names import ProductNames
 from functions.ipf.safe.working import WorkingFolder
 from shared.msi.earth import WGS84_A, WGS84_E2
 from shared.msi.instrument import BANDS
@@ -39,8 +45,8 @@ def items(chain: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("items")
     shutil.copytree(chain.root / "working", root / "working", copy_function=os.link)
     data = Path(os.environ.get("S2PS_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
-    for document in data.glob("l0_datastrip/*/*_MTD_L0__DS_*.xml"):
-        (root / "working" / "level0.xml").write_bytes(document.read_bytes())
+    for metadata in data.glob("l0_datastrip/*/*_MTD_L0__DS_*.xml"):
+        (root / "working" / "level0.xml").write_bytes(metadata.read_bytes())
     outputs = {"MSI_L1C_TL": root / "safe", **{f"PDI_L1C_{kind}": root / kind for kind in ("TL", "TC", "DS")}}
     order = write_order(root / "order.xml", {"L1B_WORKING": [root / "working"]}, outputs, TILE=TILE)
     assert run_processor("S2PS-L1C", "test", l1c, [str(order)]) == 0
@@ -76,6 +82,15 @@ def test_every_document_is_valid_but_for_known_differences(items: Path, real_dat
     for kind in ("DS", "TL", "TC"):
         path = only(items / kind, "*/Inventory_Metadata.xml")
         assert differences(path, schemas / "Inventory_Metadata.xsd", OURS) == [], kind
+
+
+def test_the_datastrip_of_level_2a_is_valid_too(items: Path, real_data: Path, tmp_path: Path) -> None:
+    source = read_level1c(only(items / "safe", "*.SAFE"))
+    names = ProductNames(source.acquisition, "L2A", TILE, Production(datetime(2026, 11, 22, tzinfo=UTC)))
+    path = tmp_path / "MTD_DS.xml"
+    path.write_bytes(render(document(names, source)))
+    schema = real_data / "xsd" / "PSD148" / "S2_PDI_Level-2A_Datastrip_Metadata.xsd"
+    assert differences(path, schema, f"{GIPP}|_TEST_MSI_L2A_TL_.*pattern") == []
 
 
 def test_items_hold_the_same_images_and_their_manifests_are_true(items: Path) -> None:
@@ -276,3 +291,4 @@ def test_stactools_makes_an_item_of_the_product(items: Path) -> None:
     assert item.properties["proj:code"] == f"EPSG:{tile(TILE).epsg}"
     assert item.properties["s2:processing_baseline"] == "00.01"
     assert {"blue", "swir22", "visual", "granule_metadata"} <= set(item.assets)
+    assert len(item.assets) == 20

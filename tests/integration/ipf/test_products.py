@@ -50,6 +50,16 @@ def test_metadata_meet_the_schemas_but_for_known_differences(chain: Any, level: 
     assert unknown == []
 
 
+def test_quality_reports_of_level_2a_meet_the_schemas(chain: Any) -> None:
+    if not SCHEMAS.is_dir():
+        pytest.skip("the PSD schemas are absent: neither ../shared/data nor S2PS_TEST_DATA has xsd/PSD148")
+    reports = sorted(chain.safe("L2A").glob("*/*/QI_DATA/*.xml"))
+    assert len(reports) == 4 + 5 + 1
+    for path in reports:
+        schema = "L2A_QUALITY.xsd" if path.name == "L2A_QUALITY.xml" else "OLQC_Report.xsd"
+        etree.XMLSchema(etree.parse(SCHEMAS / schema)).assertValid(etree.parse(path))
+
+
 def test_the_manifest_names_every_file_with_its_digest(chain: Any) -> None:
     for level in ("L1C", "L2A"):
         safe = chain.safe(level)
@@ -111,6 +121,7 @@ def test_stactools_makes_an_item_of_level_2a(chain: Any) -> None:
     item = commands.create_item(str(chain.safe("L2A")))
     assert item.properties["s2:processing_baseline"] == "00.01"
     assert {"scl", "aot", "wvp", "blue", "visual"} <= set(item.assets)
+    assert len(item.assets) == 42
     assert all(Path(asset.href).is_file() for asset in item.assets.values())
 
 
