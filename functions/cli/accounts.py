@@ -40,6 +40,7 @@ def remarks(account: Account) -> list[str]:
     repaired = [f"Refused, and came whole later: {each}" for each in account.repaired]
     refused = [f"Refused: {each}" for each in account.refused]
     unlike = [f"Unlike the plan: {each}" for each in account.unlike_plan]
+    unlike += [f"Tiles, {each}" for each in account.planned_tiles]
     not_asked = [f"Not asked for: {each}" for each in account.not_owed]
     return [*_second_clock(account), *told, *unlike, *not_asked, *refused, *repaired]
 

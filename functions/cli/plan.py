@@ -14,6 +14,7 @@ from shared.errors import BadInputError
 
 if TYPE_CHECKING:
     from functions.cli.places import Place
+    from shared.sla.passes import Foresight, Standing
 
 _LARGEST: Final = 64 << 20
 
@@ -36,8 +37,21 @@ def load(place: Place, file: Path) -> None:
 
     if file.stat().st_size > _LARGEST:
         raise BadInputError(str(file), f"at most {_LARGEST} bytes", file.stat().st_size)
-    found = load_plan(place.services, passes(read_mission_plan(file.read_bytes(), str(file))))
+    planned = passes(read_mission_plan(file.read_bytes(), str(file)))
+    found = load_plan(place.services, planned, _foresight())
     click.echo(f"{file}: {found.new} new passes, {found.known} known, {found.withdrawn} planned no longer")
+    if found.unforeseen:
+        click.echo(f"{file}: the tiles of {found.unforeseen} segments are not foreseen: orbit and time do not agree")
+
+
+def _foresight() -> Foresight | None:
+    """The tiles of a segment, where what it takes is installed: the image of functions has none of it."""
+    try:
+        from shared.geometry.groundtrack import tiles_owed
+    except ModuleNotFoundError as error:
+        click.echo(f'Tiles are not foreseen: {error.name} is not installed (extra "processors")', err=True)
+        return None
+    return tiles_owed
 
 
 @plan.command()
@@ -47,10 +61,14 @@ def load(place: Place, file: Path) -> None:
 @shape_options
 @looks
 def show(place: Place, shape: Shape, satellite: str | None, day: datetime | None, days: int) -> None:
-    """Planned passes: how each stands, and what it owes (tiles: an estimate, for nominal datatakes)."""
+    """Planned passes: how each stands, and what it owes.
+
+    Tiles are those of nominal datatakes: from how many the orbit foretells with certainty to how many it allows, or (~)
+    an estimate from the scenes, where the plan was loaded without them.
+    """
     from functions.cli.output import Column
     from functions.cli.output import show as show_rows
-    from shared.sla.passes import Standing, standing
+    from shared.sla.passes import standing
 
     now = place.services.clock.now()
     first = day.replace(tzinfo=UTC) if day else now.replace(hour=0, minute=0, second=0) - timedelta(days=1)
@@ -65,8 +83,13 @@ def show(place: Place, shape: Shape, satellite: str | None, day: datetime | None
         Column("station", lambda row: row.planned.station),
         Column("scenes", lambda row: str(sum(row.planned.scenes))),
         Column("granules", lambda row: str(row.owed.l0_granules)),
-        Column("tiles", lambda row: f"~{row.owed.l1c_tiles}"),
+        Column("tiles", _tiles),
         Column("stands", lambda row: row.stands),
         Column("session", lambda row: row.session),
     )
     show_rows(shape, "PlannedPass", rows, columns, lambda row: row.planned.key, "No pass is planned there.")
+
+
+def _tiles(row: Standing) -> str:
+    foreseen = row.planned.tiles_owed
+    return f"~{row.owed.l1c_tiles}" if foreseen is None else str(foreseen)

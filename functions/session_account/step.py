@@ -14,7 +14,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.records import FINISHED, Account, Complete, OpenMarker, Outcome, Published, Refusal
 from shared.ledger.standing import active_hold, held_by, in_force, reopenings, write_account
-from shared.sla.passes import unlike_plan
+from shared.sla.against_plan import held_against_plan
 from shared.telemetry import emit_session_root
 from shared.workflow.accounting import make_account
 from shared.workflow.clearing import arm
@@ -134,6 +134,7 @@ def _make(session: str, services: Services) -> Account:
     except Pending as pending:
         raise Lacking(str(pending)) from None
     refused = [info.key for info in ledger.list(f"{keys.session(session)}refused/")]
+    beside = held_against_plan(ledger, complete, unfolding.counted, entries)
     return make_account(
         complete,
         session,
@@ -142,7 +143,8 @@ def _make(session: str, services: Services) -> Account:
         services.clock.now(),
         services.trace(session),
         not_owed=unfolding.not_owed,
-        unlike_plan=unlike_plan(ledger, complete, unfolding.counted),
+        unlike_plan=beside.unlike,
+        planned_tiles=beside.tiles,
         last_sensed=max(filter(None, map(last_sensed, outcomes.values())), default=None),
         reopened=reopened,
         held=unfolding.held,  # a hold on what was made anew since keeps nothing open

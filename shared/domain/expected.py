@@ -2,7 +2,7 @@
 
 Rules of the ground segment's own completeness figures: a granule is one detector and scene; Level 1 loses the first and
 the last scene; fewer than three scenes stay at Level 0; about ten granules make a tile, until the footprint tells how
-many tiles it meets.
+many tiles it meets. Where the plan's orbit foretells the footprint, some tiles are owed and others may be.
 """
 
 from __future__ import annotations
@@ -68,18 +68,47 @@ def owed(scenes: int, levels: Collection[str], *, raw: bool = False, tiles: int 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TilesOwed:
+    """The tiles of a datatake as the plan foresees them, names without the leading T.
+
+    ``must``: those that the footprint meets however the prediction errs; ``may``: those that it meets if it errs so.
+    """
+
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+
+    def __add__(self, other: TilesOwed) -> TilesOwed:
+        must = {*self.must, *other.must}
+        return TilesOwed(tuple(sorted(must)), tuple(sorted({*self.may, *other.may} - must)))
+
+    @property
+    def middle(self) -> int:
+        """So many, in the middle of what may be."""
+        return len(self.must) + len(self.may) // 2
+
+    def __str__(self) -> str:
+        least, most = len(self.must), len(self.must) + len(self.may)
+        return str(least) if least == most else f"{least} to {most}"
+
+
 SCENE: Final = timedelta(seconds=3.608)
+_NAMED: Final = 5
 _AROUND: Final = timedelta(minutes=2)
 """A datastrip is of a planned datatake where it begins no further outside of what the plan says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A datatake, or the segment of one that a pass brings, as the plan has it. ``start``: of its sensing."""
+    """A datatake, or the segment of one that a pass brings, as the plan has it.
+
+    ``start``: of its sensing. ``tiles``: None where they were not foreseen.
+    """
 
     datatake: str
     scenes: int
     start: datetime | None = None
+    tiles: TilesOwed | None = None
 
     def holds(self, start: datetime | None) -> bool:
         """Whether a datastrip that begins then is of it."""
@@ -90,19 +119,69 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """A datastrip as Level 0 found it: granules by detector. ``start``: of the first granule's sensing."""
+    """A datastrip as Level 0 found it: granules by detector. ``start``: of the first granule's sensing.
+
+    ``tiles``: those that its footprint meets; None where no Level 1 found them.
+    """
 
     unit: str
     granules: Mapping[str, int] = field(default_factory=dict)
     start: datetime | None = None
     raw: bool = False
+    tiles: frozenset[str] | None = None
 
 
-def against_plan(planned: Sequence[Planned], acquired: Sequence[Acquired]) -> Iterator[str]:
-    """Where the datastrips of a session are not what the plan owed, a sentence for each datatake.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A planned datatake and the datastrips that came of it."""
 
-    Compared are granules at Level 0, of which the plan tells the exact number. Datastrips are of the datatake in whose
-    time they begin; where times are not known, of the one that stands at the same place in an equally long list.
+    planned: Planned
+    strips: tuple[Acquired, ...] = ()
+
+    @property
+    def tiles(self) -> frozenset[str] | None:
+        """Those that came; None where they or the plan's are not known."""
+        met = [strip.tiles for strip in self.strips if strip.tiles is not None]
+        return frozenset().union(*met) if met and self.planned.tiles is not None else None
+
+    def granules_unlike(self) -> Iterator[str]:
+        """Where granules at Level 0, of which the plan tells the exact number, are not what was owed."""
+        planned, strips = self.planned, self.strips
+        due = owed(planned.scenes, (), raw=bool(strips) and all(strip.raw for strip in strips)).l0_granules
+        count = sum(sum(strip.granules.values()) for strip in strips)
+        if count != due:
+            came = f"{', '.join(strip.unit for strip in strips)} has {count}" if strips else "none of them was made"
+            change = f", {due - count} fewer" if count < due else f", {count - due} more"
+            head = f"datatake {planned.datatake}: the plan owes {due} granules at Level 0 ({planned.scenes} scenes)"
+            yield f"{head}, {came}" + (change if strips else "")
+
+    def tiles_unlike(self) -> Iterator[str]:
+        """Where the tiles are none that the plan allows. Those of strips without a Level 1 are not missed."""
+        came, foreseen = self.tiles, self.planned.tiles
+        if came is None or foreseen is None:
+            return
+        whole = all(strip.tiles is not None for strip in self.strips)
+        missed = {*foreseen.must} - came if whole else set[str]()
+        beyond = came - {*foreseen.must, *foreseen.may}
+        differ = [f"{_some(missed)} not among them"] if missed else []
+        differ += [f"{_some(beyond)} beyond the planned footprint"] if beyond else []
+        if differ:
+            strips = ", ".join(strip.unit for strip in self.strips)
+            head = f"datatake {self.planned.datatake}: the plan owes {foreseen} tiles, {strips} meets {len(came)}"
+            yield f"{head}, {' and '.join(differ)}"
+
+
+def _some(tiles: Collection[str]) -> str:
+    """How many tiles, and some of them by name."""
+    named = ", ".join(sorted(tiles)[:_NAMED])
+    return f"{len(tiles)} ({named}{', ...' if len(tiles) > _NAMED else ''})"
+
+
+def compare(planned: Sequence[Planned], acquired: Sequence[Acquired]) -> tuple[list[Comparison], list[Acquired]]:
+    """Each planned datatake with its datastrips, and the datastrips that are of none.
+
+    Datastrips are of the datatake in whose time they begin; where times are not known, of the one that stands at the
+    same place in an equally long list.
     """
     of: defaultdict[int, list[Acquired]] = defaultdict(list)
     strays: list[Acquired] = []
@@ -115,15 +194,15 @@ def against_plan(planned: Sequence[Planned], acquired: Sequence[Acquired]) -> It
             strays.append(strip)
         else:
             of[found].append(strip)
-    for place, each in enumerate(planned):
-        strips = of[place]
-        due = owed(each.scenes, (), raw=bool(strips) and all(strip.raw for strip in strips)).l0_granules
-        count = sum(sum(strip.granules.values()) for strip in strips)
-        if count != due:
-            came = f"{', '.join(strip.unit for strip in strips)} has {count}" if strips else "none of them was made"
-            change = f", {due - count} fewer" if count < due else f", {count - due} more"
-            told = f"datatake {each.datatake}: the plan owes {due} granules at Level 0 ({each.scenes} scenes), {came}"
-            yield told + (change if strips else "")
+    return [Comparison(each, tuple(of[place])) for place, each in enumerate(planned)], strays
+
+
+def against_plan(planned: Sequence[Planned], acquired: Sequence[Acquired]) -> Iterator[str]:
+    """Where the datastrips of a session are not what the plan owed: a sentence for each datatake, and for its tiles."""
+    compared, strays = compare(planned, acquired)
+    for each in compared:
+        yield from each.granules_unlike()
+        yield from each.tiles_unlike()
     for strip in strays:
         count = sum(strip.granules.values())
         yield f"{strip.unit}: its {count} granules at Level 0 are of no datatake of the plan"

@@ -303,7 +303,8 @@ class Account(Record):
     ``refused``: what was refused and stayed so; ``repaired``: what was refused, and came whole later. ``reopened``: how
     often the session had been opened again when this was made; an account that knows of fewer reopenings than there are
     is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line
-    for each datastrip. ``unlike_plan``: where what came is not what the plan owed, a line for each datatake.
+    for each datastrip. ``unlike_plan``: where what came is not what the plan owed, a line for each datatake;
+    ``planned_tiles``: how many tiles the plan foresaw of it, and how many the account has.
     ``last_sensed``: when the last line of the session was sensed, from which the second clock runs.
     """
 
@@ -320,6 +321,7 @@ class Account(Record):
     held: bool = False
     not_owed: tuple[str, ...] = ()
     unlike_plan: tuple[str, ...] = ()
+    planned_tiles: tuple[str, ...] = ()
     last_sensed: AwareDatetime | None = None
 
 

@@ -6,8 +6,8 @@ that it was never seen. A timer for each waits until its session must have been 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
@@ -17,16 +17,18 @@ from pydantic import AwareDatetime
 
 from shared.bootstrap import Services
 from shared.domain.events import Event, event_id
-from shared.domain.expected import NOTHING, Owed, Planned, against_plan, owed
-from shared.domain.mission_plan import Pass
+from shared.domain.expected import NOTHING, Owed, Planned, TilesOwed, owed
+from shared.domain.mission_plan import Pass, Segment
 from shared.domain.names import SessionId
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Complete, OpenMarker, Outcome, Record, timer_due
+from shared.ledger.records import Complete, OpenMarker, Record, timer_due
 from shared.parallel import pool_of
 from shared.telemetry import metrics
-from shared.workflow.granules import acquired
+
+Foresight = Callable[[Segment], TilesOwed | None]
+"""The tiles that a planned segment will meet; None where that cannot be told."""
 
 MISSING: Final = "org.s2ps.pass.missing"
 EXPECTED_TIMER: Final = "planned-pass"
@@ -47,7 +49,8 @@ _WRITERS: Final = 8
 class PlannedPass(Record):
     """A pass as it was planned. ``scenes``: of each segment of a datatake that it brings.
 
-    ``datatakes`` and ``sensed``, beside them: the plan's number of the datatake, and when its sensing starts.
+    ``datatakes``, ``sensed`` and ``tiles``, beside them: the plan's number of the datatake, when its sensing starts,
+    and the tiles that it will meet; None where its orbit and its time do not agree, nothing where nobody foresaw them.
     """
 
     kind: ClassVar[str] = "planned-pass"
@@ -58,15 +61,16 @@ class PlannedPass(Record):
     scenes: tuple[int, ...]
     datatakes: tuple[str, ...] = ()
     sensed: tuple[AwareDatetime, ...] = ()
+    tiles: tuple[TilesOwed | None, ...] = ()
 
     @property
     def segments(self) -> tuple[Planned, ...]:
         """What it brings, in the order in which it comes down."""
+        count = len(self.scenes)
+        beside = zip_longest(self.scenes, self.datatakes[:count], self.sensed[:count], self.tiles[:count])
         return tuple(
-            Planned(name or f"number {place}", scenes, start)
-            for place, (scenes, name, start) in enumerate(
-                zip_longest(self.scenes, self.datatakes[: len(self.scenes)], self.sensed[: len(self.scenes)]), 1
-            )
+            Planned(name or f"number {place}", scenes, start, tiles)
+            for place, (scenes, name, start, tiles) in enumerate(beside, 1)
         )
 
     @property
@@ -78,8 +82,19 @@ class PlannedPass(Record):
         return self.key.removesuffix(".json") + _MISSING
 
     def owed(self, levels: tuple[str, ...]) -> Owed:
-        """What it owes where its datatakes ask for these levels: the plan does not tell their type."""
-        return sum((owed(scenes, levels) for scenes in self.scenes), NOTHING)
+        """What it owes where its datatakes ask for these levels: the plan does not tell their type.
+
+        Of the tiles it is an estimate: the middle of what may be, where they were foreseen.
+        """
+        each = (owed(one.scenes, levels, tiles=one.tiles.middle if one.tiles else None) for one in self.segments)
+        return replace(sum(each, NOTHING), exact=False)
+
+    @property
+    def tiles_owed(self) -> TilesOwed | None:
+        """Those of all its segments; None where those of any were not foreseen."""
+        each = [one.tiles for one in self.segments]
+        known = [tiles for tiles in each if tiles is not None]
+        return sum(known, TilesOwed()) if len(known) == len(each) else None
 
     def event(self, now: datetime) -> Event:
         """The CloudEvent of a pass that was never seen."""
@@ -103,15 +118,22 @@ class MissingPass(Record):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading a plan did: passes that are new, that stood already, and that are planned no longer."""
+    """What loading a plan did: passes that are new, that stood already, and that are planned no longer.
+
+    ``unforeseen``: segments whose orbit and time do not agree, so that nothing is foreseen of their tiles.
+    """
 
     new: int
     known: int
     withdrawn: int
+    unforeseen: int = 0
 
 
-def load_plan(services: Services, planned: tuple[Pass, ...]) -> Loaded:
-    """Keep the passes of a plan. In the time that it spans, passes that it does not hold are planned no longer."""
+def load_plan(services: Services, planned: tuple[Pass, ...], foresee: Foresight | None = None) -> Loaded:
+    """Keep the passes of a plan. In the time that it spans, passes that it does not hold are planned no longer.
+
+    ``foresee`` tells the tiles of a segment.
+    """
     now = services.clock.now()
     records = {
         record.key: record
@@ -125,6 +147,7 @@ def load_plan(services: Services, planned: tuple[Pass, ...]) -> Loaded:
                 scenes=tuple(segment.scenes for segment in one.segments),
                 datatakes=tuple(segment.datatake for segment in one.segments),
                 sensed=tuple(segment.start for segment in one.segments),
+                tiles=tuple(map(foresee, one.segments)) if foresee is not None else (),
             )
             for one in planned
         )
@@ -137,7 +160,8 @@ def load_plan(services: Services, planned: tuple[Pass, ...]) -> Loaded:
     with pool_of(_WRITERS, len(records)) as pool:
         new = sum(pool.map(partial(_keep, services, now), records.values()))
         list(pool.map(services.ledger.delete, stale))
-    return Loaded(new, len(records) - new, len(stale))
+    unforeseen = sum(tiles is None for record in records.values() for tiles in record.tiles)
+    return Loaded(new, len(records) - new, len(stale), unforeseen)
 
 
 def _keep(services: Services, now: datetime, record: PlannedPass) -> bool:
@@ -203,15 +227,6 @@ def planned_for(ledger: Ledger, session: str, satellite: str) -> PlannedPass | N
     found = ledger.read_many([key for key, _ in _standing(ledger, [satellite], first, last)], PlannedPass)
     fits = [each for each in found if each.start - _BEFORE <= named.start <= each.stop + _AFTER]
     return min(fits, key=lambda each: abs(each.start - named.start), default=None)
-
-
-def unlike_plan(ledger: Ledger, complete: Complete, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    """Where the datastrips of a session are not what the plan owed; nothing where no such pass is planned."""
-    planned = planned_for(ledger, complete.session, complete.satellite)
-    if planned is None:
-        return ()
-    strips = [strip for outcome in outcomes if (strip := acquired(outcome)) is not None]
-    return tuple(against_plan(planned.segments, sorted(strips, key=lambda strip: strip.unit)))
 
 
 def look_for(services: Services, key: str, tell: Callable[[Event], bool]) -> bool:

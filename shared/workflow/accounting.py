@@ -20,6 +20,7 @@ def make_account(
     *,
     not_owed: tuple[str, ...] = (),
     unlike_plan: tuple[str, ...] = (),
+    planned_tiles: tuple[str, ...] = (),
     last_sensed: datetime | None = None,
     reopened: int = 0,
     held: bool = False,
@@ -46,6 +47,7 @@ def make_account(
         held=held,
         not_owed=not_owed,
         unlike_plan=unlike_plan,
+        planned_tiles=planned_tiles,
         last_sensed=last_sensed,
     )
 
