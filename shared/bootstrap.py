@@ -116,6 +116,15 @@ class Services:
         anew = read_reruns(self.ledger, complete.session) if reruns is None else tuple(reruns)
         return found.anew(anew) if anew else found
 
+    def workflow_named(self, session: str) -> Workflow:
+        """The workflow of a session by its name, with what of it was asked for anew."""
+        from shared.ledger import keys
+        from shared.ledger.records import Complete
+        from shared.workflow.reruns import read_reruns
+
+        complete, reruns = self.ledger.find(keys.complete(session), Complete), read_reruns(self.ledger, session)
+        return self.workflow.anew(reruns) if complete is None else self.workflow_of(complete, reruns)
+
     def workflow_under(self, ruling: Ruling) -> Workflow:
         """The graph of a session under what its strategy decides, with each processor set that it may bind parts to."""
         others = {name: self.workflow_in(name) for name in ruling.other_sets}

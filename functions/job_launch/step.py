@@ -92,7 +92,7 @@ def _give_up(order: Order, number: int, granted: int, error: PermanentError, ser
 def _superseded(order: Order, attempts: Attempts, services: Services) -> bool:
     """Whether the work is made anew by a rerun since it was ordered; then it ends here."""
     ledger = services.ledger
-    rerun = superseded_by(ledger, services.workflow_for(order), order)
+    rerun = superseded_by(ledger, services.workflow_named, order)
     if rerun is not None:
         trace = services.trace(order.session)
         end_superseded(ledger, order, attempts.started, rerun, services.clock.now(), trace)

@@ -48,7 +48,7 @@ def publish(event: Event, services: Services) -> int:
         return 0
     order = services.ledger.read(work.order, Order)
     workflow = services.workflow_in(order.processor_set)
-    anew = superseded_by(services.ledger, workflow, order) is not None
+    anew = superseded_by(services.ledger, services.workflow_named, order) is not None
     found = list(published_artifacts(workflow, outcome))
     with pool_of(_THREADS, sum(len(artifact.files) for _, artifact in found)) as pool:
         ours = list(pool.map(lambda item: _claim(item[0], item[1], work, outcome, services, anew=anew), found))

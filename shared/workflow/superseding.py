@@ -6,7 +6,7 @@ is about to do either asks here; a rerun that is written a moment later finds on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from shared.ledger import keys
@@ -15,17 +15,19 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.provision import place_of
 from shared.ledger.records import Order, Outcome, ProductClaim
 from shared.workflow.graph import Workflow
-from shared.workflow.reruns import Rerun, read_reruns
+from shared.workflow.reruns import Rerun
 
 
-def superseded_by(ledger: Ledger, workflow: Workflow, order: Order) -> Rerun | None:
+def superseded_by(ledger: Ledger, workflow: Callable[[str], Workflow], order: Order) -> Rerun | None:
     """The newest rerun that makes the work of ``order`` anew; None where it is still that of its session.
 
     One request, since reruns are numbered without a gap; more only where something was asked for anew after the order.
+    ``workflow``: that of a session, with its reruns; what follows from a step is told by its graph, whichever processor
+    set the order is bound to.
     """
     if not ledger.exists(keys.rerun(order.session, order.rerun + 1)):
         return None
-    return newer(workflow.anew(read_reruns(ledger, order.session)), order)
+    return newer(workflow(order.session), order)
 
 
 def newer(workflow: Workflow, order: Order) -> Rerun | None:

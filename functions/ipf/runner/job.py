@@ -153,7 +153,7 @@ class Job:
     def superseded(self) -> bool:
         """Whether a rerun made the work anew while the Job waited for its place; then the work ends here."""
         ledger = self.services.ledger
-        rerun = superseded_by(ledger, self.services.workflow_for(self.order), self.order)
+        rerun = superseded_by(ledger, self.services.workflow_named, self.order)
         if rerun is not None:
             end_superseded(ledger, self.order, self.number, rerun, self.now(), self.services.trace(self.place.session))
         return rerun is not None
