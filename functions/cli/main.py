@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "watch": ("functions.cli.watching:watch", "Watch sessions until their accounts are closed."),
         "trace": ("functions.cli.tracing:trace", "The waterfall of a session, and its own time."),
         "plan": ("functions.cli.plan:plan", "Planned passes: seen, or missing."),
+        "actions": ("functions.cli.actions:actions", "What operators did: who, when, why."),
         "account": ("functions.cli.account:account", "Are the accounts those that were closed?"),
         "dead-letters": ("functions.cli.letters:dead_letters", "Events that nothing could handle."),
     },

@@ -26,18 +26,22 @@ def plan() -> None:
 
 @plan.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--reason", default="no reason given", help="Why; it is kept with the action.")
 @looks
-def load(place: Place, file: Path) -> None:
+def load(place: Place, file: Path, reason: str) -> None:
     """Expect the passes of FILE, a mission timeline as CSV.
 
     In the time that FILE spans, passes of earlier plans that it does not hold are expected no longer.
     """
+    from functions.cli.steering import operator
     from shared.domain.mission_plan import passes, read_mission_plan
     from shared.sla.passes import load_plan
+    from shared.steering.done import Deed
 
     if file.stat().st_size > _LARGEST:
         raise BadInputError(str(file), f"at most {_LARGEST} bytes", file.stat().st_size)
     planned = passes(read_mission_plan(file.read_bytes(), str(file)))
+    Deed(place.services, "plan-load", "", operator(), reason, dry_run=False).begin(file.name)
     found = load_plan(place.services, planned, _foresight())
     click.echo(f"{file}: {found.new} new passes, {found.known} known, {found.withdrawn} planned no longer")
     if found.unforeseen:

@@ -11,6 +11,7 @@ from typing import Final
 OPEN: Final = "open/"
 CLOSED: Final = "closed/"
 TIMERS: Final = "timers/"
+ACTIONS: Final = "actions/"
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
@@ -105,7 +106,7 @@ def former_account(session: str, number: int) -> str:
 def action(session: str, when: datetime, kind: str, digest: str) -> str:
     """What an operator did; of what concerns no session, below ``actions/``."""
     place = f"sessions/{session}/" if session else ""
-    return f"{place}actions/{when:%Y%m%dT%H%M%S%f}-{kind}-{digest}.json"
+    return f"{place}{ACTIONS}{when:%Y%m%dT%H%M%S%f}-{kind}-{digest}.json"
 
 
 def timer(due: datetime, kind: str, digest: str) -> str:

@@ -60,6 +60,11 @@ def test_an_action_is_on_record_for_each_session(parked: Desk) -> None:
     ledger = parked.services.settings.bucket_ledger
     actions = [info.key for info in parked.store.list(ledger, "sessions/") if "/actions/" in info.key]
     assert sorted(key.split("/")[1] for key in actions) == [SESSION, OTHER]
+    assert parked.run("actions", SESSION, "-o", "name").stdout.split() == [actions[0]]
+    (row,) = parked.ask("actions", OTHER)["items"]
+    assert (row["action"], row["target"], row["reason"]) == ("retry", OTHER, "mended")
+    assert row["who"] in parked.run("actions", OTHER).stdout
+    assert parked.run("actions").stdout == "No action is on record.\n"
 
 
 def letter(desk: Desk, identity: str, function: str) -> str:

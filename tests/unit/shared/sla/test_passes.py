@@ -167,6 +167,9 @@ def test_from_the_console(services: Services, tmp_path: Path, monkeypatch: pytes
     file.write_bytes(csv(line("S2A", 60), line("S2B", 60)))
     runner = CliRunner()
     assert "2 new passes" in runner.invoke(main, ["plan", "load", str(file)], standalone_mode=False).output
+    told = runner.invoke(main, ["actions", "--no-headers"], standalone_mode=False).output
+    assert "plan-load" in told
+    assert "plan.csv" in told
     result = runner.invoke(main, ["plan", "show", "--satellite", "S2A"], standalone_mode=False)
     assert result.exception is None, result.exc_info
     shown = result.output
