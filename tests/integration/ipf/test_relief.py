@@ -1,12 +1,15 @@
 """Over mountains as over plains: L1C is the scene, pixel by pixel, where the processors have the elevation tiles.
 
 One scene of detector 1, at the swath's edge, where height moves a place most: 0.17 m for each metre.
+``python -m tests.integration.ipf.test_relief`` prints the table of ``docs/processors.md``.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +34,6 @@ from .conftest import make_level0, write_order
 from .test_truth import COUNT, RESAMPLING_MAX, RESAMPLING_RMS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from shared.rehearsal.flight import Flight
 
 TILE = tile("32TMQ")
@@ -76,7 +77,10 @@ class Mountains:
 
 @pytest.fixture(scope="session")
 def mountains(tmp_path_factory: pytest.TempPathFactory) -> Mountains:
-    root = tmp_path_factory.mktemp("mountains")
+    return make_mountains(tmp_path_factory.mktemp("mountains"))
+
+
+def make_mountains(root: Path) -> Mountains:
     flight = make_level0(root, Datatake(scenes=1, detectors=(1,)), SCENE)
     assert SCENE.relief is not None
     save_cells(SCENE.relief, *flight.outlines(RELIEF_M / 2), 0.05, root / "dem")
@@ -148,3 +152,19 @@ def test_ground_and_tiles_are_those_of_the_elevations(mountains: Mountains) -> N
     assert working.datastrip().elevation == "dem"
     flat = np.array(WorkingFolder(mountains.root / "without" / "working").datastrip().footprint)
     assert 20 < np.abs(ring - flat).max() * 111e3 < 250
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_mountains(Path(folder))
+        print("| band | shift east, north (m) | mean | RMS | largest | RMS without |\n|---|---|---|---|---|---|")
+        for band in BANDS:
+            (good, _, _), (bad, _, _) = (made.error(band, each) for each in ("with", "without"))
+            east, north = made.shift(band, "with")
+            shift = "not seen" if band.name == "B10" else f"{east:.3f}, {north:.3f}"
+            errors = f"{good.mean():.6f} | {np.sqrt((good**2).mean()):.5f} | {np.abs(good).max():.4f}"
+            print(f"| {band.name} | {shift} | {errors} | {np.sqrt((bad**2).mean()):.4f} |")
+
+
+if __name__ == "__main__":
+    main()
