@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,10 +13,13 @@ from functions.cli.safe import safe
 
 if TYPE_CHECKING:
     from functions.cli.places import Place
+    from shared.bootstrap import Services
     from shared.domain.strategy import Strategy
     from shared.strategy.explaining import Explanation
     from shared.strategy.shelf import StrategyShelf
 
+_MOST: Final = 10
+"""So many things that are wrong are told at once."""
 _file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 _why = click.option("--reason", required=True, help="Why; it is kept with the activation.")
 
@@ -27,11 +31,23 @@ def strategy() -> None:
 
 @strategy.command()
 @_file
-def validate(file: Path) -> None:
-    """Say whether FILE is a strategy, and what is wrong with it if not."""
-    from shared.strategy.document import parse_strategy
+@click.option(
+    "--processor-set",
+    envvar="S2PS_PROCESSOR_SET",
+    default="open",
+    show_default=True,
+    help="The service's own, by name or path: with it those that rules name must go together.",
+)
+def validate(file: Path, processor_set: str) -> None:
+    """Say whether FILE is a strategy, and what is wrong with it if not.
 
-    found = parse_strategy(file.read_bytes(), str(file))
+    Processor sets that rules name are looked at, where they can be read here.
+    """
+    from shared.bootstrap import Services
+    from shared.settings import Settings
+
+    found = _read(file)
+    _check_sets(found, Services(Settings(processor_set=processor_set)))
     click.echo(f"{file}: strategy {found.name}, version {found.version}, {len(found.rules)} rules")
 
 
@@ -100,7 +116,7 @@ def activate(place: Place, file: Path, reason: str) -> None:
     from functions.cli.steering import operator
 
     document = file.read_bytes()
-    _loadable(_read(file))
+    _check_sets(_read(file), place.services)
     done = _shelf(place).activate(document.decode(), who=operator(), reason=reason, now=place.services.clock.now())
     former = done.former or "the default"
     click.echo(safe(f"{done.name} {done.version} is active; `s2ps strategy rollback` brings back {former}."))
@@ -164,6 +180,7 @@ def simulate(
     from shared.errors import ObjectAbsentError
 
     services, other, recorded = place.services, _read(file), []
+    _check_sets(other, services)
     for text in sessions or all_sessions(services):
         name = find_session(services, text) if sessions else text
         found = read_session(services, name) if name is not None else None
@@ -200,20 +217,30 @@ def _read(file: Path) -> Strategy:
     return parse_strategy(file.read_bytes(), str(file))
 
 
-def _loadable(strategy: Strategy) -> None:
-    """BadInputError where a processor set that it names by its name is none. Of a path, functions have the file."""
-    from shared.errors import BadInputError, ConfigurationError
-    from shared.workflow.graph import load_workflow
+def _check_sets(strategy: Strategy, services: Services) -> None:
+    """BadInputError where a processor set that rules name is none, or does not go together with another.
 
+    What cannot be read here is told, and not looked at: of a path, functions have the file.
+    """
+    from shared.errors import BadInputError, ConfigurationError
+    from shared.strategy.sets import disagreements
+
+    sets = {}
     for rule in strategy.rules:
         name = rule.then.processor_set or ""
-        if name and "/" not in name:
-            try:
-                load_workflow(name)
-            except ConfigurationError as error:
+        if not name:
+            continue
+        try:
+            sets[name] = services.workflow_in(name)
+        except ConfigurationError as error:
+            if "/" not in name or Path(name).exists():
                 raise BadInputError(
                     f"rule {rule.name}, processor_set", f"one that can be read ({error})", name
                 ) from None
+            click.echo(safe(f"rule {rule.name}: its processor set was not looked at: {error}"), err=True)
+    wrong = list(islice(disagreements(strategy, sets, services.workflow), _MOST))
+    if wrong:
+        raise BadInputError("; ".join(wrong), "processor sets that go together, as docs/strategy.md has it")
 
 
 def _shelf(place: Place) -> StrategyShelf:
