@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.errors import BadInputError
 from shared.msi.instrument import BANDS
+from shared.msi.spectra import NEAREST
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 TABLE: Final = "atmosphere.npz"
 NAMES: Final = {band.name: band.index for band in BANDS}
-NEAREST: Final = {"S2D": "S2C"}
-"""Satellites whose responses are not public, by what they are taken as: the one of the same build."""
-
 _STENCIL: Final = 4
 
 

@@ -16,6 +16,7 @@ from functions.ipf.safe.elements import utc
 from functions.ipf.safe.working import LEVEL0_FILE
 from shared.msi.earth import utc_from_gps_ns
 from shared.msi.instrument import BANDS, LINE_PERIOD_NS
+from shared.msi.spectra import irradiances
 from shared.xmltree import Limits, parse_tree
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ def _image_data(names: ProductNames, datastrip: Datastrip, level0: ET.Element | 
             "Radiometric_Info",
             node("SWIR_REARRANGEMENT_PROC", "false"),
             node("SATURATED_PIXELS_PROC", "false"),
-            node("Spectral_Information_List", *elements.spectral_information()),
+            node("Spectral_Information_List", *elements.spectral_information(datastrip.satellite)),
             elements.display_order(),
             node("QUANTIFICATION_VALUE", elements.quantification(), unit="none"),
             elements.offsets("Radiometric_Offset_List", "RADIO_ADD_OFFSET"),
-            elements.reflectance_conversion(datastrip.earth_sun_u),
+            elements.reflectance_conversion(datastrip.earth_sun_u, irradiances(datastrip.satellite)),
             metadataLevel="Standard",
         ),
         node(

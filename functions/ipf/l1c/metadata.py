@@ -9,6 +9,7 @@ from functions.ipf.common.xml import node
 from functions.ipf.safe import elements
 from functions.ipf.safe.elements import utc
 from shared.msi.instrument import BANDS
+from shared.msi.spectra import irradiances
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
@@ -54,8 +55,8 @@ def product(
             elements.display_order(),
             node("QUANTIFICATION_VALUE", elements.quantification(), unit="none"),
             elements.offsets("Radiometric_Offset_List", "RADIO_ADD_OFFSET"),
-            elements.reflectance_conversion(datastrip.earth_sun_u),
-            node("Spectral_Information_List", *elements.spectral_information()),
+            elements.reflectance_conversion(datastrip.earth_sun_u, irradiances(datastrip.satellite)),
+            node("Spectral_Information_List", *elements.spectral_information(datastrip.satellite)),
             *elements.physical_gains(),
             node("REFERENCE_BAND", "3"),
         ),

@@ -31,6 +31,7 @@ from functions.ipf.safe.working import WorkingFolder, loss_sentences
 from shared.errors import BadInputError
 from shared.msi.earth import utc_from_gps_ns
 from shared.msi.instrument import BANDS, band_named
+from shared.msi.spectra import NOTE
 from shared.msi.tiling import Tile, tile
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ SIMPLIFICATIONS: Final = (
     "L1C: clouds, cirrus and snow by fixed thresholds of this service's own; Rayleigh path at sea level.",
     "L1C: MSK_QUALIT without degraded ancillary data, defective and partially corrected pixels, which no step knows.",
     "L1C: sun angles at the tile's sensing time; the footprint holds what was lost, too.",
-    "Metadata: spectral responses are boxes; noise and calibration accuracies are those of rounding to whole counts.",
+    "Metadata: noise and calibration accuracies are those of rounding to whole counts.",
+    NOTE,
     "Metadata: files that were not used (GIPP, elevation, GRI, IERS, ECMWF, CAMS) are not named.",
 )
 # The widest first, so that no process is left with a long one at the end.

@@ -12,6 +12,7 @@ from functions.ipf.safe.angles import STEP_M, Angles, TileAngles
 from functions.ipf.safe.footprint import position_list
 from functions.ipf.safe.working import OFFSET, QUANTIFICATION
 from shared.msi.instrument import BANDS
+from shared.msi.spectra import spectra
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from functions.ipf.safe.footprint import Point
     from functions.ipf.safe.names import ProductNames
     from functions.ipf.safe.working import Datastrip
+    from shared.msi.instrument import Band
+    from shared.msi.spectra import Spectrum
     from shared.msi.tiling import Tile
 
 PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD"
@@ -272,25 +275,27 @@ def auxiliary_files(datastrip: Datastrip) -> list[ET.Element]:
     ]
 
 
-def spectral_information() -> list[ET.Element]:
-    """``Spectral_Information`` of every band; responses are boxes from limit to limit."""
-    return [
+def spectral_information(satellite: str) -> list[ET.Element]:
+    """``Spectral_Information`` of every band of a satellite."""
+    known = spectra(satellite)
+    return [_spectral(band, known[band.name]) for band in BANDS]
+
+
+def _spectral(band: Band, own: Spectrum) -> ET.Element:
+    return node(
+        "Spectral_Information",
+        node("RESOLUTION", str(band.resolution)),
         node(
-            "Spectral_Information",
-            node("RESOLUTION", str(band.resolution)),
-            node(
-                "Wavelength",
-                node("MIN", str(band.limits_nm[0]), unit="nm"),
-                node("MAX", str(band.limits_nm[1]), unit="nm"),
-                node("CENTRAL", str(band.wavelength_nm), unit="nm"),
-            ),
-            node(
-                "Spectral_Response",
-                node("STEP", "1", unit="nm"),
-                node("VALUES", " ".join(["1"] * (round(band.limits_nm[1] - band.limits_nm[0]) + 1))),
-            ),
-            bandId=str(band.index),
-            physicalBand=band.name.replace("B0", "B"),
-        )
-        for band in BANDS
-    ]
+            "Wavelength",
+            node("MIN", str(own.first_nm), unit="nm"),
+            node("MAX", str(own.last_nm), unit="nm"),
+            node("CENTRAL", str(own.centre_nm), unit="nm"),
+        ),
+        node(
+            "Spectral_Response",
+            node("STEP", "1", unit="nm"),
+            node("VALUES", " ".join(f"{value:g}" for value in own.response)),
+        ),
+        bandId=str(band.index),
+        physicalBand=band.name.replace("B0", "B"),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,14 @@ def test_the_table_was_made_with_the_sheet() -> None:
         made = table["wavelength_nm"][list(table["satellites"]).index("S2C")]
         bands = list(table["bands"])
     assert made == pytest.approx([responses.centre_nm("S2C", band) for band in bands], abs=1e-9)
+
+
+def test_a_sheet_with_a_gap_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path(responses.__file__).with_name("sentinel2c.txt").read_text("utf-8")
+    (tmp_path / "sentinel2x.txt").write_text(whole.replace("B05,707,0.9869\n", ""), "utf-8")
+    monkeypatch.setattr(responses, "__file__", str(tmp_path / "responses.py"))
+    with pytest.raises(ValueError, match=r"sentinel2x\.txt, B05: expected a value at each nanometre"):
+        responses.sheet("S2X")
 
 
 @pytest.mark.parametrize("band", NAMES)
