@@ -33,12 +33,20 @@ _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedEr
 
 
 class _Bounded(io.BufferedReader):
-    """The file, of which no more than so much is read at once: an archive's list of entries is, before any is seen."""
+    """The file, of which no more than so much is read at once: an archive's list of entries is, before any is seen.
+
+    Places that an archive names wrongly are its fault: no error of the system, as a disk's would be.
+    """
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _MOST_AT_ONCE:
             raise zipfile.BadZipFile(f"its list of entries is longer than {_MOST_AT_ONCE} octets")
         return super().read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("what it says of its places leads to before its beginning")
+        return super().seek(offset, whence)
 
 
 @contextmanager
@@ -92,6 +100,7 @@ def _entries(archive: Path, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     found: dict[str, zipfile.ZipInfo] = {}
     for entry in listed:
         if entry.is_dir() or clutter(entry.filename):
+            _held_against_its_header(archive, file, entry)
             continue
         path = checked(_of(archive), entry.filename)
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
@@ -105,6 +114,14 @@ def _entries(archive: Path, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     if total > _MOST_OCTETS:
         raise BadInputError(_of(archive), f"at most {_MOST_OCTETS} octets when unpacked", total)
     return found
+
+
+def _held_against_its_header(archive: Path, file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """What is passed over is not read. Where only the list calls it so, it is a file whose name was damaged."""
+    if entry.is_dir() and entry.file_size:
+        raise BadInputError(f"{_of(archive)}, {entry.filename}", "no octets in a folder", entry.file_size)
+    if not entry.flag_bits & _ENCRYPTED:
+        file.open(entry).close()
 
 
 def _product(archive: Path, entries: dict[str, zipfile.ZipInfo]) -> str:

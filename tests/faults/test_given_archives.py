@@ -144,6 +144,34 @@ def test_an_archive_that_is_cut_or_damaged_is_named(made: House, tmp_path: Path)
             submit(made.operator()[0], str(path))
 
 
+def _unpacked(path: Path) -> dict[str, bytes]:
+    with packed.unpacked(path) as folder:
+        files = [each for each in folder.rglob("*") if each.is_file()]
+        return {each.relative_to(folder).as_posix(): each.read_bytes() for each in files}
+
+
+@pytest.mark.parametrize(
+    ("mask", "instead"),
+    [(0xFF, 0), (1, 0), (0, ord("/")), (0, ord("."))],  # the last two: what the list calls a folder, or hidden
+)
+def test_wherever_one_octet_of_its_list_is_wrong_it_is_whole_or_named(tmp_path: Path, mask: int, instead: int) -> None:
+    """The last 200 octets: the end of a file, the list of entries, and where that begins."""
+    path = tmp_path / "small.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(f"{NAME}/manifest.safe", b"<x/>" * 20)
+        file.writestr(f"{NAME}/a.bin", b"y" * 300)
+    whole, product = path.read_bytes(), _unpacked(path)
+    named: list[str] = []
+    for at in range(len(whole) - 200, len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ mask if mask else instead]) + whole[at + 1 :])
+        try:
+            assert _unpacked(path) == product, at
+        except BadInputError as error:
+            named += [str(error)]
+    assert len(named) > 100
+    assert all(each.startswith("archive small.zip") for each in named)
+
+
 @pytest.mark.parametrize(("name", "flag"), [(b"\xff", 0x800), (b"\0", 0)], ids=["no-utf8", "empty"])
 def test_an_archive_with_a_name_that_is_none_is_refused(made: House, tmp_path: Path, name: bytes, flag: int) -> None:
     path = archive(tmp_path)
