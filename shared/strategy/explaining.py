@@ -13,7 +13,7 @@ from shared.domain.strategy import Decided, Subject
 from shared.errors import ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.records import FINISHED, Complete, OpenMarker, Outcome
-from shared.workflow.plan import NotOwed, Ready, Source
+from shared.workflow.plan import NotOwed, Skipped, Source
 from shared.workflow.ruling import Ruling
 from shared.workflow.sources import LedgerRecords
 from shared.workflow.walk import next_work
@@ -66,7 +66,9 @@ def explain(services: Services, session: str) -> Explanation:
         for item in next_work(workflow, source, records):
             if isinstance(item, NotOwed):
                 found.append(Explained(item.step.name, (item.unit,), "not asked for", item.cause, ""))
-            elif isinstance(item, Ready):
+            elif isinstance(item, Skipped):
+                found.append(Explained(item.step.name, (item.unit,), item.ended, item.reason, ""))
+            else:
                 found += _of(item.decided, item.step.name, item.unit)
     order = {name: n for n, name in enumerate(("session", *(step.name for step in workflow.steps)))}
     found.sort(key=lambda each: (order[each.step], each.matter, each.rule, each.units))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
+from functions.rehearse.recorded import Session, read_session
+from functions.rehearse.simulation import compare
 from shared.ledger.attempts import sort_work
 from shared.ledger.records import Order, Published
 from shared.ledger.standing import account_in_force
-from shared.steering import rerun, submit
+from shared.steering import rerun, retry, submit
 from shared.strategy.explaining import explain
-from tests.faults.test_strategies import PRODUCTS, house, orders, rule, sums
+from shared.workflow.graph import load_workflow
+from tests.faults.test_strategies import PRODUCTS, house, orders, rule, strategy, sums
 from tests.support.house import House
 from tests.support.standin import SESSION, Outputs, script
 
@@ -128,6 +132,38 @@ def test_a_set_in_which_the_step_stands_elsewhere_parks_the_work_and_says_by_whi
     assert parked.unit == "DT01-T32TQL"
     assert "rule odd of strategy tried" in parked.reason
     assert parked.reason.endswith(f"set {unlike}: there l2a comes after l1c, l1c-ds, and here after l1c")
+    told = {each.matter: each for each in explain(made.operator()[0], SESSION).decided if each.step == "l2a"}
+    assert (told["parked"].value, told["parked"].units) == (parked.reason, ("DT01-T32TQL",))
+
+
+def test_work_that_was_parked_so_goes_on_when_the_set_is_mended(tmp_path: Path) -> None:
+    set_aside = write(tmp_path, lambda document: document["processors"].pop("l2a"))
+    made = house(rule(when={"tiles": ["32TQL"]}, processor_set=set_aside), answers=of_baseline)
+    assert sums(made.run()) == (PRODUCTS - 1, 0, 1)
+    write(tmp_path)
+    load_workflow.cache_clear()  # as in functions that start anew
+    retry(made.operator()[0], SESSION, who="ada@console", reason="it has a processor for Level 2A now")
+    assert sums(made.run()) == (PRODUCTS, 0, 0)
+    assert bound(made)["l2a", "DT01-T32TQL"] == ("7.7.7", "07.77")
+
+
+def test_a_simulation_counts_what_the_other_set_asks_for(tmp_path: Path) -> None:
+    def large(document: dict[str, Any]) -> None:
+        document["processors"]["l2a"]["cpus"] = 7
+
+    made = house(answers=of_baseline)
+    made.run()
+    record = read_session(made.services, SESSION)
+    assert record is not None
+    hour = timedelta(hours=1)
+    items = [
+        replace(each, outcome=each.outcome.model_copy(update={"finished": each.outcome.started + hour}))
+        for each in record.items
+    ]
+    other = strategy(rule(when={"tiles": ["32TQL"]}, processor_set=write(tmp_path, large)))
+    found = compare(made.services, [Session(record.complete, tuple(items))], other, nodes=1, node_cpus=16)
+    assert found.other.core_hours - found.replayed.core_hours == pytest.approx(7 - 2)
+    assert found.other.left_out == 0
 
 
 def test_explain_tells_which_rule_chose_the_set_and_for_what(newer: str) -> None:
