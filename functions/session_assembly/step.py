@@ -139,15 +139,21 @@ def _write_complete(
         missing=missing,
         reason=reason,
         strategy=services.active_strategy(),
-        work_class=_class(seen[name] for name in wanted if name in seen),
+        work_class=_class([seen[name] for name in wanted if name in seen], session, marker.satellite, services),
     )
     services.ledger.create(keys.complete(session), record)
     # Whoever waited in vain may have closed the session meanwhile. (One that is closed for good: the sweep removes it.)
     services.ledger.create(keys.open_marker(session), marker)
 
 
-def _class(seen: Iterable[Seen]) -> WorkClass:
-    return "retransfer" if any(each.tree == "RETRANSFER" for each in seen) else "nominal"
+def _class(seen: Iterable[Seen], session: str, satellite: str, services: Services) -> WorkClass:
+    """No station tells what is wanted in near real time: that is known of a pass where its plan was loaded."""
+    if any(each.tree == "RETRANSFER" for each in seen):
+        return "retransfer"
+    from shared.sla.passes import planned_for
+
+    planned = planned_for(services.ledger, session, satellite)
+    return "nrt" if planned is not None and planned.near_real_time else "nominal"
 
 
 def _policy(session: str, services: Services) -> Decision:
@@ -161,7 +167,7 @@ def _policy(session: str, services: Services) -> Decision:
         unit=session,
         satellite=seen[0].satellite if seen else "",
         station=seen[0].station if seen else "",
-        work_class=_class(seen),
+        work_class=_class(seen, session, seen[0].satellite if seen else "", services),
         when=services.clock.now(),
     )
     return services.active_ruling(subject).whole.decision

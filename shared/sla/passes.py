@@ -43,6 +43,7 @@ _AFTER: Final = timedelta(minutes=5)
 _LONGEST: Final = timedelta(minutes=30)
 """That a pass takes."""
 
+_SOON: Final = frozenset({"NRT", "RT"})
 _WRITERS: Final = 8
 
 
@@ -51,6 +52,7 @@ class PlannedPass(Record):
 
     ``datatakes``, ``sensed`` and ``tiles``, beside them: the plan's number of the datatake, when its sensing starts,
     and the tiles that it will meet; None where its orbit and its time do not agree, nothing where nobody foresaw them.
+    ``timeliness``: the plan's word for how soon each is wanted.
     """
 
     kind: ClassVar[str] = "planned-pass"
@@ -62,6 +64,12 @@ class PlannedPass(Record):
     datatakes: tuple[str, ...] = ()
     sensed: tuple[AwareDatetime, ...] = ()
     tiles: tuple[TilesOwed | None, ...] = ()
+    timeliness: tuple[str, ...] = ()
+
+    @property
+    def near_real_time(self) -> bool:
+        """Whether anything of it is wanted sooner than the rest."""
+        return not _SOON.isdisjoint(self.timeliness)
 
     @property
     def segments(self) -> tuple[Planned, ...]:
@@ -147,6 +155,7 @@ def load_plan(services: Services, planned: tuple[Pass, ...], foresee: Foresight 
                 scenes=tuple(segment.scenes for segment in one.segments),
                 datatakes=tuple(segment.datatake for segment in one.segments),
                 sensed=tuple(segment.start for segment in one.segments),
+                timeliness=tuple(segment.timeliness for segment in one.segments),
                 tiles=tuple(map(foresee, one.segments)) if foresee is not None else (),
             )
             for one in planned

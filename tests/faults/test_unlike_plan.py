@@ -8,20 +8,23 @@ import pytest
 
 from functions.cli.accounts import account_lines
 from shared.domain.mission_plan import Pass, Segment
+from shared.ledger import keys
+from shared.ledger.records import Complete, Order
 from shared.sla.passes import load_plan
 from shared.steering import rerun
 from tests.support.house import START, House
 from tests.support.standin import SESSION, StandInStation
 
 
-def planned(scenes: int, *, minutes: float = 0) -> Pass:
+def planned(scenes: int, *, minutes: float = 0, timeliness: str = "NOMINAL") -> Pass:
     """A pass that begins so many minutes after the session's name says, with one datatake of so many scenes."""
     begin = START.replace(hour=int(SESSION[12:14]), minute=int(SESSION[14:16]), second=int(SESSION[16:18]))
     begin = begin.replace(year=int(SESSION[4:8]), month=int(SESSION[8:10]), day=int(SESSION[10:12]))
     begin += timedelta(minutes=minutes)
     end = begin + timedelta(minutes=8)
     sensed = START - timedelta(minutes=30)  # as the stand-ins name their granules
-    one = Segment(SESSION[:3], "57405-1", 57405, 65, "NRT", scenes, sensed, sensed, begin, end, "SGS_", partial=False)
+    place = (SESSION[:3], "57405-1", 57405, 65, timeliness, scenes)
+    one = Segment(*place, sensed, sensed, begin, end, "SGS_", partial=False)
     return Pass(SESSION[:3], "SGS_", (one,))
 
 
@@ -37,6 +40,19 @@ def account_of(*passes: Pass) -> tuple[str, ...]:
     ]
     assert account.produced + account.absent + account.parked == len(account.entries)
     return account.unlike_plan
+
+
+@pytest.mark.parametrize(("timeliness", "urgent"), [("NRT", True), ("RT", True), ("NOMINAL", False)])
+def test_what_the_plan_wants_soon_is_of_that_class(timeliness: str, urgent: bool) -> None:
+    station = StandInStation()
+    station.fill(START - timedelta(minutes=2))
+    house = House(station=station)
+    load_plan(house.services, (planned(5, timeliness=timeliness),))
+    house.run()
+    assert house.services.ledger.read(keys.complete(SESSION), Complete).work_class == ("nrt" if urgent else "nominal")
+    found = [info.key for info in house.services.ledger.list(f"{keys.session(SESSION)}work/")]
+    orders = house.services.ledger.read_many([key for key in found if key.endswith("/order.json")], Order)
+    assert {order.priority for order in orders} == {100 if urgent else 0}
 
 
 def test_what_is_made_anew_is_not_counted_twice() -> None:
