@@ -19,8 +19,9 @@ class Profile:
     Shares of all: ``lost``, ``doubled`` and ``late`` notifications (late by minutes, so that they come out of order),
     ``crash`` of function calls (before or after one of their writes), ``hung``, ``killed`` (its node is lost; it goes
     on as a zombie and speaks late), ``oom``, ``wrong`` (ends well, makes nothing of use) and ``stumbles`` (asks to be
-    tried again) of Job attempts, ``late_chunk``, ``missing_chunk`` and ``bad_dsib`` of sessions, ``late_auxiliary`` and
-    ``missing_auxiliary`` of the auxiliary files that come while it runs. Outages: so many a day, of minutes.
+    tried again) of Job attempts, ``late_chunk``, ``missing_chunk``, ``bad_chunk`` (cut short; half of them come whole
+    later) and ``bad_dsib`` of sessions, ``late_auxiliary`` and ``missing_auxiliary`` of the auxiliary files that come
+    while it runs. Outages: so many a day, of minutes.
     """
 
     lost: float = 0.0
@@ -34,6 +35,7 @@ class Profile:
     stumbles: float = 0.0
     late_chunk: float = 0.0
     missing_chunk: float = 0.0
+    bad_chunk: float = 0.0
     bad_dsib: float = 0.0
     late_auxiliary: float = 0.0
     missing_auxiliary: float = 0.0
@@ -69,6 +71,7 @@ PROFILES: Final = {
         stumbles=0.02,
         late_chunk=0.1,
         missing_chunk=0.03,
+        bad_chunk=0.03,
         bad_dsib=0.02,
         late_auxiliary=0.2,
         missing_auxiliary=0.05,

@@ -141,7 +141,7 @@ class Rehearsal:
         return not self._waiting and self.world.clock.now() >= self._last + timedelta(seconds=2 * self.scenario.sweep_s)
 
     def _comes_down(self, session: str, one: Pass) -> None:
-        """Its files appear at the station, each at its time; some late, some not at all, a DSIB that is none."""
+        """Its files appear at the station, each at its time; some late, cut or not at all, a DSIB that is none."""
         dice = self.dice
         files = chunks(one, self.scenario.chunks, dice.of("delivery"))
         names = {channel: [f.name for f in files if f.channel == channel and "DSDB" in f.name] for channel in (1, 2)}
@@ -162,6 +162,12 @@ class Rehearsal:
                 continue
             elif dice.strikes_now("late_chunk", file.name):
                 when += timedelta(seconds=dice.of("late_chunk").uniform(60, 1500))
+            elif dice.strikes_now("bad_chunk", file.name):
+                self._appears(one, session, file.name, content[: len(content) // 2], when)
+                whole = dice.of("whole_chunk").uniform(-1500, 1500)
+                if whole < 0:
+                    continue
+                when += timedelta(seconds=60 + whole)
             self._appears(one, session, file.name, content, when)
         gone = one.stop + timedelta(hours=3)
         self.world.at(gone, partial(self.stations[one.station].remove, one.satellite, session))
