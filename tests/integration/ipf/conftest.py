@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from functions.ipf.common.annotated import Annotation
@@ -44,8 +45,13 @@ def make_level0(
     air: Atmosphere | None = None,
     lose: Collection[tuple[str, int]] = (),
     instrument: Instrument | None = None,
+    noise_dn: float = 0.0,
 ) -> Flight:
-    """Write ``root/ds`` and ``root/gr``. ``lose`` names packets to leave out: (band, block) of every granule."""
+    """Write ``root/ds`` and ``root/gr``.
+
+    ``lose`` names packets to leave out, (band, block) of every granule; ``noise_dn``: standard deviation, counts.
+    """
+    noise = np.random.default_rng(1) if noise_dn else None
     flight = fly(datatake, "S2A", instrument)
     zenith = flight.sun_zenith_deg
     stamp = utc_from_gps_ns(flight.descriptor.first_line_ns).strftime("%Y%m%dT%H%M%S")
@@ -62,7 +68,9 @@ def make_level0(
             for band in BANDS:
                 exposure = expose(flight, band, detector, number, ground)
                 packets: list[bytes] = []
-                for counts in record(exposure, scene, air or Atmosphere(), sun_zenith_deg=zenith):
+                for counts in record(
+                    exposure, scene, air or Atmosphere(), sun_zenith_deg=zenith, noise=noise, noise_dn=noise_dn
+                ):
                     packets += image_packets(counts, exposure, flight, len(packets), len(packets))
                 kept = [packet for block, packet in enumerate(packets) if (band.name, block) not in lose]
                 (images / f"{name[:-7]}_{band.name}.bin").write_bytes(annotated(kept, flight))
