@@ -37,13 +37,14 @@ FIRST_NODE_DEG: Final = 0.98
 """East longitude of the ascending node of relative orbit 1: the GPS positions of two datastrips, of S2A in August 2020
 (relative orbit 23) and S2B in October 2022 (34), say 0.96 and 1.00 degrees, which are 4 km."""
 
-NODE_S: Final = 81_008.0
-"""Mean local time at the ascending node, seconds of the day: 22:30 and 8 s, near the middle of what was seen."""
+NODE_S: Final = 81_007.0
+"""Mean local time at the ascending node, seconds of the day: 22:30 and 7 s, the middle of what was seen."""
 
 LATE_S: Final = 15.0
-"""A satellite may be so much earlier or later than that, 100 km of its way. Seen from 2015 to 2026, against 22:30: 3
-and 4 s in the telemetry of the two datastrips, -3 to 7 s in the sensing times of twelve tiles, 0 to 21 s in ten
-published orbits (the latest is S2A, which has another phase since 2025)."""
+"""A satellite may be so much earlier or later than that, 100 km of its way. Seen: 9 s earlier to 1 s earlier in the
+telemetry of the two datastrips, 0 to 10 s earlier in the sensing times of twelve tiles from 2015 to 2025; by eleven
+published orbits (2024 to 2026), less the 5 s that the node's longitude may add, 11 s earlier to 9 s later. The latest
+is S2A, which has another phase since 2025."""
 
 SWATH_KM: Final = 293.0
 """Width on the ground, along the sphere. ESA's reference grids of the S2A datastrip (31 degrees north) reach from 148.7

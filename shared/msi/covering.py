@@ -100,4 +100,4 @@ def _published(zone: int, epsg: int, column: int, row: int) -> Tile | None:
     if not own.any():
         return None
     tile = square(zone, epsg, column, row)
-    return None if covered_from_the_west(tile) else tile
+    return None if not own.all() and covered_from_the_west(tile) else tile
