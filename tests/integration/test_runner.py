@@ -24,6 +24,7 @@ from shared.ledger import keys
 from shared.ledger.records import Complete
 from shared.ports import ObjectStore
 from shared.settings import Settings
+from shared.strategy.shelf import StrategyShelf
 from shared.workflow.plan import Source
 from shared.workflow.reruns import Rerun
 from tests.support.bench import PREAMBLE, SESSION, Bench, claim, make_bench, processor_set
@@ -147,6 +148,41 @@ for kind in ("DS", "GR"):
     done = after.run()
     assert after.outcome is not None, done.stderr
     assert (after.outcome.status, after.place.step) == ("succeeded", "l0c"), after.outcome.reason
+
+
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_what_a_rule_gives_to_another_set_is_run_by_it_out_of_what_the_sessions_set_made(bench: Bench) -> None:
+    assert bench.run().returncode == 0
+    assert bench.outcome is not None
+    assert bench.outcome.processor_set == ""
+    script = """
+assert [p.name for p in sorted((root / "inputs/PDI_L0U").iterdir())] == ["DT01"]
+order = pathlib.Path(sys.argv[1]).read_text()
+assert sys.argv[2] == "OTHR" and ">07.77<" in order and ">OTHR<" in order, order
+for kind in ("DS", "GR"):
+    folder = out / {"DS": "PDI_DS", "GR": "PDI_DS_GR_LIST"}[kind] / f"S2A_TEST_MSI_L0__{kind}_OTHR_X"
+    folder.mkdir(); (folder / "a.bin").write_bytes(b"x")
+"""
+    document = yaml.safe_load(Path(bench.services.settings.processor_set).read_text())
+    (bench.folder / "l0c.py").write_text(PREAMBLE + script)
+    document["processors"]["l0c"] |= {
+        "command": ["python", str(bench.folder / "l0c.py"), "{joborder}", "{SITE}"],
+        "version": "7.7.7",
+    }
+    other = bench.folder / "other.yaml"
+    other.write_text(yaml.safe_dump(document | {"site": "OTHR", "baseline": "07.77"}))
+    rules = [{"name": "newer", "when": {"steps": ["l0c"]}, "then": {"processor_set": str(other)}}]
+    shelf = StrategyShelf(bench.services.ledger)
+    active = shelf.activate(
+        yaml.safe_dump({"name": "two", "rules": rules}), who="ada", reason="so", now=bench.services.clock.now()
+    )
+    complete = bench.services.ledger.read(keys.complete(SESSION), Complete)
+    bound = complete.model_copy(update={"strategy": active.version})
+    after = claim(bench.services, Source(bench.place.outcome, bench.outcome, SESSION), bound, bench.folder)
+    done = after.run()
+    assert after.outcome is not None, done.stderr
+    assert after.outcome.status == "succeeded", after.outcome.reason
+    assert after.outcome.processor_set == str(other)
 
 
 @pytest.mark.parametrize(

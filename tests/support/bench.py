@@ -125,10 +125,11 @@ def make_bench(settings: Settings, folder: Path, processors: Path) -> Bench:
 
 
 def claim(services: Services, source: Source, complete: Complete, folder: Path) -> Bench:
-    ready = next(item for item in next_work(services.workflow, source) if isinstance(item, Ready))
-    order = make_order(services.workflow, ready, complete, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    workflow = services.workflow_of(complete)
+    ready = next(item for item in next_work(workflow, source) if isinstance(item, Ready))
+    order = make_order(workflow, ready, complete, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
     place = ready.key(SESSION)
-    document = format_job_order(make_job_order(services.workflow, order, "SGS_"))
+    document = format_job_order(make_job_order(services.workflow_for(order), order, "SGS_"))
     services.store.put(services.ledger.bucket, place.job_order, document)
     services.ledger.create(place.order, order)
     return Bench(services, place, folder)
