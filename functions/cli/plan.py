@@ -95,5 +95,7 @@ def show(place: Place, shape: Shape, satellite: str | None, day: datetime | None
 
 
 def _tiles(row: Standing) -> str:
+    from shared.domain.expected import from_to
+
     foreseen = row.planned.tiles_owed
-    return f"~{row.owed.l1c_tiles}" if foreseen is None else str(foreseen)
+    return f"~{row.owed.l1c_tiles}" if foreseen is None else from_to(*foreseen)

@@ -78,18 +78,26 @@ class TilesOwed:
     must: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
 
-    def __add__(self, other: TilesOwed) -> TilesOwed:
-        must = {*self.must, *other.must}
-        return TilesOwed(tuple(sorted(must)), tuple(sorted({*self.may, *other.may} - must)))
+    @property
+    def least(self) -> int:
+        return len(self.must)
+
+    @property
+    def most(self) -> int:
+        return len(self.must) + len(self.may)
 
     @property
     def middle(self) -> int:
         """So many, in the middle of what may be."""
-        return len(self.must) + len(self.may) // 2
+        return (self.least + self.most) // 2
 
     def __str__(self) -> str:
-        least, most = len(self.must), len(self.must) + len(self.may)
-        return str(least) if least == most else f"{least} to {most}"
+        return from_to(self.least, self.most)
+
+
+def from_to(least: int, most: int) -> str:
+    """A number that is known, or the range that it is in."""
+    return str(least) if least == most else f"{least} to {most}"
 
 
 SCENE: Final = timedelta(seconds=3.608)

@@ -75,10 +75,10 @@ def tiles_owed(segment: Segment) -> TilesOwed | None:
     since = seconds_from_node(segment.relative_orbit, segment.start)
     if since is None:
         return None
-    scene, lasts = SCENE.total_seconds(), (segment.stop - segment.start).total_seconds()
-    if segment.scenes < LEAST_SCENES or lasts <= 2 * scene:
+    if segment.scenes < LEAST_SCENES:
         return TilesOwed()
-    return _met(segment.relative_orbit, since + scene, since + lasts - scene)
+    scene = SCENE.total_seconds()
+    return _met(segment.relative_orbit, since + scene, since + (segment.scenes - 1) * scene)
 
 
 def seconds_from_node(relative_orbit: int, when: datetime) -> float | None:

@@ -95,14 +95,16 @@ class PlannedPass(Record):
         Of the tiles it is an estimate: the middle of what may be, where they were foreseen.
         """
         each = (owed(one.scenes, levels, tiles=one.tiles.middle if one.tiles else None) for one in self.segments)
-        return replace(sum(each, NOTHING), exact=False)
+        whole = sum(each, NOTHING)
+        return replace(whole, exact=whole.exact and not any(one.tiles and one.tiles.may for one in self.segments))
 
     @property
-    def tiles_owed(self) -> TilesOwed | None:
-        """Those of all its segments; None where those of any were not foreseen."""
-        each = [one.tiles for one in self.segments]
-        known = [tiles for tiles in each if tiles is not None]
-        return sum(known, TilesOwed()) if len(known) == len(each) else None
+    def tiles_owed(self) -> tuple[int, int] | None:
+        """How many it owes at least and at most, those of each segment; None where those of any were not foreseen."""
+        known = [one.tiles for one in self.segments if one.tiles is not None]
+        if len(known) < len(self.scenes):
+            return None
+        return sum(tiles.least for tiles in known), sum(tiles.most for tiles in known)
 
     def event(self, now: datetime) -> Event:
         """The CloudEvent of a pass that was never seen."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.expected import NOTHING, Acquired, Owed, Planned, against_plan, owed
+from shared.domain.expected import NOTHING, Acquired, Owed, Planned, TilesOwed, against_plan, owed
 
 NOMINAL = ("L1B", "L1C", "L2A")
 
@@ -108,3 +108,42 @@ def test_every_granule_that_is_more_or_less_is_told(planned: list[int], came: li
         elif found := re.search(r"its (\d+) granules", line):
             told += int(found[1])
     assert told == 12 * (sum(scenes for scenes, _ in came) - sum(planned))
+
+
+FORESEEN = TilesOwed(("32TQL", "32TQM"), ("32TQK", "32TQN"))
+TILED = [replace(PLAN[0], tiles=FORESEEN)]
+
+
+@pytest.mark.parametrize("tiles", [FORESEEN.must, (*FORESEEN.must, "32TQN"), (*FORESEEN.must, *FORESEEN.may)])
+def test_tiles_that_the_plan_allows_are_not_told(tiles: tuple[str, ...]) -> None:
+    assert list(against_plan(TILED, [replace(strip("DT01", 152), tiles=frozenset(tiles))])) == []
+
+
+def test_tiles_that_are_missed_and_tiles_beyond_the_plan_are_told() -> None:
+    came = replace(strip("DT01", 152), tiles=frozenset({"32TQM", "32TQN", "33TUH", "33TUG"}))
+    (told,) = against_plan(TILED, [came])
+    assert told == (
+        "datatake 57405-1: the plan owes 2 to 4 tiles, DT01 meets 4, 1 (32TQL) not among them "
+        "and 2 (33TUG, 33TUH) beyond the planned footprint"
+    )
+    many = frozenset(f"33TU{letter}" for letter in "ABCDEFG") | {*FORESEEN.must}
+    (told,) = against_plan(TILED, [replace(came, tiles=many)])
+    assert told.endswith("meets 9, 7 (33TUA, 33TUB, 33TUC, 33TUD, 33TUE, ...) beyond the planned footprint")
+
+
+def test_datastrips_of_a_datatake_meet_its_tiles_together() -> None:
+    one = replace(strip("DT01", 100), tiles=frozenset({"32TQM"}))
+    two = replace(strip("DT02", 52, 6), tiles=frozenset({"32TQL"}))
+    assert list(against_plan(TILED, [one, two])) == []
+    # Where one was lost before its tiles were found, nothing is missed that it could have met.
+    assert list(against_plan(TILED, [one, replace(two, tiles=None)])) == []
+    assert list(against_plan(TILED, [one, replace(two, tiles=frozenset())])) != []
+
+
+def test_without_tiles_on_either_side_none_are_compared() -> None:
+    assert list(against_plan(TILED, [strip("DT01", 152)])) == []
+    assert list(against_plan(PLAN[:1], [replace(strip("DT01", 152), tiles=frozenset({"32TQM"}))])) == []
+
+
+def test_tiles_are_told_as_a_range_or_a_number() -> None:
+    assert (str(FORESEEN), FORESEEN.middle, str(TilesOwed(("32TQK",)))) == ("2 to 4", 3, "1")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,6 +20,7 @@ from functions.sweep.step import Sweep
 from shared.adapters.memory import MemoryStore
 from shared.bootstrap import Services
 from shared.domain.events import Event
+from shared.domain.expected import TilesOwed
 from shared.domain.mission_plan import passes, read_mission_plan
 from shared.errors import RetryableError
 from shared.ledger import keys
@@ -176,5 +179,76 @@ def test_from_the_console(services: Services, tmp_path: Path, monkeypatch: pytes
     assert "2026-11-22T11:00:00Z" in shown
     assert "360" in shown
     assert "S2B" not in shown
+    assert re.search(r" 360 +\d+ to \d+ +planned", shown)
     verified = runner.invoke(main, ["account", "verify"], standalone_mode=False)
     assert verified.output == "No account was closed yet.\n"
+
+
+def real_line(satellite: str, minutes: int) -> str:
+    """A segment of relative orbit 95 as planned in July 2021 (84 scenes), which comes down as ``line`` does."""
+    down, up = (START + timedelta(minutes=minutes + more) for more in (0, 10))
+    return (
+        f"{satellite},22858-1,22858,95,NOMINAL,84,2021-07-22T12:36:52.628,2021-07-22T12:41:55.700,"
+        f"{down:%Y-%m-%dT%H:%M:%S},{up:%Y-%m-%dT%H:%M:%S},SGS_"
+    )
+
+
+def test_the_console_shows_the_tiles_that_a_pass_owes(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened(_where: Where) -> Iterator[Place]:
+        yield Place("store", "memory", services)
+
+    monkeypatch.setattr("functions.cli.places.opened", opened)
+    file = tmp_path / "plan.csv"
+    # On relative orbit 64 the satellite is not at the time at which it is on 65.
+    file.write_bytes(csv(real_line("S2A", 60), line("S2B", 60).replace(",65,", ",64,")))
+    runner = CliRunner()
+    loaded = runner.invoke(main, ["plan", "load", str(file)], standalone_mode=False).output
+    assert "the tiles of 1 segments are not foreseen: orbit and time do not agree" in loaded
+    (known,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    foreseen = known.planned.tiles_owed
+    assert foreseen is not None
+    assert 60 < foreseen[0] < known.owed.l1c_tiles < foreseen[1] < 150
+    assert not known.owed.exact
+    (unknown,) = standing(services, ["S2B"], START, START + timedelta(hours=5))
+    assert unknown.planned.tiles_owed is None
+    shown = runner.invoke(main, ["plan", "show"], standalone_mode=False).output
+    assert f" {foreseen[0]} to {foreseen[1]} " in shown
+    assert f" ~{unknown.owed.l1c_tiles} " in shown
+
+
+def test_without_the_libraries_a_plan_is_loaded_without_tiles(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened(_where: Where) -> Iterator[Place]:
+        yield Place("store", "memory", services)
+
+    monkeypatch.setattr("functions.cli.places.opened", opened)
+    for module in [name for name in sys.modules if name.startswith(("shared.geometry.groundtrack", "shared.msi.cov"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    monkeypatch.delitem(sys.modules, "shared.msi.tiling", raising=False)
+    file = tmp_path / "plan.csv"
+    file.write_bytes(csv(real_line("S2A", 60)))
+    result = CliRunner().invoke(main, ["plan", "load", str(file)], standalone_mode=False)
+    assert "Tiles are not foreseen: pyproj is not installed" in result.output
+    assert "1 new passes" in result.output
+    (known,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    assert known.planned.tiles_owed is None
+
+
+def test_a_pass_owes_the_tiles_of_each_of_its_segments(services: Services) -> None:
+    """A tile that two datatakes meet is two products."""
+    tiles = TilesOwed(("32TQM", "32TQL"), ("32TQK",))
+    planned = passes(read_mission_plan(csv(line("S2A", 60), line("S2A", 70), line("S2A", 80, 2)), "plan.csv"))
+    load_plan(services, planned, lambda segment: tiles if segment.scenes > 2 else TilesOwed())
+    (found,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    assert found.planned.tiles_owed == (4, 6)
+    assert (found.owed.l1c_tiles, found.owed.l2a_tiles, found.owed.exact) == (4, 4, False)
+    load_plan(services, planned, lambda segment: TilesOwed(tiles.must) if segment.scenes > 2 else None)
+    (found,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    assert found.planned.tiles_owed is None
+    assert found.owed.exact
