@@ -147,3 +147,26 @@ def test_a_real_l2a_product_is_a_surface_scene(real_data: Path) -> None:
         x, y = image.xy(row + 700, column)
         expected = (int(counts[row + 700, column]) - 1000) / 10_000
     assert scene.reflectance(band, 32629, np.array([x]), np.array([y])) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0, -1000])
+def test_an_l1c_product_is_a_scene_from_above_the_air(offset: int, tmp_path: Path) -> None:
+    """Products before baseline 04.00 have no offsets."""
+    folder = tmp_path / "GRANULE" / "L1C" / "IMG_DATA"
+    folder.mkdir(parents=True)
+    told = "".join(f'<RADIO_ADD_OFFSET band_id="{band.index}">{offset}</RADIO_ADD_OFFSET>' for band in BANDS if offset)
+    (tmp_path / "MTD_MSIL1C.xml").write_text(f"<a>{told}</a>")
+    for band in BANDS:
+        step = band.resolution
+        profile = {"width": 600 // step, "height": 600 // step, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
+        place = Affine(step, 0, 500_000, 0, -step, 5_000_000)
+        path = folder / f"T32TMQ_20260621T101559_{band.name}.jp2"
+        with rasterio.open(
+            path, "w", "JP2OpenJPEG", transform=place, REVERSIBLE="YES", QUALITY=100, **profile
+        ) as image:
+            image.write(np.full((600 // step, 600 // step), 3000 + band.index, np.uint16), 1)
+    scene = open_scene(tmp_path)
+    assert (scene.kind, scene.epsg) == ("toa", 32632)
+    for band in BANDS:
+        expected = (3000 + band.index + offset) / 10_000
+        assert scene.reflectance(band, 32632, X, Y) == pytest.approx(expected, abs=1e-5)
