@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +21,7 @@ from shared.steering import rerun, retry, submit
 from shared.strategy.explaining import explain
 from shared.workflow.graph import load_workflow
 from tests.faults.test_strategies import PRODUCTS, house, orders, rule, strategy, sums
-from tests.support.house import House
+from tests.support.house import Crash, House
 from tests.support.standin import SESSION, Outputs, script
 
 OPEN_SET: Final = Path(__file__).resolve().parents[2] / "shared" / "workflow" / "processors" / "open.yaml"
@@ -45,14 +46,16 @@ def whole(order: Order) -> Outputs:
     return replace(made, artifacts=artifacts)
 
 
-def write(folder: Path, change: Callable[[dict[str, Any]], object] = lambda _document: None) -> str:
+def write(
+    folder: Path, change: Callable[[dict[str, Any]], object] = lambda _document: None, name: str = "newer"
+) -> str:
     """The open set at baseline 07.77, its processors in version 7.7.7, and what else is changed of it."""
     document = yaml.safe_load(OPEN_SET.read_text())
     document["baseline"] = "07.77"
     for processor in document["processors"].values():
         processor["version"] = "7.7.7"
     change(document)
-    path = folder / "newer.yaml"
+    path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(document))
     return str(path)
 
@@ -117,6 +120,53 @@ def test_what_is_published_of_an_outcome_is_said_by_the_set_that_made_it(tmp_pat
     assert sums(account) == (PRODUCTS - 1, 0, 0)
     assert [entry.unit for entry in account.entries if entry.level == "L1C"] == ["DT01-T32TQM"]
     assert len(made.shelf()) == PRODUCTS - 1
+
+
+def test_what_is_lost_of_a_set_that_keeps_it_to_itself_is_owed_by_nobody(tmp_path: Path) -> None:
+    def fails(order: Order) -> Outputs:
+        return Outputs((), status="failed") if order.step == "l1c" else of_baseline(order)
+
+    silent = write(tmp_path, lambda document: document["processors"]["l1c"]["outputs"][0].pop("publish"))
+    account = house(rule(when={"tiles": ["32TQL"]}, processor_set=silent), answers=fails).run()
+    lost = [(entry.level, entry.unit) for entry in account.entries if entry.ended == "parked"]
+    assert lost == [("L1C", "DT01-T32TQM"), ("L2A", "DT01-T32TQM"), ("L2A", "DT01-T32TQL")]
+
+
+def test_a_warning_of_what_is_not_published_is_told_of_what_follows(tmp_path: Path) -> None:
+    def warns(order: Order) -> Outputs:
+        made = of_baseline(order)
+        return replace(made, warnings=("two bands are dim",)) if order.step == "l1c" else made
+
+    silent = write(tmp_path, lambda document: document["processors"]["l1c"]["outputs"][0].pop("publish"))
+    account = house(rule(when={"tiles": ["32TQL"]}, processor_set=silent), answers=warns).run()
+    warned = [(entry.level, entry.unit) for entry in account.entries if entry.warning]
+    assert warned == [("L1C", "DT01-T32TQM"), ("L2A", "DT01-T32TQL")]
+
+
+def test_a_rerun_supersedes_by_the_graph_of_the_session_whichever_set_the_work_is_bound_to(tmp_path: Path) -> None:
+    """Level 1A is a step of the session's set alone: a rerun from it concerns the other set's Level 2A all the same."""
+
+    def longer(document: dict[str, Any]) -> None:
+        l1b = document["processors"]["l1b"]
+        document["processors"]["l1a"] = l1b | {"outputs": [{"file_type": "L1A_PLACE"}]}
+        unsplit = {name: value for name, value in l1b.items() if name != "split"}
+        document["processors"]["l1b"] = unsplit | {"inputs": [{"file_type": "L1A_PLACE", "source": "l1a"}]}
+
+    tried: Counter[str] = Counter()
+
+    def dies(order: Order) -> Outputs:
+        tried[order.step] += 1
+        if order.step == "l2a" and not order.rerun:
+            raise Crash("the node is gone")
+        return of_baseline(order)
+
+    own, newer = write(tmp_path, longer, "own"), write(tmp_path)
+    made = house(rule(when={"levels": ["L2A"]}, processor_set=newer), answers=dies, processor_set=own)
+    while tried["l2a"] < 2:
+        made.tick(1)
+    rerun(made.operator()[0], SESSION, step="l1a", who="ada@console", reason="a comparison")
+    assert sums(made.run()) == (PRODUCTS, 0, 0)
+    assert tried["l2a"] == 4, "one attempt each of before, and of the new ones"
 
 
 def test_a_set_in_which_the_step_stands_elsewhere_parks_the_work_and_says_by_which_rule(tmp_path: Path) -> None:

@@ -180,6 +180,18 @@ def test_a_set_in_which_the_step_stands_elsewhere_parks_the_work(change: Change,
     ready(l2a(workflow, "32TQL"))
 
 
+def test_a_set_in_which_the_step_runs_on_another_unit_does_not_fit() -> None:
+    def uncut(document: dict[str, Any]) -> None:
+        for step in document["steps"]:
+            if step["name"] == "l1a":  # not bound: what comes after it takes its place
+                del step["over"]
+        del document["processors"]["l1b"]["split"]
+
+    other = other_set(uncut)
+    assert clash(OPEN, other, OPEN.step("l1b")) == "there l1b runs on another unit (datastrip) than here (part)"
+    assert clash(OPEN, other, OPEN.step("l1c")) == ""
+
+
 def test_links_are_followed_on_one_volume_alone() -> None:
     def linked(document: dict[str, Any]) -> None:
         for step in ("l1c", "l2a"):
