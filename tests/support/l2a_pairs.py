@@ -1,7 +1,8 @@
 """Crops of real L1C and L2A products side by side, and the correction of one by the service's own code.
 
 The crops carry no date. Of the Sun only its declination is therefore unknown: at the latitude and the local solar time
-at which Sentinel-2 passes, it gives zenith and azimuth. Everything else is as for any product.
+at which Sentinel-2 passes, it gives zenith and azimuth; and the climatology of aerosol is that of the whole year.
+Everything else is as for any product.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from functions.ipf.l2a.air import Sky
+from functions.ipf.l2a.climatology import usual_aerosol
 from functions.ipf.l2a.images import Bench, Scaling, area_mean, toa_reflectance
-from functions.ipf.l2a.retrieval import Aerosol, Bands60, dark_vegetation, water_vapour
+from functions.ipf.l2a.retrieval import Aerosol, Bands60, dark_vegetation, forecast_aerosol, water_vapour
 from functions.ipf.l2a.steps import Recipe, correction
 from functions.ipf.l2a.terrain import relief
 from functions.ipf.safe.jp2 import Extent
+from shared.msi.atmosphere import Air
 from shared.msi.instrument import BANDS
 
 SIDE = 222
@@ -40,6 +43,7 @@ class Pair:
     surface: dict[str, Floats]
     elevation: NDArray[np.float32]
     latitude: float
+    longitude: float
 
 
 def load(data: Path, key: str) -> Pair:
@@ -53,13 +57,14 @@ def load(data: Path, key: str) -> Pair:
     with rasterio.open(data / "l1c_l2a_pairs" / "DEM" / name) as file:
         elevation = file.read(1).astype(np.float32)[:SIDE, :SIDE]
     offset, ground_offset = OFFSETS[key]
-    latitude = Transformer.from_crs(crs, 4326, always_xy=True).transform(corner.c, corner.f)[1]
+    longitude, latitude = Transformer.from_crs(crs, 4326, always_xy=True).transform(corner.c, corner.f)
     held = [band for band in BANDS if band.name != "B10"]
     return Pair(
         {b.name: own_pixels((layer - offset) / 10_000, b.resolution) for b, layer in zip(BANDS, top, strict=True)},
         {b.name: own_pixels((v - ground_offset) / 10_000, b.resolution) for b, v in zip(held, ground, strict=True)},
         elevation,
         latitude,
+        longitude,
     )
 
 
@@ -126,9 +131,14 @@ def _retrieve(bench: Bench, pair: Pair, recipe: Recipe, cells: int) -> Aerosol:
     names = ("B02", "B03", "B04", "B8A", "B09", "B11", "B12")
     toa = {name: toa_reflectance(bench, name, 60, recipe.scaling) for name in names}
     seen = Bands60(toa, (toa["B03"] - toa["B11"]) / (toa["B03"] + toa["B11"]) < 0.1)  # no water
-    water = water_vapour(seen, recipe.satellite, recipe.sky, altitude, 0.1, None)
+    usual = usual_aerosol(pair.longitude, pair.latitude, None)
+    aot = forecast_aerosol(np.full_like(altitude, usual.aot550), np.full_like(altitude, usual.ground_km), altitude)
+    first = float(aot.mean())
+    water = water_vapour(seen, recipe.satellite, recipe.sky, altitude, first, None)
     middle = float(np.median(water[seen.clear]))
-    aerosol = dark_vegetation(seen, recipe.satellite, recipe.sky, float(altitude.mean()), middle)
-    bench.save("AOT", np.full((cells, cells), aerosol.aot550, np.float32))
+    aerosol = dark_vegetation(seen, recipe.satellite, recipe.sky, Air(first, middle, float(altitude.mean())))
+    if aerosol.method == "DDV":
+        aot = np.full_like(altitude, aerosol.aot550)
+    bench.save("AOT", aot)
     bench.save("WVP", water)
     return aerosol

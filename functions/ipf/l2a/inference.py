@@ -14,7 +14,6 @@ from functions.ipf.l2a.gaps import complete
 from functions.ipf.l2a.images import Bench, toa_reflectance
 from functions.ipf.l2a.masks import bad_pixels
 from functions.ipf.l2a.retrieval import (
-    DEFAULT_AOT,
     DEFAULT_WATER_CM,
     Aerosol,
     Bands60,
@@ -26,6 +25,7 @@ from functions.ipf.l2a.shadows import cloud_shadow, dark_ground, shift_per_metre
 from functions.ipf.l2a.steps import STRIP_60M, cirrus_map, class_strip, cloud_strip
 from functions.ipf.safe.jp2 import write_jp2
 from shared.errors import BadInputError
+from shared.msi.atmosphere import Air
 from shared.msi.instrument import BANDS
 from shared.msi.tiling import tile
 
@@ -163,10 +163,10 @@ def retrieve(bench: Bench, scene: Scene) -> Found:
     moist = clear & known["B8A"] & known["B09"]
     clear = np.logical_and.reduce([clear, *known.values()])
     toa = {band: np.nan_to_num(values, nan=0.1) for band, values in toa.items()}
-    first = DEFAULT_AOT
+    aot = scene.usual_aot
     if scene.forecast_aot is not None:
         aot = forecast_aerosol(scene.forecast_aot, scene.forecast_km, scene.ground_km)
-        first = float(aot.mean())
+    first = float(aot.mean())
     water = water_vapour(
         Bands60(toa, moist), scene.satellite, scene.sky, scene.altitude_km, first, scene.forecast_water_cm
     )
@@ -174,10 +174,10 @@ def retrieve(bench: Bench, scene: Scene) -> Found:
         aerosol = Aerosol(first, "CAMS", "forecast")
     else:
         middle = float(np.median(water[clear])) if clear.any() else DEFAULT_WATER_CM
-        aerosol = dark_vegetation(
-            Bands60(toa, clear), scene.satellite, scene.sky, float(scene.altitude_km.mean()), middle
-        )
-        aot = np.full((rows, columns), aerosol.aot550, np.float32)
+        usual = Air(first, middle, float(scene.altitude_km.mean()))
+        aerosol = dark_vegetation(Bands60(toa, clear), scene.satellite, scene.sky, usual)
+        if aerosol.method == "DDV":
+            aot = np.full((rows, columns), aerosol.aot550, np.float32)
     bench.save("AOT", aot)
     bench.save("WVP", water)
     thin = float(np.mean(classes == SceneClass.THIN_CIRRUS)) >= _CIRRUS_SHARE

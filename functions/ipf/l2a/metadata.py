@@ -38,8 +38,9 @@ _SHARES = (
     ("THIN_CIRRUS_PERCENTAGE", SceneClass.THIN_CIRRUS),
     ("SNOW_ICE_PERCENTAGE", SceneClass.SNOW_ICE),
 )
-# The schema knows three ways of finding the aerosol; dark vegetation is called after the program that first had it.
-_AOT_METHODS = {"DDV": "SEN2COR_DDV", "CAMS": "CAMS", "DEFAULT": "DEFAULT"}
+# The schema knows three ways of finding the aerosol; dark vegetation is called after the program that first had it, and
+# the climatology is what is taken by default. The list of simplifications says which it was.
+_AOT_METHODS = {"DDV": "SEN2COR_DDV", "CAMS": "CAMS", "CLIMATOLOGY": "DEFAULT"}
 _BAND_IDS = {band.name: str(band.index) for band in BANDS}
 PROBABILITIES = (("CLDPRB", 20), ("SNWPRB", 20), ("CLDPRB", 60), ("SNWPRB", 60))
 

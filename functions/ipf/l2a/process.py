@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from functions.ipf.common.processor import IpfLog
+    from functions.ipf.l2a.retrieval import Aerosol
     from shared.joborder import JobOrder
 
 NAME: Final = "S2PS-L2A"
@@ -85,7 +86,7 @@ def process(order: JobOrder, journal: IpfLog) -> int:
         journal.info(f"water vapour {found.water_cm:.2f} cm, ozone {scene.ozone * 1000:.0f} DU ({scene.ozone_source})")
         negative = _write_images(bench, scene, found, pool)
         content = metadata.count(bench, source, scene, found, negative)
-    simplifications = (*SIMPLIFICATIONS, *scene.simplifications)
+    simplifications = (*SIMPLIFICATIONS, *scene.simplifications, *told_usual(found.aerosol))
     inspector = Inspector(NAME, VERSION, names.production.creation)
     left_out, failed = write_documents(Made(safe, names, source, scene, content, simplifications, inspector))
     for sentence in (*unread, *unused, *left_out, *failed):
@@ -94,6 +95,13 @@ def process(order: JobOrder, journal: IpfLog) -> int:
     for sentence in lost:
         journal.warning(sentence)
     return Exit.DEGRADED if lost or unread or unused or left_out else Exit.OK
+
+
+def told_usual(aerosol: Aerosol) -> tuple[str, ...]:
+    """That the aerosol is the climatology's, which the metadata can only call the default."""
+    if aerosol.method != "CLIMATOLOGY":
+        return ()
+    return (f"L2A: the aerosol, {aerosol.aot550:.3f} at 550 nm, is a climatology's: {aerosol.reason}.",)
 
 
 def _nothing(journal: IpfLog, reason: str) -> int:

@@ -7,13 +7,13 @@ ground is bright enough and clear; smoothed over 300 m, and elsewhere from ever 
 Aerosol: the forecast where there is one, thinned or thickened with the difference of altitude between its ground and
 the real one (scale height 2 km, as in 6S). Else dark dense vegetation (Kaufman et al., 1997, doi 10.1109/36.628795),
 where the surface in the red is half of that in the SWIR (B12), in the blue half of that in the red; its answer is taken
-only where many pixels give it, all alike, and blue and red agree. Else the default, 0.10, an average of continental
-background: no climatology is shipped.
+only where many pixels give it, all alike, and blue and red agree. Else what is usual at the place and the time of the
+year (``climatology.py``), brought to the ground's altitude likewise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Floats32: TypeAlias = NDArray[np.float32]
     Mask: TypeAlias = NDArray[np.bool_]
 
-DEFAULT_AOT: Final = 0.10
 DEFAULT_WATER_CM: Final = 1.5
 AOT_LIMITS: Final = (0.01, 1.0)
 SCALE_HEIGHT_KM: Final = 2.0
@@ -51,7 +50,7 @@ _WIDER: Final = (5, 51, 301)
 
 @dataclass(frozen=True, slots=True)
 class Aerosol:
-    """Optical thickness at 550 nm and how it was found: ``CAMS``, ``DDV`` or ``DEFAULT``, with the reason."""
+    """Optical thickness at 550 nm and how it was found: ``CAMS``, ``DDV`` or ``CLIMATOLOGY``, with the reason."""
 
     aot550: float
     method: str
@@ -157,42 +156,51 @@ def _solve_water(
 
 
 def forecast_aerosol(aot: Floats32, forecast_km: Floats32, altitude_km: Floats32) -> Floats32:
-    """The forecast's aerosol brought from its ground to the real one, within the table."""
+    """A forecast's or climatology's aerosol brought from its ground to the real one, within the table."""
     thinned = aot * np.exp((forecast_km - altitude_km) / np.float32(SCALE_HEIGHT_KM))
     return np.asarray(np.clip(thinned, *AOT_LIMITS), np.float32)
 
 
-def dark_vegetation(seen: Bands60, satellite: str, sky: Sky, altitude_km: float, water_cm: float) -> Aerosol:
-    """Aerosol of the tile from B02, B04, B8A and B12, by the mean directions, or the default with the reason why."""
+def dark_vegetation(seen: Bands60, satellite: str, sky: Sky, usual: Air) -> Aerosol:
+    """Aerosol of the tile from B02, B04, B8A and B12, by the mean directions, or the usual one with the reason why.
+
+    ``usual`` has single values: the climatology's aerosol, the water vapour and the altitude.
+    """
     toa = seen.toa
     sight = {band: _mean_sight(sky, band) for band in ("B02", "B04", "B12")}
-    fixed = coefficients_at("B12", sight["B12"], Air(DEFAULT_AOT, water_cm, altitude_km), satellite)
+    fixed = coefficients_at("B12", sight["B12"], usual, satellite)
     swir = apply_inverse(toa["B12"].astype(np.float64), fixed)
     index = (toa["B8A"] - toa["B04"]) / np.maximum(toa["B8A"] + toa["B04"], 1e-3)
     dark = seen.clear & (swir > 0.01) & (swir < 0.10) & (index > 0.6)
     count, clear = int(np.count_nonzero(dark)), int(np.count_nonzero(seen.clear))
     if count < max(_MIN_PIXELS, _DARK_SHARE * clear):
-        return Aerosol(DEFAULT_AOT, "DEFAULT", f"{count} pixels of dark vegetation are too few")
+        return _usual(usual, f"{count} pixels of dark vegetation are too few")
     aots = np.linspace(*_DDV_LIMITS, 25)
-    air = Air(aots, water_cm, altitude_km)
+    air = replace(usual, aot550=aots)
     curves = {band: coefficients_at(band, sight[band], air, satellite) for band in ("B02", "B04")}
     third = np.quantile(swir[dark], (0.25, 0.5, 0.75))
     answers = []
     for low, high in ((-np.inf, third[0]), (third[0], third[2]), (third[2], np.inf)):
         part = dark & (swir > low) & (swir <= high)
+        if not part.any():  # all as bright in the SWIR
+            continue
         wanted = 0.5 * float(swir[part].mean())
         for band, share in (("B04", 1.0), ("B02", 0.5)):
             surface = apply_inverse(np.array(toa[band][part].mean(), np.float64), curves[band])
             answers.append(_crossing(aots, surface - share * wanted))
     if None in answers:
-        return Aerosol(DEFAULT_AOT, "DEFAULT", "dark vegetation asks for an aerosol beyond 0.02 to 0.5")
+        return _usual(usual, "dark vegetation asks for an aerosol beyond 0.02 to 0.5")
     red, blue = (float(np.mean([a for a in answers[k::2] if a is not None])) for k in (0, 1))
     if abs(red - blue) > _AGREEMENT:
-        return Aerosol(DEFAULT_AOT, "DEFAULT", f"dark vegetation disagrees: red {red:.2f}, blue {blue:.2f}")
+        return _usual(usual, f"dark vegetation disagrees: red {red:.2f}, blue {blue:.2f}")
     reds = [a for a in answers[::2] if a is not None]
     if max(reds) - min(reds) > _SPREAD:
-        return Aerosol(DEFAULT_AOT, "DEFAULT", f"dark vegetation is uneven: {min(reds):.2f} to {max(reds):.2f}")
+        return _usual(usual, f"dark vegetation is uneven: {min(reds):.2f} to {max(reds):.2f}")
     return Aerosol(round((red + blue) / 2, 4), "DDV", f"{count} pixels of dark vegetation")
+
+
+def _usual(air: Air, reason: str) -> Aerosol:
+    return Aerosol(float(np.asarray(air.aot550)), "CLIMATOLOGY", reason)
 
 
 def _mean_sight(sky: Sky, band: str) -> Sight:

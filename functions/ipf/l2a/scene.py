@@ -10,8 +10,9 @@ import numpy as np
 from pyproj import Transformer
 
 from functions.ipf.l2a.air import Sky, spread
+from functions.ipf.l2a.climatology import usual_aerosol
 from functions.ipf.l2a.detectors import detectors
-from functions.ipf.l2a.retrieval import WATER_SCALE_KM
+from functions.ipf.l2a.retrieval import WATER_SCALE_KM, forecast_aerosol
 from functions.ipf.l2a.sky import node_grid, sky_over
 from functions.ipf.l2a.steps import Recipe
 from functions.ipf.l2a.terrain import files_over, read_altitude, relief
@@ -19,6 +20,7 @@ from functions.ipf.safe.angles import STEP_M
 from shared.errors import BadInputError
 from shared.msi.atmosphere import OZONE_CM_ATM
 from shared.msi.instrument import BANDS
+from shared.msi.tiling import to_degrees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +49,8 @@ _NO_ADJACENCY: Final = "L2A: the order asked for no adjacency correction."
 @dataclass(frozen=True, slots=True)
 class Scene:
     """Directions (of all detectors; of the even and odd ones), and the maps at 60 m that forecasts and terrain give:
-    ``forecast_aot`` with the altitude in km of its ground, ``forecast_water_cm``, each None without a forecast.
+    ``forecast_aot`` with the altitude in km of its ground, ``forecast_water_cm``, each None without a forecast;
+    ``usual_aot``, the climatology's, above the real ground, or above the climatology's own where that is not known.
     ``altitude_km`` is what the table takes; ``unread`` has a sentence for each mask that cannot be read.
     """
 
@@ -59,6 +62,7 @@ class Scene:
     ground_km: Floats32
     relief: bool
     adjacency: bool
+    usual_aot: Floats32
     forecast_aot: Floats32 | None
     forecast_km: Floats32
     forecast_water_cm: Floats32 | None
@@ -123,6 +127,7 @@ def prepare(
         ground_km=ground_km,
         relief=uneven,
         adjacency=adjacency,
+        usual_aot=_usual_aot(source, block.shape, None if metres is None else ground_km),
         forecast_aot=mapped(forecast.aot),
         forecast_km=forecast_km,
         forecast_water_cm=moist,
@@ -137,6 +142,15 @@ def prepare(
             *([] if adjacency else [_NO_ADJACENCY]),
         ),
     )
+
+
+def _usual_aot(source: Level1C, shape: tuple[int, int], ground_km: Floats32 | None) -> Floats32:
+    """The climatology's aerosol at the tile's centre and the time of sensing, above the ground where that is known."""
+    west, south, east, north = source.tile.bounds
+    lon, lat = to_degrees(source.tile.epsg, (west + east) / 2, (south + north) / 2)
+    usual = usual_aerosol(float(lon), float(lat), source.acquisition.tile_sensing)
+    own = np.full(shape, usual.ground_km, np.float32)
+    return forecast_aerosol(np.full(shape, usual.aot550, np.float32), own, own if ground_km is None else ground_km)
 
 
 def _save_detectors(bench: Bench, source: Level1C) -> list[str]:
@@ -169,7 +183,7 @@ def _simplifications(forecast: Forecast, metres: Floats32 | None) -> tuple[str, 
     if metres is None:
         found.append("L2A: no elevation model was given: flat ground at sea level, no terrain correction.")
     if forecast.aot is None:
-        found.append("L2A: no aerosol forecast was given: one thickness per tile, from dark vegetation or 0.10.")
+        found.append("L2A: no aerosol forecast was given: from dark vegetation, or as is usual there (climatology).")
     if forecast.ozone_cm_atm is None:
         found.append("L2A: no weather forecast was given: ozone 330 DU, standard pressure.")
     return tuple(found)

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from functions.ipf.common.processor import run_processor
 from functions.ipf.l2a.classification import GROUND_BANDS, SceneClass, ground_classes
+from functions.ipf.l2a.climatology import usual_aerosol
 from functions.ipf.l2a.process import NAME, VERSION, process
 from functions.ipf.safe.jp2 import Extent, read_window
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask, format_job_order
@@ -104,6 +106,8 @@ def run(root: Path, safe: Path, code: int = 0, **inputs: Path) -> Path:
 
 
 BLOCK = Extent(900, 900, 937, 937)
+HILLS = "18HYC"
+"""The tile in which the crop 433D lies, if not just there."""
 
 
 def difference(made: Path, pair: l2a_pairs.Pair) -> dict[str, float]:
@@ -118,7 +122,7 @@ def difference(made: Path, pair: l2a_pairs.Pair) -> dict[str, float]:
 
 def hills(path: Path, pair: l2a_pairs.Pair) -> Path:
     """The crop's elevation where the product has the crop, and its edge beyond."""
-    place, wide = tile("32TMQ"), np.pad(pair.elevation, 60, mode="edge")
+    place, wide = tile(HILLS), np.pad(pair.elevation, 60, mode="edge")
     corner = rasterio.Affine(10, 0, place.ulx + BLOCK.column * 60 - 600, 0, -10, place.uly - BLOCK.row * 60 + 600)
     with rasterio.open(
         path, "w", "GTiff", *wide.shape[::-1], 1, crs=f"EPSG:{place.epsg}", transform=corner, dtype="float32"
@@ -190,14 +194,14 @@ def judge_reports(made: Path, real_data: Path) -> None:
 
 @pytest.mark.parametrize(
     "product",
-    [Product(offset=None, satellite="S2A"), Product(offset=-1000, psd=15)],
+    [Product(HILLS, "S2A", None), Product(HILLS, psd=15)],
     ids=["before 04.00, masks as GML", "PSD 15"],
 )
 def test_a_product_of_the_archive_goes_the_whole_way(
     product: Product, real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair = l2a_pairs.load(real_data, "433D")
-    place = tile("32TMQ")
+    place = tile(HILLS)
     left, top = place.ulx + 60 * (BLOCK.column + 10), place.uly - 60 * (BLOCK.row + 10)
     ring = [(left, top), (left + 120.0, top), (left + 120.0, top - 120.0), (left, top - 120.0), (left, top)]
     masks = {"MSK_SATURA_B04.gml": gml(ring), "MSK_DEFECT_B04.gml": gml()} if product.offset is None else {}
@@ -218,6 +222,11 @@ def test_a_product_of_the_archive_goes_the_whole_way(
         assert elements(only(real_data, f"l2a_safe/*.SAFE/{document}")) - elements(only(made, document)) == (
             set() if product.offset is not None or "TL" not in document else {MASK_BAND}
         )
+    assert etree.parse(made / "MTD_MSIL2A.xml").findtext(".//AOT_RETRIEVAL_METHOD") == "DEFAULT"
+    (path,) = made.glob("GRANULE/*/IMG_DATA/R60m/*_AOT_60m.jp2")
+    usual = usual_aerosol(-72.08, -38.41, datetime(2022, 6, 21, tzinfo=UTC))
+    thinned = usual.aot550 * np.exp((usual.ground_km - pair.elevation / 1000) / 2).mean()
+    assert read_window(path, BLOCK).mean() == pytest.approx(thinned * 1000, rel=0.02)
     assert np.mean(list(difference(made, pair).values())) < LIMITS["433D"]
     (path,) = made.glob("GRANULE/*/IMG_DATA/R20m/*_SCL_20m.jp2")
     classes = read_window(path, BLOCK.scaled(60, 20))

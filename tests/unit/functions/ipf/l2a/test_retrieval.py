@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from functions.ipf.l2a.air import AirMaps, Sky, coefficient_maps
+from functions.ipf.l2a.classification import SceneClass
 from functions.ipf.l2a.correction import Around, Correction, Light, surroundings
-from functions.ipf.l2a.images import area_mean, resolutions
-from functions.ipf.l2a.retrieval import DEFAULT_AOT, Bands60, dark_vegetation, forecast_aerosol, water_vapour
+from functions.ipf.l2a.images import Bench, Scaling, area_mean, resolutions
+from functions.ipf.l2a.inference import Found, retrieve
+from functions.ipf.l2a.process import told_usual
+from functions.ipf.l2a.retrieval import Bands60, dark_vegetation, forecast_aerosol, water_vapour
+from functions.ipf.l2a.scene import Scene
+from functions.ipf.safe.jp2 import Extent
 from shared.msi.atmosphere import Air, Sight, apply_forward, coefficients_at
 from shared.msi.instrument import BANDS
 
@@ -65,12 +72,15 @@ def test_water_vapour_under_a_cloud_is_that_around_it() -> None:
     assert found[30, 30] == pytest.approx(3.0, rel=0.02)
 
 
+USUAL = Air(0.13, 1.5)
+
+
 @pytest.mark.parametrize("aot", [0.05, 0.2, 0.4])
 def test_aerosol_is_found_where_vegetation_is_as_dark_as_the_rule_says(aot: float) -> None:
     surface = {"B02": 0.02, "B04": 0.04, "B8A": 0.35, "B12": 0.08}
     toa = lifted(surface, aot, 1.5)
     toa["B12"] *= np.linspace(0.99, 1.01, SHAPE[0], dtype=np.float32)[:, None]
-    found = dark_vegetation(everywhere(toa), "S2A", SKY, 0.0, 1.5)
+    found = dark_vegetation(everywhere(toa), "S2A", SKY, USUAL)
     assert found.method == "DDV"
     assert found.aot550 == pytest.approx(aot, rel=0.1, abs=0.015)
 
@@ -83,11 +93,11 @@ def test_aerosol_is_found_where_vegetation_is_as_dark_as_the_rule_says(aot: floa
         ({"B02": 0.001, "B04": 0.001, "B8A": 0.35, "B12": 0.09}, "beyond"),
     ],
 )
-def test_aerosol_is_the_default_where_the_tests_fail(surface: dict[str, float], reason: str) -> None:
+def test_aerosol_is_the_usual_where_the_tests_fail(surface: dict[str, float], reason: str) -> None:
     toa = lifted(surface, 0.2, 1.5)
     toa["B12"] *= np.linspace(0.99, 1.01, SHAPE[0], dtype=np.float32)[:, None]
-    found = dark_vegetation(everywhere(toa), "S2A", SKY, 0.0, 1.5)
-    assert (found.aot550, found.method) == (DEFAULT_AOT, "DEFAULT")
+    found = dark_vegetation(everywhere(toa), "S2A", SKY, USUAL)
+    assert (found.aot550, found.method) == (0.13, "CLIMATOLOGY")
     assert reason in found.reason
 
 
@@ -176,3 +186,46 @@ def test_bands_stand_at_the_resolutions_of_l2a_products() -> None:
     assert resolutions("B8A") == (20, 60)
     assert resolutions("B01") == (20, 60)
     assert resolutions("B10") == ()
+
+
+GREEN = {"B02": 0.02, "B04": 0.04, "B8A": 0.35, "B09": 0.35, "B12": 0.08}
+SOIL = {"B02": 0.10, "B04": 0.20, "B8A": 0.30, "B09": 0.30, "B12": 0.30}
+
+
+def chosen(root: Path, surface: dict[str, float], forecast: NDArray[np.float32] | None) -> tuple[Found, Bench]:
+    """What is found over ground under an aerosol of 0.2, where the climatology has 0.3 and hills thin it."""
+    bench = Bench(None, root, root, Extent(0, 0, *SHAPE))  # type: ignore[arg-type]  # no product is written
+    for band, rho in lifted(surface, 0.2, 1.5).items():
+        bench.save(f"{band}_60", np.rint(rho * 10_000 + 1000).astype(np.uint16))
+    bench.save("classes", np.full((180, 180), SceneClass.VEGETATION, np.uint8))
+    usual = np.linspace(0.2, 0.4, SHAPE[0], dtype=np.float32)[:, None] * np.ones(SHAPE, np.float32)
+    scaling = Scaling(10_000, {band.name: -1000.0 for band in BANDS})
+    scene = Scene(
+        *("S2A", scaling, SKY, (SKY, SKY), level(0), level(0), False, False, usual, forecast, level(0), None),
+        *(0.33, "CONFIG", (), (), (), ()),
+    )
+    return retrieve(bench, scene), bench
+
+
+def test_the_forecast_is_taken_before_the_ground_s_own_word(tmp_path: Path) -> None:
+    found, bench = chosen(tmp_path, GREEN, level(0.25))
+    assert found.aerosol.method == "CAMS"
+    assert found.aerosol.aot550 == pytest.approx(0.25)
+    assert bench.load("AOT") == pytest.approx(level(0.25))
+
+
+def test_dark_vegetation_is_taken_before_the_climatology(tmp_path: Path) -> None:
+    found, bench = chosen(tmp_path, GREEN, None)
+    assert found.aerosol.method == "DDV"
+    assert found.aerosol.aot550 == pytest.approx(0.2, abs=0.02)
+    assert np.ptp(bench.load("AOT")) == 0
+
+
+def test_the_climatology_is_taken_where_nothing_else_tells_thinned_by_the_hills(tmp_path: Path) -> None:
+    found, bench = chosen(tmp_path, SOIL, None)
+    assert found.aerosol.method == "CLIMATOLOGY"
+    assert found.aerosol.aot550 == pytest.approx(0.3, abs=1e-3)
+    assert bench.load("AOT")[[0, -1], 0] == pytest.approx([0.2, 0.4])
+    assert told_usual(found.aerosol) == (
+        "L2A: the aerosol, 0.300 at 550 nm, is a climatology's: 0 pixels of dark vegetation are too few.",
+    )
