@@ -41,7 +41,7 @@ NODE_S: Final = 81_007.0
 """Mean local time at the ascending node, seconds of the day: 22:30 and 7 s, the middle of what was seen."""
 
 LATE_S: Final = 15.0
-"""A satellite may be so much earlier or later than that, 100 km of its way. Seen: 9 s earlier to 1 s earlier in the
+"""A satellite may be so much earlier or later than that, 100 km of its way. Seen: 8 s earlier and on time in the
 telemetry of the two datastrips, 0 to 10 s earlier in the sensing times of twelve tiles from 2015 to 2025; by eleven
 published orbits (2024 to 2026), less the 5 s that the node's longitude may add, 11 s earlier to 9 s later. The latest
 is S2A, which has another phase since 2025."""
