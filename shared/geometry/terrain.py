@@ -1,8 +1,9 @@
 """Heights above the ellipsoid from elevation tiles and a geoid.
 
 Elevation tiles (DTED, GeoTIFF, SRTM ``hgt``) hold heights above the geoid at nodes: the centres of a raster's pixels,
-as GDAL places them. Where there is no tile, or no value, the sea is taken: height 0 above the geoid. The geoid is a
-raster of heights above WGS 84 (GeoTIFF, GTX, ENVI). Both are bilinear between nodes.
+as GDAL places them. Files whose names say where they lie are opened when a window needs them, others at once. Where
+there is no tile, or no value, the sea is taken: height 0 above the geoid. The geoid is a raster of heights above WGS 84
+(GeoTIFF, GTX, ENVI). Both are bilinear between nodes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from shared.errors import BadInputError
+from shared.geometry.cells import cell_of
 from shared.geometry.heights import HeightField, Relief
 
 if TYPE_CHECKING:
@@ -91,8 +93,11 @@ class _Raster:
 class Terrain(Relief):
     """Where the ground is, from elevation tiles and a geoid; opened when asked, and the last window kept."""
 
-    def __init__(self, tiles: Sequence[_Raster], geoid: HeightField | None) -> None:
-        self._tiles: Final = tuple(tiles)
+    def __init__(self, files: Sequence[Path], geoid: HeightField | None) -> None:
+        cells = {path: cell_of(path) for path in files}
+        self._cells: Final = {path: cell for path, cell in cells.items() if cell is not None}
+        self._tiles: Final = {path: _opened(path) for path, cell in cells.items() if cell is None}
+        self._order: Final = {path: number for number, path in enumerate(files)}
         self._geoid: Final = geoid
         self._last: HeightField | None = None
 
@@ -107,8 +112,7 @@ class Terrain(Relief):
             if not folder.is_dir():
                 raise BadInputError(str(folder), "a folder of elevation tiles")
             dem = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _DRIVERS)
-        tiles = [_Raster.read(path, _DRIVERS.get(path.suffix.lower(), "GTiff")) for path in dem]
-        return cls(tiles, None if geoid is None else _read_geoid(geoid))
+        return cls(dem, None if geoid is None else _read_geoid(geoid))
 
     def field(self, west: float, south: float, east: float, north: float) -> HeightField:
         """See ``Relief.field``."""
@@ -116,10 +120,23 @@ class Terrain(Relief):
             self._last = self._build(west, south, east, north)
         return self._last
 
+    def _near(self, west: float, south: float, east: float, north: float) -> list[_Raster]:
+        """Tiles in the order of the files; those of cells that the window does not meet are left out.
+
+        Of tiles that overlap the last holds.
+        """
+        for path, cell in self._cells.items():
+            if path not in self._tiles and cell.meets(west, south, east, north):
+                tile = self._tiles[path] = _opened(path)
+                if not cell.holds(tile.west, tile.south, tile.east, tile.north):
+                    found = (tile.west, tile.south, tile.east, tile.north)
+                    raise BadInputError(path.name, f"nodes of the cell that its name tells, {cell}", found)
+        return [self._tiles[path] for path in sorted(self._tiles, key=self._order.__getitem__)]
+
     def _build(self, west: float, south: float, east: float, north: float) -> HeightField:
         met = [
             (tile, turn)
-            for tile in self._tiles
+            for tile in self._near(west, south, east, north)
             for turn in (-360.0, 0.0, 360.0)
             if tile.west + turn - tile.step_lon < east
             and tile.east + turn + tile.step_lon > west
@@ -147,6 +164,10 @@ class Terrain(Relief):
             for row, parallel in enumerate(lat):
                 heights[row] += self._geoid.at(lon, np.full_like(lon, parallel)).astype(np.float32)
         return HeightField(heights, float(lon[0]), float(lat[0]), step_lon, step_lat)
+
+
+def _opened(path: Path) -> _Raster:
+    return _Raster.read(path, _DRIVERS.get(path.suffix.lower(), "GTiff"))
 
 
 def _geoid_driver(path: Path) -> str:

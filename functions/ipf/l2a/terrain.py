@@ -20,6 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import Resampling, reproject, transform_bounds
 
 from shared.errors import BadInputError
+from shared.geometry.cells import cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,14 +70,19 @@ def elevation_files(paths: Iterable[Path]) -> list[Path]:
 def files_over(files: Iterable[Path], tile: Tile, block: Extent) -> list[Path]:
     """Those whose bounds meet the block (an extent of ``STEP_M``): a volume may hold the whole Earth's.
 
-    BadInputError for a file that is no elevation raster.
+    Files whose names tell their cells are opened only near it. BadInputError for one that is no elevation raster.
     """
     left, top = tile.ulx + block.column * STEP_M, tile.uly - block.row * STEP_M
     rows, columns = block.shape
     edges = (left - _AROUND_M, top - rows * STEP_M - _AROUND_M, left + columns * STEP_M + _AROUND_M, top + _AROUND_M)
+    west, south, east, north = transform_bounds(f"EPSG:{tile.epsg}", "EPSG:4326", *edges)
+    around = (west, south, east + 360.0 * (east < west), north)
     known: dict[str, tuple[float, ...]] = {}
     found = []
     for path in files:
+        cell = cell_of(path)
+        if cell is not None and not cell.meets(*around):
+            continue
         with _opened(path) as file:
             system, bounds = file.crs, file.bounds
         place = str(system)

@@ -92,9 +92,9 @@ def test_files_elsewhere_are_no_terrain(tmp_path: Path) -> None:
     assert read_altitude([far], tile("32TMQ"), Extent(0, 0, 60, 60)) is None
 
 
-def degrees(folder: Path, west: int, south: int) -> Path:
+def degrees(folder: Path, west: int, south: int, name: str = "") -> Path:
     """A file of one degree by one."""
-    path = folder / f"{west}_{south}.tif"
+    path = folder / (name or f"{west}_{south}.tif")
     place = rasterio.Affine(0.5, 0, west, 0, -0.5, south + 1)
     shape = {"width": 2, "height": 2, "count": 1, "dtype": "int16", "crs": "EPSG:4326", "transform": place}
     with rasterio.open(path, "w", driver="GTiff", **shape) as file:
@@ -116,6 +116,19 @@ def test_of_the_whole_earths_files_those_over_the_tile_are_taken(tmp_path: Path)
     inside = elevations(tmp_path / "a.tif", np.full((6, 6), 1, np.float32), target.ulx + 600, target.uly - 600, 30)
     assert files_over([*files, inside], target, Extent(0, 0, 60, 60))[-1] == inside
     assert inside not in files_over([*files, inside], target, Extent(3000, 3000, 3060, 3060))
+
+
+def test_files_whose_names_tell_of_another_place_are_not_opened(tmp_path: Path) -> None:
+    called = "Copernicus_DSM_COG_10_N{:02d}_00_E{:03d}_00_DEM.tif"
+    inside = degrees(tmp_path, 8, 45, called.format(45, 8))
+    plain = degrees(tmp_path, 8, 44, "n44e008_dem.tif")  # of such names there are cells of five degrees, too
+    unread = [tmp_path / called.format(lat, lon) for lat, lon in ((45, 20), (10, 8), (46, 10))]
+    for path in unread:
+        path.write_bytes(b"no raster")
+    assert files_over([*unread, inside, plain], tile("32TMQ"), Extent(0, 0, 5490, 5490)) == [inside, plain]
+    (tmp_path / called.format(44, 8)).write_bytes(b"no raster")
+    with pytest.raises(BadInputError, match="N44_00_E008"):
+        files_over([tmp_path / called.format(44, 8)], tile("32TMQ"), Extent(0, 0, 5490, 5490))
 
 
 def test_what_is_no_elevation_file_is_named(tmp_path: Path) -> None:
