@@ -14,7 +14,8 @@ from shared.errors import BadInputError
 
 if TYPE_CHECKING:
     from functions.cli.places import Place
-    from shared.sla.passes import Foresight, Standing
+    from shared.domain.expected import Owed
+    from shared.sla.passes import Foresight, PlannedPass, Standing
 
 _LARGEST: Final = 64 << 20
 
@@ -95,7 +96,12 @@ def show(place: Place, shape: Shape, satellite: str | None, day: datetime | None
 
 
 def _tiles(row: Standing) -> str:
+    return tiles(row.planned, row.owed)
+
+
+def tiles(planned: PlannedPass, owed: Owed) -> str:
+    """How many tiles a planned pass owes: a range, or (~) an estimate from its scenes."""
     from shared.domain.expected import from_to
 
-    foreseen = row.planned.tiles_owed
-    return f"~{row.owed.l1c_tiles}" if foreseen is None else from_to(*foreseen)
+    foreseen = planned.tiles_owed
+    return f"~{owed.l1c_tiles}" if foreseen is None else from_to(*foreseen)

@@ -62,17 +62,23 @@ def status(place: Place, shape: Shape, session: str) -> None:
     from functions.cli.views import status as read_status
 
     found = read_status(place.services, session_named(place.services, session))
-    show_one(shape, "SessionStatus", found, lambda: _print_status(found, headers=shape.headers), found.session)
+    levels = place.services.workflow.datatakes.levels("NOBS") if found.planned is not None else ()
+    show_one(shape, "SessionStatus", found, lambda: _print_status(found, levels, headers=shape.headers), found.session)
 
 
-def _print_status(found: SessionStatus, *, headers: bool) -> None:
+def _print_status(found: SessionStatus, levels: tuple[str, ...], *, headers: bool) -> None:
     from functions.cli.accounts import print_account
     from functions.cli.output import instant
+    from functions.cli.plan import tiles
     from functions.cli.safe import safe
     from functions.cli.working import print_work
 
     refused = f", {found.refused} refused" if found.refused else ""
     click.echo(f"{safe(found.session)}: {found.stands}; {found.received} of {found.seen} files here{refused}")
+    if found.planned is not None:
+        owed = found.planned.owed(levels)
+        scenes, granules = sum(found.planned.scenes), owed.l0_granules
+        click.echo(f"Planned: {scenes} scenes, {granules} granules, {tiles(found.planned, owed)} tiles")
     if found.complete is not None:
         click.echo(f"T0 {instant(found.complete.t0)}")
         if found.complete.missing:

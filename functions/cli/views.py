@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from functions.cli.items import PARALLEL, WorkRow, all_sessions, open_sessions, read_found, read_story, story_rows
 from shared.bootstrap import Services
 from shared.errors import PermanentError
 from shared.ledger import keys
 from shared.ledger.records import Account, Complete, Hold, Published
+
+if TYPE_CHECKING:
+    from shared.sla.passes import PlannedPass
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """Everything of one session."""
+    """Everything of one session. ``planned``: the pass of a mission plan that it is of."""
 
     session: str
     stands: str
@@ -43,6 +47,7 @@ class SessionStatus:
     complete: Complete | None
     work: tuple[WorkRow, ...]
     account: Account | None
+    planned: PlannedPass | None
 
 
 def sessions(
@@ -104,6 +109,8 @@ def _open_row(services: Services, session: str) -> SessionRow:
 
 def status(services: Services, session: str) -> SessionStatus:
     """One session that the ledger knows. An account that a reopening superseded is not shown."""
+    from shared.sla.passes import planned_as
+
     story = read_story(services, session)
     account = services.ledger.find(keys.account(session), Account)
     hold = services.ledger.find(keys.hold(session), Hold)
@@ -116,6 +123,7 @@ def status(services: Services, session: str) -> SessionStatus:
         services.ledger.find(keys.complete(session), Complete),
         tuple(story_rows(services, story)),
         account if story.in_force(account) else None,
+        planned_as(services.ledger, session),
     )
 
 

@@ -70,14 +70,14 @@ _BEFORE_STOP, _AFTER_START, _SEEN = 1, 2, 4
 def tiles_owed(segment: Segment) -> TilesOwed | None:
     """The tiles of Level 1C, and so of Level 2A, that a segment owes; None where its orbit and its time do not agree.
 
-    Of so few scenes that they stay at Level 0 it is none. Levels lose the first and the last scene.
+    Of so few scenes that they stay at Level 0 it is none. Levels lose the first and the last scene. A segment of more
+    than an orbit is none.
     """
-    since = seconds_from_node(segment.relative_orbit, segment.start)
-    if since is None:
+    since, scene = seconds_from_node(segment.relative_orbit, segment.start), SCENE.total_seconds()
+    if since is None or segment.scenes * scene > ORBIT_S:
         return None
     if segment.scenes < LEAST_SCENES:
         return TilesOwed()
-    scene = SCENE.total_seconds()
     return _met(segment.relative_orbit, since + scene, since + (segment.scenes - 1) * scene)
 
 

@@ -228,6 +228,15 @@ def _satellite(ledger: Ledger, session: str, named: SessionId) -> str:
     return record.satellite if record is not None else ""
 
 
+def planned_as(ledger: Ledger, session: str) -> PlannedPass | None:
+    """The planned pass of a session, whether it is complete or not; None where its satellite is not known yet."""
+    try:
+        satellite = _satellite(ledger, session, SessionId.parse(session))
+    except BadInputError:
+        return None
+    return planned_for(ledger, session, satellite) if satellite else None
+
+
 def planned_for(ledger: Ledger, session: str, satellite: str) -> PlannedPass | None:
     """The planned pass that a session is of; None where none is planned for its time."""
     try:

@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 
 from functions.cli.items import work_rows
-from shared.domain.names import format_stamp
+from shared.domain.expected import TilesOwed
+from shared.domain.names import SessionId, format_stamp
 from shared.ledger import keys
 from shared.ledger.records import Account, Grant, Outcome
+from shared.sla.passes import PlannedPass
 from tests.unit.functions.cli.conftest import SESSION, T0, Desk
 
 
@@ -167,6 +169,28 @@ def test_the_status_of_a_session(busy: Desk) -> None:
     shown = busy.run("status", SESSION).stdout
     assert f"T0 {format_stamp(T0)[:4]}" in shown
     assert "DT01-T32TRU" in shown
+
+
+def test_the_status_of_a_session_tells_what_its_pass_owes(busy: Desk) -> None:
+    assert busy.ask("status", SESSION)["planned"] is None
+    start = SessionId.parse(SESSION).start
+    tiles = TilesOwed(("32TQM", "32TQL"), ("32TQK",))
+    for foreseen, told in (
+        ((), "Planned: 30 scenes, 360 granules, ~34 tiles"),
+        ((tiles,), "360 granules, 2 to 3 tiles"),
+    ):
+        planned = PlannedPass(
+            created=T0,
+            satellite=SESSION[:3],
+            station="SGS_",
+            start=start,
+            stop=start + timedelta(minutes=9),
+            scenes=(30,),
+            tiles=foreseen,
+        )
+        busy.write(planned.key, planned)
+        assert told in busy.run("status", SESSION).stdout
+        assert busy.ask("status", SESSION)["planned"]["scenes"] == [30]
 
 
 def newer(desk: Desk, key: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,7 +124,9 @@ def test_orbit_and_time_of_a_real_plan_agree_and_others_do_not() -> None:
     assert tiles_owed(segment(40, begin, 100)) is None
     for orbit in (0, 144):
         assert tiles_owed(segment(orbit, begin, 100)) is None
-    # A satellite is on one of about 14 orbits at a time; elsewhere it is not.
+    # Nor does any orbit hold so many scenes.
+    assert tiles_owed(replace(segment(95, begin, 100), scenes=999_999_999)) is None
+    # Ten orbits of the 143 have their node 604 s apart within one revolution: on the others it is not at that time.
     assert 9 <= sum(seconds_from_node(orbit, begin) is not None for orbit in range(1, TRACKS + 1)) <= 11
 
 
