@@ -54,6 +54,7 @@ class Exposure:
         ground: None where it is the ellipsoid, at height 0.
         sun_zenith_deg: at the nodes, each line at its time, (97, 49).
         earth_sun_u: of mid-scene.
+        satellite: through whose bands the air is seen.
     """
 
     band: Band
@@ -67,6 +68,7 @@ class Exposure:
     ground: HeightField | None
     sun_zenith_deg: Floats
     earth_sun_u: float
+    satellite: str
 
     def places(self, lines: slice) -> tuple[Floats, Floats]:
         """Easting and northing of what the samples of some of the granule's lines see, (lines, columns)."""
@@ -132,10 +134,9 @@ def expose(flight: Flight, band: Band, detector: int, scene_number: int, ground:
     if ground is not None:
         low, high = (_beside(nodes, ground) for nodes in (low, high))
     middle = flight.first_line_ns + round((scene_number - 0.5) * SCENE_NS)
-    useful = flight.instrument.useful(band)
-    return Exposure(
-        band, detector, scene_number, flight.epsg, useful, low, high, heights, ground, zenith, earth_sun_u(middle)
-    )
+    useful, distance = flight.instrument.useful(band), earth_sun_u(middle)
+    where = band, detector, scene_number, flight.epsg, useful, low, high, heights, ground
+    return Exposure(*where, zenith, distance, flight.descriptor.satellite)
 
 
 def _seen(flight: Flight, band: Band, detector: int, lines: Floats, columns: Floats, height: float) -> Floats:
@@ -169,7 +170,9 @@ def record(
     for first in range(0, band.lines_per_scene, step):
         lines = slice(first, first + step)
         x, y = exposure.places(lines)
-        seen = toa_reflectance(scene, band, exposure.epsg, x, y, sun_zenith_deg=sun_zenith_deg, air=air)
+        seen = toa_reflectance(
+            scene, band, exposure.epsg, x, y, sun_zenith_deg=sun_zenith_deg, air=air, satellite=exposure.satellite
+        )
         rho, zenith = (_widened(values, band, exposure.columns) for values in (seen, exposure.sun_zenith(lines)))
         spread: Floats32 | None = None
         if noise is not None:

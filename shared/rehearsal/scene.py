@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from shared.msi.atmosphere import coefficients
+from shared.msi.atmosphere import Air, Sight, coefficients_at
 from shared.rehearsal._sampling import sample_cubic
 
 if TYPE_CHECKING:
@@ -101,16 +101,24 @@ class Atmosphere:
 
 
 def toa_reflectance(
-    scene: Scene, band: Band, epsg: int, x: Floats, y: Floats, *, sun_zenith_deg: float, air: Atmosphere
+    scene: Scene,
+    band: Band,
+    epsg: int,
+    x: Floats,
+    y: Floats,
+    *,
+    sun_zenith_deg: float,
+    air: Atmosphere,
+    satellite: str = "S2A",
 ) -> Floats32:
-    """The scene's top-of-atmosphere reflectance at places, float32.
+    """The scene's top-of-atmosphere reflectance at places, as ``satellite`` sees it, float32.
 
     A surface scene is lifted by the coefficients of one sun zenith for all places: the scene's own.
     """
     rho = scene.reflectance(band, epsg, x, y)
     if scene.kind == "toa":
         return rho
-    at = coefficients(band.name, sun_zenith_deg, air.aot550, air.water_vapour)
+    at = coefficients_at(band.name, Sight(sun_zenith_deg), Air(air.aot550, air.water_vapour), satellite)
     path, through, albedo = (np.float32(value) for value in (at.path, at.transmittance, at.albedo))
     below = np.float32(1) - albedo * rho
     rho *= through

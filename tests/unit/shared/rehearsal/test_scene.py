@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.errors import BadInputError
-from shared.msi.atmosphere import toa_from_surface
+from shared.msi.atmosphere import Air, Sight, apply_forward, coefficients_at, toa_from_surface
 from shared.msi.instrument import BANDS, Band, band_named
 from shared.rehearsal.landscape import CLASSES, ProceduralLandscape, band_spectrum
 from shared.rehearsal.scene import Atmosphere, BandRaster, toa_reflectance
@@ -149,6 +149,18 @@ def test_a_surface_scene_is_lifted_through_the_atmosphere(band: Band, zenith: fl
     toa = toa_reflectance(scene, band, 32632, x, y, sun_zenith_deg=zenith, air=air)
     surface = scene.reflectance(band, 32632, x, y)
     assert toa == pytest.approx(toa_from_surface(surface, band.name, zenith, aot, 2.0), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("satellite", ["S2A", "S2B", "S2C", "S2D"])
+def test_each_satellite_sees_the_air_through_its_own_bands(satellite: str) -> None:
+    """So that Level 2A, which takes the air away by the same satellite's table, finds the water that was put there."""
+    place, band = np.full(1, 333.0), band_named("B09")
+    surface = float(Ground().reflectance(band, 32632, place, place)[0])
+    toa = toa_reflectance(
+        Ground(), band, 32632, place, place, sun_zenith_deg=30.0, air=Atmosphere(0.1, 2.0), satellite=satellite
+    )
+    at = coefficients_at("B09", Sight(30.0), Air(0.1, 2.0), satellite)
+    assert float(toa[0]) == pytest.approx(float(apply_forward(np.array(surface), at)), rel=1e-4)
 
 
 def test_a_truth_that_names_no_known_scene_is_refused() -> None:
