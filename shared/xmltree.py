@@ -175,14 +175,14 @@ def check_shape(root: ET.Element, shape: Shape, what: str) -> None:
 
 
 def _check(element: ET.Element, shape: Shape, where: str) -> None:
-    for name, value in element.attrib.items():
+    for name, value in element.items():
         allowed = shape.attributes.get(name)
         if allowed is None:
             raise BadInputError(f"{where}/@{name}", "no such attribute")
         if not allowed.accepts(value.strip()):
             raise BadInputError(f"{where}/@{name}", allowed.expected, value)
-    for name in sorted(shape.required - element.attrib.keys()):
-        raise BadInputError(f"{where}/@{name}", "this attribute")
+    if shape.required and (missing := shape.required.difference(element.keys())):
+        raise BadInputError(f"{where}/@{min(missing)}", "this attribute")
     text = content(element)
     if shape.text is not None:
         if len(element):
@@ -194,7 +194,7 @@ def _check(element: ET.Element, shape: Shape, where: str) -> None:
         if not shape.instead.accepts(text):
             raise BadInputError(where, f"elements {shape.parts[0].shape.tag}, or {shape.instead.expected}", text)
         return
-    for stray in (text, *((child.tail or "").strip() for child in element)):
+    for stray in (text, *[child.tail.strip() for child in element if child.tail]):
         if stray:
             raise BadInputError(where, "elements and no text between them", stray)
     _check_children(element, shape, where)

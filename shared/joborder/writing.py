@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from typing import Final
+from xml.sax.saxutils import escape
 
 from shared.joborder.model import BreakFile, JobInput, JobOrder, JobOutput, JobTask
 from shared.joborder.shape import check_job_order
+
+_DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
+_QUOTED: Final = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}
 
 
 def format_job_order(order: JobOrder, what: str = "job order") -> bytes:
@@ -20,9 +25,25 @@ def format_job_order(order: JobOrder, what: str = "job order") -> bytes:
     for task in order.tasks:
         _task(ET.SubElement(procs, "Ipf_Proc"), task)
     check_job_order(root, what)
-    ET.indent(root)
-    document: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return document
+    lines = [_DECLARATION]
+    _lines(root, "", lines)
+    return "".join(lines).removesuffix("\n").encode()
+
+
+def _lines(element: ET.Element, margin: str, into: list[str]) -> None:
+    """Write an element that holds elements or text, never both: what ElementTree writes, in a third of its time."""
+    tag, attributes = element.tag, ""
+    for name, value in element.items():
+        attributes += f' {name}="{escape(value, _QUOTED)}"'
+    if len(element):
+        into.append(f"{margin}<{tag}{attributes}>\n")
+        for child in element:
+            _lines(child, f"{margin}  ", into)
+        into.append(f"{margin}</{tag}>\n")
+    elif element.text:
+        into.append(f"{margin}<{tag}{attributes}>{escape(element.text)}</{tag}>\n")
+    else:
+        into.append(f"{margin}<{tag}{attributes} />\n")
 
 
 def _add(parent: ET.Element, tag: str, text: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,23 @@ orders = st.builds(
     st.none() | st.booleans(),
     tuples(names | st.just("")),
 )
+
+
+@settings(max_examples=60)
+@given(orders)
+def test_a_job_order_is_written_as_element_tree_writes_it(order: JobOrder) -> None:
+    document = format_job_order(order)
+    root = ET.fromstring(document)
+    for element in root.iter():
+        if len(element):
+            element.text = None  # the blanks around children are made anew
+    ET.indent(root)
+    assert document == ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def test_what_means_something_in_xml_is_escaped() -> None:
+    task = JobTask("T", "1", (), (JobOutput("A", "a<b>&\"c'"),))
+    assert b"<File_Name>a&lt;b&gt;&amp;\"c'</File_Name>" in format_job_order(JobOrder("P", "1", "", "", {}, (task,)))
 
 
 @settings(max_examples=60)
