@@ -11,7 +11,7 @@ from shared.bootstrap import Services
 from shared.domain.events import Event
 from shared.errors import BadInputError
 from shared.ledger import keys
-from shared.ledger.attempts import WorkRecords, sort_work
+from shared.ledger.attempts import Sorting, WorkRecords
 from shared.ledger.records import FINISHED, Account, Complete, OpenMarker, Outcome, Published, Refusal
 from shared.ledger.standing import active_hold, held_by, in_force, reopenings, write_account
 from shared.sla.against_plan import held_against_plan
@@ -25,6 +25,7 @@ from shared.workflow.superseding import begun
 from shared.workflow.unfolding import Holds, Pending, Unfolding
 
 _AT_ONCE: Final = 256
+_SESSIONS: Final = 8
 REMEMBERED: Final = timedelta(seconds=60)
 """What was lacking is believed to be lacking for so long, while it is not there."""
 
@@ -40,6 +41,7 @@ class Accountant:
 
     services: Services
     _lacking: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _sortings: dict[str, Sorting] = field(default_factory=dict)
 
     def account(self, event: Event) -> Account | None:
         """Close the session that ``event.subject`` belongs to, where it can be closed."""
@@ -48,13 +50,22 @@ class Accountant:
         if not event.subject.endswith("/hold.json") and self._still_lacking(session):
             return None
         try:
-            made = _account(session, self.services)
+            made = _account(session, self.services, self._sorting(session))
         except Lacking as lacking:
             if lacking.key:
                 self._lacking[session] = (lacking.key, self.services.clock.now())
             return None
         self._lacking.pop(session, None)
+        self._sortings.pop(session, None)
         return made
+
+    def _sorting(self, session: str) -> Sorting:
+        """What sorted the work of a session before; kept of a few sessions, since another instance may close one."""
+        found = self._sortings.pop(session, None) or Sorting()
+        self._sortings[session] = found
+        for old in list(self._sortings)[:-_SESSIONS]:
+            self._sortings.pop(old, None)
+        return found
 
     def _still_lacking(self, session: str) -> bool:
         key, since = self._lacking.get(session, ("", None))
@@ -76,14 +87,14 @@ def account(event: Event, services: Services) -> Account | None:
     return Accountant(services).account(event)
 
 
-def _account(session: str, services: Services) -> Account | None:
+def _account(session: str, services: Services, sorting: Sorting) -> Account | None:
     ledger = services.ledger
     standing = ledger.find(keys.account(session), Account)
     # One that parks held work is looked at anew: a Job that ran on may have ended since.
     if standing is not None and not standing.held and in_force(ledger, standing):
         ledger.delete(keys.open_marker(session))
         return None
-    record = _make(session, services)
+    record = _make(session, services, sorting)
     workflow = services.workflow_of(ledger.find(keys.complete(session), Complete))
     arm(ledger, workflow, record, services.settings.shared_keep_s)
     if write_account(ledger, record):
@@ -106,8 +117,8 @@ def _lacking(work: Iterable[WorkRecords]) -> Lacking:
     return Lacking(max(work, key=lambda each: each.place.digest).place.outcome)
 
 
-def _make(session: str, services: Services) -> Account:
-    """The account. Lacking while something is under way.
+def _make(session: str, services: Services, sorting: Sorting) -> Account:
+    """The account. Lacking while something is under way. ``sorting``: what sorted the session's work before.
 
     The names alone say that something is: no record is read for that. Then the reopenings are counted, before the work
     is looked at: an account that does not know of the newest one is superseded by it.
@@ -116,10 +127,10 @@ def _make(session: str, services: Services) -> Account:
     complete = ledger.find(keys.complete(session), Complete)
     if complete is None:
         raise Lacking
-    if under_way := [work for work in _work(session, services).values() if work.under_way]:
+    if under_way := [work for work in _work(session, services, sorting).values() if work.under_way]:
         raise _lacking(under_way)
     reopened = reopenings(ledger, session)
-    found = _work(session, services)
+    found = _work(session, services, sorting)
     lacking = [work for work in found.values() if work.outcome is None]
     holds = _holds(session, lacking, services) if lacking else {}
     if open_work := [w for w in lacking if w.under_way or not holds.get(w.place.prefix, holds.get(""))]:
@@ -179,8 +190,8 @@ def _shelf(outcomes: Iterable[Outcome], workflow: Workflow, services: Services) 
     return found
 
 
-def _work(session: str, services: Services) -> dict[str, WorkRecords]:
-    return sort_work(services.ledger.list(f"{keys.session(session)}work/"))
+def _work(session: str, services: Services, sorting: Sorting) -> dict[str, WorkRecords]:
+    return sorting.sort(list(services.ledger.list(f"{keys.session(session)}work/")))
 
 
 def _holds(session: str, lacking: list[WorkRecords], services: Services) -> dict[str, str]:

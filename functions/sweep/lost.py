@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.ledger.attempts import WorkRecords, sort_work
+from shared.ledger.attempts import Sorting, WorkRecords
 from shared.ports import ObjectInfo
 
 
 @dataclass(slots=True)
 class Story:
-    """One session's records, sorted by what they are. ``files``: name to (seen, receipt)."""
+    """One session's records, sorted by what they are. ``work`` by prefix; ``unended``: what of it has no outcome."""
 
     seen: dict[str, ObjectInfo] = field(default_factory=dict)
     receipts: dict[str, ObjectInfo] = field(default_factory=dict)
@@ -22,21 +22,22 @@ class Story:
     reopened: int = 0
     reruns: int = 0
     work: dict[str, WorkRecords] = field(default_factory=dict)
+    unended: dict[str, WorkRecords] = field(default_factory=dict)
 
     def settled(self, held: frozenset[str]) -> bool:
         """Every order has its outcome, or is held and not under way."""
-        return bool(self.work) and all(
-            work.outcome is not None or (prefix in held and not work.under_way) for prefix, work in self.work.items()
-        )
+        return bool(self.work) and all(prefix in held and not work.under_way for prefix, work in self.unended.items())
 
 
-def tell(session: str, listing: Mapping[str, ObjectInfo]) -> Story:
-    """Sort a session's records."""
-    story, root = Story(work=sort_work(listing.values())), f"sessions/{session}/"
+def tell(session: str, listing: Mapping[str, ObjectInfo], sorting: Sorting | None = None) -> Story:
+    """Sort a session's records, listed in the order of their keys; ``sorting`` has sorted its work before."""
+    story, root, of_work = Story(), f"sessions/{session}/", list[ObjectInfo]()
+    work = f"{root}work/"
     for key, info in listing.items():
-        rest = key.removeprefix(root)
-        if rest.startswith("work/"):
+        if key.startswith(work):
+            of_work.append(info)
             continue
+        rest = key.removeprefix(root)
         if rest.startswith("seen/"):
             story.seen[rest[len("seen/") : -len(".json")]] = info
         elif rest.startswith("received/"):
@@ -51,6 +52,8 @@ def tell(session: str, listing: Mapping[str, ObjectInfo]) -> Story:
             story.account = info
         elif rest == "hold.json":
             story.hold = info
+    story.work = (sorting or Sorting()).sort(of_work)
+    story.unended = {prefix: work for prefix, work in story.work.items() if work.outcome is None}
     return story
 
 
@@ -81,8 +84,8 @@ def lost_work(
 
     Work that is held (by its prefix) lacks no new attempt; one that is under way is still followed to its end.
     """
-    for prefix, work in story.work.items():
-        if work.outcome is not None or work.order is None:
+    for prefix, work in story.unended.items():
+        if work.order is None:
             continue
         if work.under_way:
             if _old(work.attempts[work.newest], now, grace):

@@ -20,6 +20,7 @@ from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
 from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
+from shared.ledger.attempts import Sorting
 from shared.ledger.keys import WorkKey
 from shared.ledger.provision import ARRIVALS, parse_arrival
 from shared.ledger.records import Account, OpenMarker, Receipt, Reopened, Seen, Timer
@@ -43,6 +44,8 @@ class Sweep:
         self._services = services
         # Of each open session, the records (by key and etags) from which all has followed.
         self._done: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+        # And what its work items were sorted to.
+        self._sortings: defaultdict[str, Sorting] = defaultdict(Sorting)
         self._in_a_row = 0
         # Why this sweep asks for no further Job: whoever runs them does not answer, or refuses to.
         self._unanswered: list[PermanentError | RetryableError] = []
@@ -66,8 +69,9 @@ class Sweep:
         sent = self._send(self._timers(failures), failures)
         sent += self._send(self._arrivals(), failures)
         sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
-        for closed in set(self._done).difference(sessions):
-            del self._done[closed]
+        for closed in {*self._done, *self._sortings}.difference(sessions):
+            self._done.pop(closed, None)
+            self._sortings.pop(closed, None)
             self._files.forget(closed)
         self._watch.forget(sessions)
         for session in sessions:
@@ -182,7 +186,7 @@ class Sweep:
     def _session(self, session: str) -> Iterator[Event]:
         services = self._services
         listing = {info.key: info for info in services.ledger.list(keys.session(session))}
-        story = tell(session, listing)
+        story = tell(session, listing, self._sortings[session])
         trace = services.trace(session)
         if story.account is not None and self._in_force(session, story):
             services.ledger.delete(keys.open_marker(session))
@@ -205,7 +209,7 @@ class Sweep:
                 yield self._again(work.order, trace)
             elif work.order is not None:
                 yield from self._attempt(work.place, work.newest, work.order, trace)
-        for info in self._files.again([w.waiting for w in story.work.values() if w.asks and w.waiting], now):
+        for info in self._files.again([w.waiting for w in story.unended.values() if w.asks and w.waiting], now):
             yield self._again(info, trace)
         yield from self._consequences(session, story, listing, trace, held)
 
@@ -217,13 +221,13 @@ class Sweep:
         return account.reopened >= story.reopened and (account.t0 is not None or story.complete is None)
 
     def _held(self, story: Story) -> frozenset[str]:
-        """The prefixes of the work that an operator holds."""
+        """The prefixes of the work that has not ended, and that an operator holds."""
         ledger = self._services.ledger
         if story.hold is not None and active_hold(ledger, story.hold.key) is not None:
-            return frozenset(story.work)
+            return frozenset(story.unended)
         return frozenset(
             prefix
-            for prefix, work in story.work.items()
+            for prefix, work in story.unended.items()
             if work.hold is not None and active_hold(ledger, work.hold.key) is not None
         )
 
@@ -268,16 +272,16 @@ class Sweep:
         """complete.json and outcomes from which not everything has followed yet."""
         done = self._done[session]
         now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
-        sources = [story.complete, *(work.outcome for work in story.work.values())]
+        sources = [story.complete, *[work.outcome for work in story.work.values()]]
         reruns = read_reruns(self._services.ledger, session) if story.reruns else ()
         # Something else follows from a record once a rerun was asked for.
-        marks = {info.key: (info.key, info.etag, str(len(reruns))) for info in sources if info is not None}
-        unknown = [info for info in sources if info is not None and marks[info.key] not in done]
+        anew = str(len(reruns))
+        unknown = [info for info in sources if info is not None and (info.key, info.etag, anew) not in done]
         looked = [info for info in unknown if info.modified + grace <= now]
         waiting = len(looked) < len(unknown)
         for info, followed in self._following.look(session, looked, listing, reruns):
             if followed:
-                done.add(marks[info.key])
+                done.add((info.key, info.etag, anew))
             else:
                 waiting = True
                 yield self._again(info, trace)

@@ -2,13 +2,13 @@
 
 It costs no listing of its own: the sweep's tells which work began and ended, and what the sweep reads of outcomes tells
 what does not run after them. Of its own are one read of ``complete.json`` for each session, and one of the durations
-every ten minutes.
+of each processor set every ten minutes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,9 +22,10 @@ from shared.ledger import keys
 from shared.ledger.records import FINISHED, Complete, Outcome
 from shared.sla.durations import StepDurations, expectation
 from shared.sla.notices import Notice
-from shared.sla.progress import ARRIVAL, PUBLICATION, Followed, Ways, progress
+from shared.sla.progress import ARRIVAL, PUBLICATION, Expected, Followed, Ways, progress
 from shared.telemetry import metrics
 from shared.workflow.granules import last_sensed
+from shared.workflow.graph import Workflow
 from shared.workflow.plan import Item, Ready, Source
 from shared.workflow.reruns import read_reruns
 
@@ -55,8 +56,7 @@ class Watch:
     services: Services
     _sessions: dict[str, _Watched] = field(default_factory=dict)
     _pending: list[Notice] = field(default_factory=list)
-    _durations: dict[str, Durations] = field(default_factory=dict)
-    _read: datetime | None = None
+    _durations: dict[str, tuple[Mapping[str, Durations], datetime]] = field(default_factory=dict)
 
     def forget(self, open_sessions: Iterable[str]) -> None:
         """Sessions that are not among these are closed."""
@@ -104,20 +104,19 @@ class Watch:
             return
         watched.looked = now
         watched.slack.clear()
-        unended = [work for work in story.work.values() if work.outcome is None]
+        unended = story.unended.values()
         watched.running = Counter(work.place.step for work in unended if work.under_way)
         watched.waiting = Counter(work.place.step for work in unended if not work.under_way)
         t0 = self._t0(session, story)
         if t0 is None:
             return
-        self._read_durations(now)
-        arrival = None
-        if story.complete is None:
-            arrival = Leg(step=ARRIVAL, expected_s=self._expected(ARRIVAL, 1), since=t0)
         steps = progress(story.work.values(), watched.followed)
         reruns = read_reruns(self.services.ledger, session) if story.reruns else ()
         workflow = self.services.workflow_of(watched.complete, reruns)
-        ways, ruling = Ways(workflow, steps, self._expected, now, arrival), workflow.ruling
+        expected, arrival = self._expectation(workflow, now), None
+        if story.complete is None:
+            arrival = Leg(step=ARRIVAL, expected_s=expected(ARRIVAL, 1), since=t0)
+        ways, ruling = Ways(workflow, steps, expected, now, arrival), workflow.ruling
         for level, legs in ways.levels().items():
             start = workflow.reruns.start([step.name for step in workflow.steps if step.level == level], t0)
             found = outlook(legs, ruling.deadline(level, ruling.whole, start), now, MARGIN)
@@ -149,14 +148,19 @@ class Watch:
             watched.complete = self.services.ledger.read(keys.complete(session), Complete)
         return watched.complete.t0
 
-    def _read_durations(self, now: datetime) -> None:
-        if self._read is None or self._read + _READ_AGAIN <= now:
-            key = keys.durations(self.services.workflow.set_name)
-            record = self.services.ledger.find(key, StepDurations)
-            self._durations, self._read = record.steps if record is not None else {}, now
+    def _expectation(self, workflow: Workflow, now: datetime) -> Expected:
+        """What is expected of the steps of a session: of the sets that its work may be bound to, the slowest."""
+        seen = [self._seen(name, now) for name in dict.fromkeys(each.set_name for each in workflow.sets)]
+        priors = self.services.settings.sla_priors
+        return lambda step, units: max(expectation(each, priors, step, units) for each in seen)
 
-    def _expected(self, step: str, units: int) -> float:
-        return expectation(self._durations, self.services.settings.sla_priors, step, units)
+    def _seen(self, set_name: str, now: datetime) -> Mapping[str, Durations]:
+        known, read = self._durations.get(set_name, ({}, None))
+        if read is None or read + _READ_AGAIN <= now:
+            record = self.services.ledger.find(keys.durations(set_name), StepDurations)
+            known = record.steps if record is not None else {}
+            self._durations[set_name] = known, now
+        return known
 
     def _notice(
         self, session: str, level: str, t0: datetime, found: Outlook, legs: tuple[Leg, ...], now: datetime

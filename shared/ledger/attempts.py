@@ -7,9 +7,11 @@ etag (``conclude``), and a late word of an attempt before the grant finds the pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from shared.errors import ObjectAbsentError
@@ -60,12 +62,12 @@ class WorkRecords:
     @property
     def newest(self) -> int:
         """The newest attempt's number, 0 before the first."""
-        return max(self.attempts, default=0)
+        return max(self.attempts) if self.attempts else 0
 
     @property
     def granted(self) -> int:
         """Attempts up to this number are over, whatever they say: an operator granted more after it."""
-        return max((after for after, _ in self.grants), default=0)
+        return max([after for after, _ in self.grants]) if self.grants else 0
 
     @property
     def asks(self) -> bool:
@@ -75,7 +77,10 @@ class WorkRecords:
     @property
     def under_way(self) -> bool:
         """The newest attempt has not ended, as far as the ledger knows."""
-        return self.outcome is None and self.newest > self.granted and self.newest not in self.ended
+        if self.outcome is not None:
+            return False
+        newest = self.newest
+        return newest > self.granted and newest not in self.ended
 
     def add(self, rest: str, info: ObjectInfo) -> None:
         """Take in the record at ``rest`` below the work item; a key that is none of ours is left out."""
@@ -83,33 +88,84 @@ class WorkRecords:
         if single is not None:
             setattr(self, single, info)
             return
-        folder, _, name = rest.rpartition("/")
-        if folder == "attempts":
-            number, _, tail = name.removesuffix(".json").partition(".")
-            if number.isascii() and number.isdigit():
-                (self.ended if tail == "ended" else self.attempts)[int(number)] = info
-        elif folder == "grants":
-            number, _, tail = name.removesuffix(".json").partition("-")
-            if number.isascii() and number.isdigit():
-                self.grants.add((int(number), tail))
+        numbered = _numbered(rest)
+        if numbered is None:
+            return
+        folder, number, tail = numbered
+        if folder == "grants":
+            self.grants.add((number, tail))
+        else:
+            (self.ended if tail == "ended" else self.attempts)[number] = info
+
+
+_NUMBERED: Final = {"attempts": ".", "grants": "-"}
+"""The folders of numbered records, and what stands in their names between the number and the rest."""
+
+
+@lru_cache(maxsize=1024)
+def _numbered(rest: str) -> tuple[str, int, str] | None:
+    """(folder, number, what follows in the name) of a numbered record; None for others. Most of them are alike."""
+    folder, _, name = rest.rpartition("/")
+    mark = _NUMBERED.get(folder)
+    if mark is None:
+        return None
+    number, _, tail = name.removesuffix(".json").partition(mark)
+    return (folder, int(number), tail) if number.isascii() and number.isdigit() else None
 
 
 def sort_work(listing: Iterable[ObjectInfo]) -> dict[str, WorkRecords]:
     """The work items among some records, by their prefix."""
-    found: dict[str, WorkRecords] = {}
-    prefix, work = " ", WorkRecords(WorkKey("", "", "", ""))
-    for info in listing:
-        # In a listing the records of a work item stand together: its name is read once.
-        if not info.key.startswith(prefix):
-            place = parse_work(info.key)
-            if place is None:
-                continue
-            prefix = place[0].prefix
-            work = found.setdefault(prefix, WorkRecords(place[0]))
-        rest = info.key[len(prefix) :]
-        if rest:
-            work.add(rest, info)
-    return found
+    return Sorting().sort(sorted(listing, key=attrgetter("key")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """What some records of a listing came to."""
+
+    records: Sequence[ObjectInfo]
+    work: WorkRecords
+    prefix: str
+
+    def stands(self, listing: Sequence[ObjectInfo], at: int) -> bool:
+        """Whether the same records, and no more of that work, are listed there."""
+        end = at + len(self.records)
+        return listing[at:end] == self.records and not (end < len(listing) and listing[end].key.startswith(self.prefix))
+
+
+@dataclass(slots=True)
+class Sorting:
+    """Sorts the listings of a session, one after the other: of work that is listed as before, what was found stands.
+
+    Nothing is believed but what is listed: a record that is new, another (by its etag, time or size) or gone is seen.
+    """
+
+    _known: dict[str, _Sorted] = field(default_factory=dict)
+
+    def sort(self, listing: Sequence[ObjectInfo]) -> dict[str, WorkRecords]:
+        """The work items among some records in the order of their keys, by their prefix."""
+        found, at, end = dict[str, _Sorted](), 0, len(listing)
+        while at < end:
+            first = listing[at].key
+            known = self._known.get(first)
+            if known is None or not known.stands(listing, at):
+                place = parse_work(first)
+                if place is None:
+                    at += 1
+                    continue
+                known = _sorted(place[0], listing, at)
+            found[first] = known
+            at += len(known.records)
+        self._known = found
+        return {each.prefix: each.work for each in found.values()}
+
+
+def _sorted(place: WorkKey, listing: Sequence[ObjectInfo], at: int) -> _Sorted:
+    """The work at ``place``, whose records begin there: they stand together, and its name is read once."""
+    work, prefix, begin, end = WorkRecords(place), place.prefix, at, len(listing)
+    while at < end and listing[at].key.startswith(prefix):
+        work.add(listing[at].key[len(prefix) :], listing[at])
+        at += 1
+    return _Sorted(listing[begin:at], work, prefix)
 
 
 def read_work(ledger: Ledger, place: WorkKey) -> WorkRecords:

@@ -52,7 +52,9 @@ class StepProgress:
 
 def begun(work: WorkRecords) -> datetime | None:
     """When work began: it was ordered, or before that began to wait for auxiliary files."""
-    return min((info.modified for info in (work.order, work.waiting) if info is not None), default=None)
+    if work.order is None:
+        return None if work.waiting is None else work.waiting.modified
+    return work.order.modified if work.waiting is None else min(work.order.modified, work.waiting.modified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,17 @@ def progress(work: Iterable[WorkRecords], followed: Mapping[str, Followed]) -> d
         since = begun(each)
         if since is None:
             continue
-        step = found.setdefault(each.place.step, StepProgress())
+        step = found.get(each.place.step)
+        if step is None:
+            step = found[each.place.step] = StepProgress()
         step.begun += 1
-        if each.outcome is None:
+        outcome = each.outcome
+        if outcome is None:
             step.since = since if step.since is None else min(step.since, since)
             continue
         step.ended += 1
-        step.last = each.outcome.modified if step.last is None else max(step.last, each.outcome.modified)
-        known = followed.get(each.outcome.key)
+        step.last = outcome.modified if step.last is None else max(step.last, outcome.modified)
+        known = followed.get(outcome.key)
         step.unpublished += known is None
         step.stopped += known is not None and known.stopped
         for name in known.left_out if known is not None else ():
