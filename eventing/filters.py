@@ -5,7 +5,8 @@ An absent attribute matches nothing. Values compare as strings. CESQL is left to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -16,6 +17,7 @@ from shared.domain.events import Event
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,64}$")]
 AttributeValue = Annotated[str, StringConstraints(min_length=1)]
 Attributes = Annotated[dict[AttributeName, AttributeValue], Field(min_length=1)]
+Test = Callable[[Event], bool]
 
 
 class Filter(BaseModel):
@@ -36,37 +38,69 @@ class Filter(BaseModel):
             raise ValueError("expected exactly one of exact, prefix, suffix, all, any, not")
         return self
 
+    @cached_property
+    def accepts(self) -> Test:
+        """Whether it accepts an event; what it asks for is looked at once, and not with each event."""
+        return _test(self)
+
 
 def matches(filters: Iterable[Filter], event: Event) -> bool:
     """Whether every filter of a Trigger accepts the event; no filter accepts all."""
     # Loops, not generators: a broker asks this of each event for each Trigger.
     for each in filters:  # noqa: SIM110
-        if not _accepts(each, event):
+        if not each.accepts(event):
             return False
     return True
 
 
-def _accepts(one: Filter, event: Event) -> bool:
+def _test(one: Filter) -> Test:
     if one.exact is not None:
-        return _all_hold(one.exact, event, str.__eq__)
+        return _every([_holds(name, str.__eq__, value) for name, value in one.exact.items()])
     if one.prefix is not None:
-        return _all_hold(one.prefix, event, str.startswith)
+        return _every([_holds(name, str.startswith, value) for name, value in one.prefix.items()])
     if one.suffix is not None:
-        return _all_hold(one.suffix, event, str.endswith)
+        return _every([_holds(name, str.endswith, value) for name, value in one.suffix.items()])
     if one.all is not None:
-        return matches(one.all, event)
+        return _every([each.accepts for each in one.all])
     if one.any is not None:
-        return any(_accepts(each, event) for each in one.any)
-    return one.not_ is None or not _accepts(one.not_, event)
+        return _some([each.accepts for each in one.any])
+    refused = one.not_
+    return _every([]) if refused is None else lambda event: not refused.accepts(event)
 
 
-def _all_hold(wanted: Mapping[str, str], event: Event, holds: Callable[[str, str], bool]) -> bool:
-    """Whether every attribute is there, and as wanted."""
-    for name, value in wanted.items():
+def _holds(name: str, holds: Callable[[str, str], bool], value: str) -> Test:
+    """An attribute is there, and as wanted."""
+    if name == "subject":  # what nearly all ask for; one that is absent is empty, and no value is
+        return lambda event: holds(event.subject, value)
+
+    def test(event: Event) -> bool:
         found = attribute(event, name)
-        if found is None or not holds(found, value):
-            return False
-    return True
+        return found is not None and holds(found, value)
+
+    return test
+
+
+def _every(tests: list[Test]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+
+    def test(event: Event) -> bool:
+        for each in tests:  # noqa: SIM110  as above
+            if not each(event):
+                return False
+        return True
+
+    return test
+
+
+def _some(tests: list[Test]) -> Test:
+    def test(event: Event) -> bool:
+        for each in tests:  # noqa: SIM110  as above
+            if each(event):
+                return True
+        return False
+
+    return test
 
 
 def attribute(event: Event, name: str) -> str | None:

@@ -10,7 +10,6 @@ Specification Document (PSD 14) for PDI suffixes and the compact naming of user 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
@@ -21,6 +20,7 @@ SATELLITES: Final = ("S2A", "S2B", "S2C", "S2D")
 
 _STAMP = r"\d{8}T\d{6}"
 _DIGITS: Final = 14
+_NO_DATE: Final = datetime.min.replace(tzinfo=UTC)
 _SESSION: Final = re.compile(
     r"(?:(?P<sat>S2[A-D])_(?P<t>\d{14})(?P<orbit>\d{6})|L(?P<lt>\d{14})(?P<ms>\d{3})(?P<lorbit>\d{6}))", re.ASCII
 )
@@ -58,17 +58,18 @@ _COMPACT: Final = re.compile(
 
 def parse_stamp(text: str, field: str) -> datetime:
     """``YYYYMMDDThhmmss`` or ``YYYYMMDDhhmmss`` as UTC; BadInputError naming ``field`` where it is no date."""
-    found: datetime | None = None
     digits = text.replace("T", "")
     if len(digits) == _DIGITS and digits.isascii() and digits.isdigit():
         # By hand: names are read with every event, and strptime takes ten times as long.
-        month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, _DIGITS, 2))
-        with suppress(ValueError):
-            found = datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
-    # Before 1000 strftime gives fewer than four digits: such a name would not come back as it was.
-    if found is None or found.year < 1000:
-        raise BadInputError(field, "a date as YYYYMMDDhhmmss", text)
-    return found
+        date = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+        try:
+            found = datetime(*date, int(digits[8:10]), int(digits[10:12]), int(digits[12:]), tzinfo=UTC)
+        except ValueError:
+            found = _NO_DATE
+        # Before 1000 strftime gives fewer than four digits: such a name would not come back as it was.
+        if found.year >= 1000:
+            return found
+    raise BadInputError(field, "a date as YYYYMMDDhhmmss", text)
 
 
 def format_stamp(when: datetime) -> str:

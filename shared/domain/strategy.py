@@ -243,6 +243,8 @@ class Strategy(_Model):
 
     def decide(self, subject: Subject) -> Decided:
         """What is decided for a subject, and by which rule each matter."""
+        if not self.rules:
+            return _NOTHING
         values, by = dict[str, Any](), dict[str, str]()
         for rule in self.rules:
             if not rule.when.holds(subject):
@@ -271,6 +273,7 @@ class Decided:
         return tuple(lines)
 
 
+_NOTHING: Final = Decided(Decision.model_construct(_fields_set=set()))
 DEFAULT: Final = Strategy.model_construct(
     name="default", note="Decides nothing: processor set and settings stand.", rules=()
 )
