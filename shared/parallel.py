@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Thread
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -38,6 +38,26 @@ class Inline(Executor):
         except Exception as error:  # noqa: BLE001 - whoever asks for the result is told
             future.set_exception(error)
         return future
+
+    def map(
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """As any executor's: all is done before the first result is given, and an error is raised in its turn."""
+        del timeout, chunksize  # nothing is waited for
+        done: list[tuple[T | None, Exception | None]] = []
+        for args in zip(*iterables, strict=False):
+            try:
+                done.append((fn(*args), None))
+            except Exception as error:  # noqa: BLE001 - whoever comes to its result is told
+                done.append((None, error))
+        return _results(done)
+
+
+def _results(done: list[tuple[T | None, Exception | None]]) -> Iterator[T]:
+    for result, error in done:
+        if error is not None:
+            raise error
+        yield cast("T", result)
 
 
 def pool_of(threads: int, tasks: int) -> Executor:

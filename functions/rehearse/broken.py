@@ -31,7 +31,6 @@ class FragileStore:
         self.before = False
         self.points: Points | None = None
         self.who = ""
-        self._kept: dict[str, Callable[..., Any]] = {}
 
     @contextmanager
     def used_by(self, who: str) -> Iterator[None]:
@@ -56,10 +55,10 @@ class FragileStore:
         return _Upload(self, self._inner.multipart(*args, **kwargs), args)
 
     def __getattr__(self, name: str) -> Any:
-        found = self._kept.get(name)
-        if found is None:
-            real = getattr(self._inner, name)
-            found = self._kept[name] = self.writing(name, real) if name in WRITES else self._reading(real)
+        real = getattr(self._inner, name)
+        found = self.writing(name, real) if name in WRITES else self._reading(real)
+        # From now on an attribute as any other, which is found without asking here.
+        setattr(self, name, found)
         return found
 
     def _ask(self) -> None:
@@ -68,7 +67,8 @@ class FragileStore:
 
     def _reading(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def read(*args: Any, **kwargs: Any) -> Any:
-            self._ask()
+            if self.away:
+                self._ask()
             return real(*args, **kwargs)
 
         return read
@@ -77,7 +77,8 @@ class FragileStore:
         """``real``, around which the process may die. ``place``: bucket and key, where the write does not name them."""
 
         def write(*args: Any, **kwargs: Any) -> Any:
-            self._ask()
+            if self.away:
+                self._ask()
             if self.points is not None and self.who:
                 bucket, key = place or (args[2:4] if kind == "copy" else args[:2])
                 when = self.points.dies(Write(self.who, kind, bucket, shape(key)))

@@ -14,17 +14,19 @@ from functions.session_assembly.step import assemble
 from functions.station_poll.step import StationPoll
 from functions.sweep.step import Sweep
 from shared.bootstrap import Services
+from shared.workflow.sources import Memory
 
 
 def steps(services: Services) -> dict[str, Step]:
     """Fresh instances: what they remembered is gone."""
+    memory = Memory()
     poll, sweep, accountant = StationPoll(services), Sweep(services), Accountant(services)
     return {
         "station-poll": lambda _event: poll.run(),
         "sweep": lambda _event: sweep.run(),
         "file-transfer": lambda event: transfer(event, services),
         "session-assembly": lambda event: assemble(event, services),
-        "job-preparation": lambda event: prepare(event, services),
+        "job-preparation": lambda event: prepare(event, services, memory),
         "job-launch": lambda event: launch(event, services),
         "job-settlement": lambda event: settle(event, services),
         "product-publication": lambda event: publish(event, services),

@@ -38,10 +38,6 @@ class Folder:
             here = inner
         return here, name
 
-    def find(self, key: str) -> Held | None:
-        folder, name = self.place(key)
-        return None if folder is None else folder.files.get(name)
-
     def put(self, key: str, held: Held) -> None:
         *path, name = key.split("/")
         here = self
@@ -124,13 +120,35 @@ class Folder:
         return found
 
 
+@dataclass(slots=True)
+class Bucket:
+    """The objects of a bucket: by folders, to be listed, and by their whole keys, to be found."""
+
+    root: Folder = field(default_factory=Folder)
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def put(self, key: str, held: Held) -> None:
+        self.held[key] = held
+        self.root.put(key, held)
+
+    def delete(self, key: str) -> None:
+        if self.held.pop(key, None) is not None:
+            self.root.delete(key)
+
+    def forget(self, folder: str) -> None:
+        """Drop all objects below a folder, named without its last ``/``."""
+        for info in self.root.walk(f"{folder}/"):
+            del self.held[info.key]
+        self.root.forget(folder)
+
+
 @dataclass
 class MemoryStore:
     """Objects in a dict. Each ``watchers`` entry is called with (bucket, info) after every write: the notifications."""
 
     clock: Clock
     watchers: list[Watcher] = field(default_factory=list)
-    _objects: dict[str, Folder] = field(default_factory=dict)
+    _objects: dict[str, Bucket] = field(default_factory=dict)
     _uploads: dict[tuple[str, str], dict[int, bytes]] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -142,14 +160,14 @@ class MemoryStore:
             watcher(bucket, info)
         return etag
 
-    def _bucket(self, bucket: str) -> Folder:
+    def _bucket(self, bucket: str) -> Bucket:
         found = self._objects.get(bucket)
         if found is None:
-            found = self._objects[bucket] = Folder()
+            found = self._objects[bucket] = Bucket()
         return found
 
     def _find(self, bucket: str, key: str) -> Held | None:
-        return self._bucket(bucket).find(key)
+        return self._bucket(bucket).held.get(key)
 
     def put(
         self,
@@ -214,13 +232,13 @@ class MemoryStore:
 
     def list(self, bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         with self._lock:
-            return iter(self._bucket(bucket).walk(prefix, start_after))
+            return iter(self._bucket(bucket).root.walk(prefix, start_after))
 
     def folders(self, bucket: str, prefix: str = "") -> Iterator[str]:
         path, slash, begin = prefix.rpartition("/")
         above = path + slash
         with self._lock:
-            folder, _ = self._bucket(bucket).place(above)
+            folder, _ = self._bucket(bucket).root.place(above)
             names = [] if folder is None else folder.names()
             return iter([f"{above}{name}" for name in names if name.endswith("/") and name.startswith(begin)])
 

@@ -35,3 +35,26 @@ def test_threads_can_be_done_without() -> None:
         assert pool.submit(threading.current_thread).result() is threading.current_thread()
     with pool_of(4, 9) as pool:
         assert pool.submit(threading.current_thread).result() is not threading.current_thread()
+
+
+def test_without_threads_all_is_done_before_the_first_result_and_an_error_comes_in_its_turn() -> None:
+    done: list[int] = []
+
+    def inverse(number: int) -> float:
+        done.append(number)
+        return 1 / number
+
+    with one_after_the_other(), pool_of(4, 9) as pool:
+        found = pool.map(inverse, [1, 2, 0, 4])
+        assert done == [1, 2, 0, 4]
+        assert [next(found), next(found)] == [1.0, 0.5]
+        with pytest.raises(ZeroDivisionError):
+            next(found)
+        with pytest.raises(StopIteration):
+            next(found)
+
+
+@pytest.mark.parametrize("tasks", [1, 9])
+def test_the_shortest_of_several_arguments_says_how_many(tasks: int) -> None:
+    with pool_of(4, tasks) as pool:
+        assert list(pool.map(pow, [2, 3, 4], [1, 2])) == [2, 9]

@@ -34,3 +34,14 @@ def test_a_listing_is_that_of_the_sorted_keys(does: list[tuple[bool, str]], pref
     }
     assert list(store.folders("b", prefix)) == sorted(heads)
     assert all((store.head("b", key) is not None) == (key in known) for _, key in does)
+
+
+@given(st.lists(st.text("ab/", min_size=1, max_size=5), max_size=25), st.sampled_from(["a", "b", "a/b", "ab"]))
+def test_a_folder_is_forgotten_with_all_that_is_below_it(written: list[str], folder: str) -> None:
+    store = MemoryStore(SystemClock())
+    for key in written:
+        store.put("b", key, b"")
+    store.forget("b", f"{folder}/")
+    left = {key for key in written if not key.startswith(f"{folder}/")}
+    assert {key for key in written if store.head("b", key) is not None} == left
+    assert [info.key for info in store.list("b")] == sorted(left)
