@@ -18,7 +18,7 @@ from shared.domain.events import Event
 from shared.errors import PermanentError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
-from shared.ledger.records import Account, AccountEntry, Complete, timer_due
+from shared.ledger.records import Account, AccountEntry, Complete, Order, timer_due
 from shared.ledger.standing import ClosedMarker, account_in_force
 from shared.sla.chain import account_digest, append
 from shared.sla.durations import add_session, runs
@@ -55,13 +55,32 @@ class Closing:
             return False
         work = list(sort_work(ledger.list(f"{keys.session(session)}work/")).values())
         now = self.services.clock.now()
-        took = runs(work)
-        if add_session(ledger, self.services.workflow.set_name, session, took, now) or not took:
-            _measure(account, took)
+        try:
+            took = self._runs(session, work)
+        except PermanentError as error:  # a record or a set that cannot be read keeps no account from being told of
+            _log.warning("session %s: its runs are not counted: %s", session, error)
+            took = {}
+        counted = [add_session(ledger, name, session, some, now) for name, some in took.items()]
+        if any(counted) or not took:
+            _measure(account, [run for some in took.values() for run in some])
             self._measure_ways(account, work)
         append(ledger, session, account_digest(ledger, session), now, account.traceparent)
         ledger.delete(marker)
         return True
+
+    def _runs(self, session: str, work: list[WorkRecords]) -> dict[str, list[tuple[str, float]]]:
+        """The runs of a session, by the name of the processor set; the orders are read where it has several."""
+        ledger = self.services.ledger
+        workflow = self.services.workflow_of(ledger.find(keys.complete(session), Complete), reruns=())
+        if len(workflow.sets) == 1:
+            took = runs(work)
+            return {workflow.set_name: took} if took else {}
+        ended = [each for each in work if each.order is not None and each.outcome is not None]
+        orders = ledger.read_many([each.place.order for each in ended], Order)
+        found: dict[str, list[WorkRecords]] = {}
+        for each, order in zip(ended, orders, strict=True):
+            found.setdefault(workflow.made_by(order.processor_set).set_name, []).append(each)
+        return {name: took for name, some in found.items() if (took := runs(some))}
 
     def _measure_ways(self, account: Account, work: list[WorkRecords]) -> None:
         """The way of the last product of each level: reads for each file of the session, so where somebody measures."""

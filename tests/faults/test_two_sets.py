@@ -14,9 +14,11 @@ import yaml
 
 from functions.rehearse.recorded import Session, read_session
 from functions.rehearse.simulation import compare
+from shared.ledger import keys
 from shared.ledger.attempts import sort_work
 from shared.ledger.records import Order, Published
 from shared.ledger.standing import account_in_force
+from shared.sla.durations import StepDurations
 from shared.steering import rerun, retry, submit
 from shared.strategy.explaining import explain
 from shared.workflow.graph import load_workflow
@@ -51,7 +53,7 @@ def write(
 ) -> str:
     """The open set at baseline 07.77, its processors in version 7.7.7, and what else is changed of it."""
     document = yaml.safe_load(OPEN_SET.read_text())
-    document["baseline"] = "07.77"
+    document |= {"set_name": name, "baseline": "07.77"}
     for processor in document["processors"].values():
         processor["version"] = "7.7.7"
     change(document)
@@ -85,6 +87,11 @@ def test_the_tiles_of_a_rule_get_another_version_of_one_step(newer: str) -> None
     made.tick(3600)
     made.tick()
     assert made.orders() == before
+    took = {name: made.services.ledger.read(keys.durations(name), StepDurations).steps for name in ("open", "newer")}
+    assert {name: {step: each.count for step, each in steps.items()} for name, steps in took.items()} == {
+        "open": {"l0u": 1, "l0c": 1, "l1b": 1, "l1c": 2, "l2a": 1},
+        "newer": {"l2a": 1},
+    }
 
 
 def test_a_type_of_datatake_gets_another_set_from_where_the_type_is_known(newer: str) -> None:
