@@ -1,10 +1,11 @@
 """What a full L1C tile costs: six detectors over all of a tile, through the whole step.
 
-    .venv/bin/python -m tests.benchmarks.l1c_tile [processes] [tiles] [folder]
+    .venv/bin/python -m tests.benchmarks.l1c_tile [processes] [tiles] [folder] [--flagged]
 
 Prints CPU seconds of the step and its processes, wall time, CPU seconds that coding the same images as JPEG 2000 takes
 by itself, the ratio of the two, and the most memory held together. Of several tiles, which are the same one, each is
 measured, and whether its files are those of the first, octet by octet. With a folder, the products stay there.
+``--flagged``: half of all samples are saturated, at random, and one packet in fifty is lost.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from numpy.typing import NDArray
 from functions.ipf.common.processor import run_processor
 from functions.ipf.l1c.process import NAME, VERSION, process
 from functions.ipf.safe.jp2 import Extent, write_jp2
-from functions.ipf.safe.working import AttitudeRecord, BandImage, Datastrip, GpsRecord, Quality, WorkingFolder
+from functions.ipf.safe.quality import Quality, saturation
+from functions.ipf.safe.working import AttitudeRecord, BandImage, Datastrip, GpsRecord, WorkingFolder
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask, format_job_order
 from shared.msi.earth import earth_sun_u, utc_from_gps_ns
 from shared.msi.instrument import BANDS, SCENE_NS, Band
@@ -50,11 +52,19 @@ def texture(lines: int, columns: int, seed: int) -> NDArray[np.uint16]:
     return np.clip(total, 1001, 16_000).astype(np.uint16)
 
 
-def images_of(working: WorkingFolder, flight: Flight, band: Band) -> list[BandImage]:
+def quality_of(lines: int, columns: int, packets: int, *, flagged: bool) -> Quality:
+    """No flag at all, or as many as memory could be short for."""
+    none, chance = np.zeros(packets, np.bool_), np.random.default_rng(5)
+    if not flagged:
+        return Quality(none, none, *saturation(np.zeros((0, columns), np.bool_)))
+    return Quality(chance.random(packets) < 0.02, none, *saturation(chance.random((lines, columns), np.float32) < 0.5))
+
+
+def images_of(working: WorkingFolder, flight: Flight, band: Band, *, flagged: bool) -> list[BandImage]:
     """The same texture for every detector, by links to one file."""
     lines, columns = DATATAKE.scenes * band.lines_per_scene, flight.instrument.columns(band)
     packets = DATATAKE.scenes * band.packets_per_scene
-    none, nowhere = np.zeros(packets, bool), np.zeros(0, np.int32)
+    quality = quality_of(lines, columns, packets, flagged=flagged)
     made: list[BandImage] = []
     for detector in DATATAKE.detectors:
         image = BandImage(
@@ -70,12 +80,12 @@ def images_of(working: WorkingFolder, flight: Flight, band: Band) -> list[BandIm
             (working.root / f"image_{image.stem}.tif").hardlink_to(working.root / f"image_{made[0].stem}.tif")
         else:
             working.write_image(image, texture(lines, columns, band.index))
-        working.write_quality(image, Quality(none, none, nowhere, nowhere))
+        working.write_quality(image, quality)
         made.append(image)
     return made
 
 
-def write_working(root: Path) -> None:
+def write_working(root: Path, *, flagged: bool = False) -> None:
     """The L1B working folder of a strip that covers the tile."""
     root.mkdir(parents=True)
     working, flight = WorkingFolder(root), fly(DATATAKE, "S2A")
@@ -101,7 +111,7 @@ def write_working(root: Path) -> None:
             earth_sun_u=earth_sun_u(centre),
             ancillary_expected=len(flight.gps) + len(flight.attitude),
             ancillary_received=len(flight.gps) + len(flight.attitude),
-            images=tuple(image for band in BANDS for image in images_of(working, flight, band)),
+            images=tuple(image for band in BANDS for image in images_of(working, flight, band, flagged=flagged)),
             gps_points=tuple(GpsRecord(gps_ns=p.gps_ns, position=p.position, velocity=p.velocity) for p in flight.gps),
             attitudes=tuple(AttitudeRecord(gps_ns=p.gps_ns, quaternion=p.quaternion) for p in flight.attitude),
             footprint=((left, bottom), (right, bottom), (right, top), (left, top)),
@@ -178,11 +188,13 @@ def digests(safe: Path) -> dict[str, str]:
 
 def main() -> None:
     """Measure and print."""
-    processes, tiles = (int(text) for text in (*sys.argv[1:3], *("2", "1")[len(sys.argv[1:3]) :]))
+    flagged = "--flagged" in sys.argv
+    given = [text for text in sys.argv[1:] if text != "--flagged"]
+    processes, tiles = (int(text) for text in (*given[:2], *("2", "1")[len(given[:2]) :]))
     with tempfile.TemporaryDirectory(prefix="s2ps-l1c-bench-") as folder:
         scratch = Path(folder)
-        root = Path(sys.argv[3]) if len(sys.argv) > 3 else scratch
-        write_working(scratch / "working")
+        root = Path(given[2]) if len(given) > 2 else scratch
+        write_working(scratch / "working", flagged=flagged)
         made = [make(root / f"l1c_{number}", scratch, processes) for number in range(1, tiles + 1)]
         first, *others = [digests(safe) for safe in made]
         for other in others:

@@ -20,13 +20,13 @@ from functions.ipf.l1b.level0 import Ancillary, granules_by_detector, read_ancil
 from functions.ipf.l1b.part import narrowed, scenes_of
 from functions.ipf.l1b.tile_list import tile_list
 from functions.ipf.safe.parallel import threads_of
+from functions.ipf.safe.quality import Quality, saturation
 from functions.ipf.safe.working import (
     LEVEL0_FILE,
     AttitudeRecord,
     BandImage,
     Datastrip,
     GpsRecord,
-    Quality,
     WorkingFolder,
     loss_sentences,
     to_counts,
@@ -182,14 +182,17 @@ def _image(
         packets_received=int(raw.present.sum()),
     )
     working.write_image(image, _calibrated(raw, sight, detector, band))
-    working.write_quality(image, _quality(raw, sight.instrument.useful(band)))
+    working.write_quality(image, _quality(raw, sight.instrument.useful(band), band.lines_per_scene))
     return image
 
 
-def _quality(raw: DetectorImage, useful: slice) -> Quality:
-    lines, columns = np.nonzero(raw.counts[:, useful] >= MAX_DN)
+def _quality(raw: DetectorImage, useful: slice, scene_lines: int) -> Quality:
+    """Packets and saturated samples; scene after scene, to bound memory."""
+    firsts = range(0, raw.counts.shape[0], scene_lines)
+    found = [saturation(raw.counts[k : k + scene_lines, useful] >= MAX_DN, k) for k in firsts]
+    lines, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
     damaged = raw.damaged & ~raw.present
-    return Quality(~raw.present & ~damaged, damaged, lines.astype(np.int32), columns.astype(np.int32))
+    return Quality(~raw.present & ~damaged, damaged, lines, bits)
 
 
 def _calibrated(raw: DetectorImage, sight: _Sight, detector: int, band: Band) -> Counts:

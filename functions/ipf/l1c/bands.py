@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import cv2
 import numpy as np
 
-from functions.ipf.l1c.flags import LAYERS, MSI_DEGRADED, MSI_LOST, NO_DATA, planes
-from functions.ipf.l1c.resample import Resampled, resample
-from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, around, write_jp2
-from functions.ipf.safe.preview import display, preview
+from functions.ipf.l1c.flags import LAYERS, planes
+from functions.ipf.l1c.resample import Mosaic
+from functions.ipf.l1c.tally import Tally
+from functions.ipf.safe.jp2 import PLAIN_ROWS, PREVIEW_RESOLUTION, Extent, Jp2, around, write_jp2
+from functions.ipf.safe.preview import display, preview, preview_extent
+from functions.ipf.safe.rows import Rows, rows_of
 from functions.ipf.safe.working import WorkingFolder
 from shared.msi.instrument import band_named
 from shared.msi.tiling import tile
@@ -61,47 +63,50 @@ def make_band(task: BandTask) -> BandResult:
     """Resample a band, write its image and its masks; leave what other tasks need in the scratch folder."""
     working, target = WorkingFolder(task.working), tile(task.tile)
     resolution = band_named(task.band).resolution
-    found = resample(working, working.datastrip(), task.band, target)
-    write_jp2(task.footprint, found.detectors, target, resolution, found.at, kind="mask")
-    _write_quality(task.quality, found, target, resolution)
-    flagged, lost = _counted(found.flags)
-    whole = _whole(found.detectors[:: 60 // resolution, :: 60 // resolution] > 0, found.at, target, resolution)
-    np.save(task.scratch / f"{task.band}_seen.npy", whole)
-    seen, valid = int(np.count_nonzero(found.detectors)), int(np.count_nonzero(found.counts))
-    counts, at, residual = found.counts, found.at, found.residual
-    del found  # detectors and flags are as large as the counts, and these are still to be coded
-    if task.band in COLOUR_BANDS:
-        np.save(task.scratch / f"{task.band}_display.npy", display(counts))
+    mosaic = Mosaic(working, working.datastrip(), task.band, target)
+    at, step = mosaic.at, 60 // resolution
+    tally, coarse = Tally(), at.scaled(resolution, 60)
+    looked, means = np.zeros(coarse.shape, np.bool_), np.zeros(coarse.shape, np.uint16)
+    with (
+        Rows(task.scratch / f"{task.band}_flags.npy", at.shape) as flags,
+        Rows(task.scratch / f"{task.band}_display.npy", at.shape) as shown,
+        Jp2(task.image, target, resolution, at, np.uint16, bits=15) as image,
+        Jp2(task.footprint, target, resolution, at, np.uint8, kind="mask") as footprint,
+    ):
+        for strip in mosaic.strips():
+            image.write(strip.row, strip.counts)
+            footprint.write(strip.row, strip.detectors)
+            flags.append(strip.flags)
+            tally.add(strip)
+            rows = slice(strip.row // step, (strip.row + len(strip.counts)) // step)
+            looked[rows] = strip.detectors[::step, ::step] > 0
+            if task.band in COLOUR_BANDS:
+                shown.append(display(strip.counts))
+            if task.band in CLASS_BANDS:
+                means[rows] = _at_60m(strip.counts, resolution)
+    _write_quality(task, at, tally)
+    np.save(task.scratch / f"{task.band}_seen.npy", _whole(looked, coarse, target))
     if task.band in CLASS_BANDS:
-        means = _whole(_at_60m(counts, resolution), at, target, resolution)
-        np.save(task.scratch / f"{task.band}_60m.npy", means)
-    write_jp2(task.image, counts, target, resolution, at, bits=15)
-    return BandResult(task.band, at, seen, valid, flagged, lost, residual)
+        np.save(task.scratch / f"{task.band}_60m.npy", _whole(means, coarse, target))
+    return BandResult(task.band, at, tally.seen, tally.valid, tuple(tally.flagged), tally.lost, mosaic.residual)
 
 
-def _counted(flags: NDArray[np.uint8]) -> tuple[tuple[int, ...], int]:
-    """Pixels with each flag, and those whose own packets are lost or damaged."""
-    if not flags.any():
-        return (0,) * LAYERS, 0
-    lost = ((flags & (MSI_LOST | MSI_DEGRADED)) > 0) & ((flags & NO_DATA) > 0)
-    return tuple(int(np.count_nonzero(flags & (1 << bit))) for bit in range(LAYERS)), int(np.count_nonzero(lost))
+def _write_quality(task: BandTask, at: Extent, tally: Tally) -> None:
+    """MSK_QUALIT from the scratch folder's flags; only the rows and columns that hold one are encoded."""
+    target, resolution, there = tile(task.tile), band_named(task.band).resolution, tally.extent
+    held = Extent(at.row + there.row, at.column + there.column, at.row + there.row_stop, at.column + there.column_stop)
+    held = there if there.empty else held
+    flags = task.scratch / f"{task.band}_flags.npy"
+    with Jp2(task.quality, target, resolution, held, np.uint8, planes=LAYERS, kind="mask") as image:
+        for rows in held.strips(PLAIN_ROWS):
+            found = rows_of(flags, there.row + rows.start, there.row + rows.stop)
+            image.write(rows.start, planes(found[:, there.column : there.column_stop]))
+    flags.unlink()
 
 
-def _write_quality(path: Path, found: Resampled, target: Tile, resolution: int) -> None:
-    """MSK_QUALIT; only the rows and columns that hold a flag are encoded."""
-    rows, columns = np.flatnonzero(found.flags.any(axis=1)), np.flatnonzero(found.flags.any(axis=0))
-    if not rows.size:
-        write_jp2(path, np.zeros((LAYERS, 0, 0), np.uint8), target, resolution, Extent(0, 0, 0, 0), kind="mask")
-        return
-    top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-    at = Extent(found.at.row + top, found.at.column + left, found.at.row + bottom, found.at.column + right)
-    write_jp2(path, planes(found.flags[top:bottom, left:right]), target, resolution, at, kind="mask")
-
-
-def _whole(part: NDArray[T], at: Extent, target: Tile, resolution: int) -> NDArray[T]:
+def _whole(part: NDArray[T], at: Extent, target: Tile) -> NDArray[T]:
     """The tile's 60 m grid with ``part`` at its place, 0 around it."""
     full = np.zeros((target.size(60),) * 2, part.dtype)
-    at = at.scaled(resolution, 60)
     full[at.row : at.row_stop, at.column : at.column_stop] = part
     return full
 
@@ -130,15 +135,30 @@ class ColourTask:
 
 def make_colours(task: ColourTask) -> None:
     """Write both images; a pixel lacks data in all three colours where it lacks it in one."""
-    at = around(task.extents)
-    colours = np.zeros((3, *at.shape), np.uint8)
+    target, at = tile(task.tile), around(task.extents)
+    size = target.size(PREVIEW_RESOLUTION)
+    place = preview_extent(at, size)
+    small = np.zeros((len(COLOUR_BANDS), *place.shape), np.uint8)
+    with Jp2(task.image, target, 10, at, np.uint8, planes=len(COLOUR_BANDS)) as image:
+        for rows in at.strips(PLAIN_ROWS):  # a multiple of the preview's pixels
+            part = Extent(at.row + rows.start, at.column, at.row + rows.stop, at.column_stop)
+            colours = _colours(task, part)
+            image.write(rows.start, colours)
+            seen, there = preview(colours, part, size)
+            small[:, there.row - place.row : there.row_stop - place.row] = seen
+    write_jp2(task.preview, small, target, PREVIEW_RESOLUTION, place)
+
+
+def _colours(task: ColourTask, at: Extent) -> NDArray[np.uint8]:
+    """The three colours of a part of the tile at 10 m."""
+    colours = np.zeros((len(COLOUR_BANDS), *at.shape), np.uint8)
     for plane, band, extent in zip(colours, COLOUR_BANDS, task.extents, strict=True):
-        part = np.load(task.scratch / f"{band}_display.npy", mmap_mode="r")
-        row, column = extent.row - at.row, extent.column - at.column
-        plane[row : row + part.shape[0], column : column + part.shape[1]] = part
+        first, stop = max(extent.row, at.row), min(extent.row_stop, at.row_stop)
+        if first < stop and not extent.empty:
+            column = extent.column - at.column
+            found = rows_of(task.scratch / f"{band}_display.npy", first - extent.row, stop - extent.row)
+            plane[first - at.row : stop - at.row, column : column + found.shape[1]] = found
     lacking = np.minimum(np.minimum(colours[0], colours[1]), colours[2]) == 0
     if lacking.any():
         colours[:, lacking] = 0
-    write_jp2(task.image, colours, tile(task.tile), 10, at)
-    small, place = preview(colours, at, tile(task.tile).size(PREVIEW_RESOLUTION))
-    write_jp2(task.preview, small, tile(task.tile), PREVIEW_RESOLUTION, place)
+    return colours

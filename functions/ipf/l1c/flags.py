@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from functions.ipf.safe.working import BandImage, Datastrip, Quality
+    from functions.ipf.safe.quality import Quality
+    from functions.ipf.safe.working import BandImage, Datastrip
 
 ANC_LOST: Final = 1 << 0
 MSI_LOST: Final = 1 << 2
@@ -63,16 +64,6 @@ def _in_gap(times: NDArray[np.float64], samples: Sequence[int]) -> NDArray[np.bo
     beyond = (times < at[0] - longest) | (times > at[-1] + longest)
     between = (after > 0) & (after < at.size) & (steps[inside] > longest)
     return np.asarray(beyond | between, np.bool_)
-
-
-def saturated_within(quality: Quality, first: int, stop: int, columns: int) -> NDArray[np.bool_] | None:
-    """Saturated samples of lines ``first`` to ``stop``, (lines, columns); ``None`` where there are none."""
-    begin, end = np.searchsorted(quality.saturated_lines, [first, stop])
-    if begin == end:
-        return None
-    found = np.zeros((stop - first, columns), np.bool_)
-    found[quality.saturated_lines[begin:end] - first, quality.saturated_columns[begin:end]] = True
-    return found
 
 
 def planes(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:

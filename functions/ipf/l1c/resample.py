@@ -1,10 +1,10 @@
 """Resampling of one band to the tile grid, and the mosaic of its detectors.
 
-Bicubic (OpenCV, kernel a = -0.75). The block that holds data is worked off in strips of rows,
-each reading only the lines it needs. Where detectors overlap, the one whose centre is nearer gives the pixel, unless it
-has no data there and the other has. A pixel has data when the nearest sample has, and that sample's flags: lost lines
-are filled from their neighbours only so that the kernel does not ring. A pixel whose kernel reached into such lines is
-degraded.
+Bicubic (OpenCV, kernel a = -0.75). The block that holds data is worked off in strips of rows, each reading only the
+lines it needs, and none is kept: what a tile takes in memory does not depend on how much of it is seen or flagged.
+Where detectors overlap, the one whose centre is nearer gives the pixel, unless it has no data there and the other has.
+A pixel has data when the nearest sample has, and that sample's flags: lost lines are filled from their neighbours only
+so that the kernel does not ring. A pixel whose kernel reached into such lines is degraded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from functions.ipf.l1c._mosaic import lay
 from functions.ipf.l1c._positions import samples
-from functions.ipf.l1c.flags import MSI_DEGRADED, MSI_LOST, NO_DATA, SATURATED, line_flags, saturated_within
+from functions.ipf.l1c.flags import MSI_DEGRADED, MSI_LOST, NO_DATA, SATURATED, line_flags
 from functions.ipf.l1c.inverse import SeenImage, block_of, locate, nodes_over
 from functions.ipf.l1c.lines import Lines
 from functions.ipf.safe.jp2 import Extent
@@ -25,17 +25,19 @@ from functions.ipf.safe.working import HIGHEST_COUNT
 from shared.msi.instrument import band_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    from functions.ipf.safe.working import BandImage, Datastrip, Quality, WorkingFolder
+    from functions.ipf.safe.quality import Quality
+    from functions.ipf.safe.working import BandImage, Datastrip, WorkingFolder
     from shared.msi.tiling import Tile
 
     Floats32: TypeAlias = NDArray[np.float32]
 
-_STRIP_ROWS: Final = 512
+_STRIP_ROWS: Final = 510
+"""A multiple of 6, so that pixels of 60 m lie in one strip."""
 _KERNEL_MARGIN: Final = 4
 _LOOK_STEP: Final = 32
 _FAR: Final = np.float32(np.inf)
@@ -44,18 +46,17 @@ _BEHIND: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Resampled:
-    """One band of a tile: the block at ``at``.
+class Strip:
+    """Some rows of a band, all columns of its block; ``row`` is the first one's place in the block.
 
     ``counts`` are 0 where there is no data. ``detectors`` are the numbers of those that looked there, also where their
     data are lost, 0 outside the swath; ``flags`` as ``flags`` has them.
     """
 
+    row: int
     counts: NDArray[np.uint16]
     detectors: NDArray[np.uint8]
     flags: NDArray[np.uint8]
-    at: Extent
-    residual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +80,28 @@ class _Canvas:
     nearest: Floats32
 
 
-def resample(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile) -> Resampled:
-    """One band from the images of its detectors; an empty extent where none meets the tile."""
-    resolution = band_named(band).resolution
-    sources = _sources(working, datastrip, band, tile, resolution)
-    at = _common(sources, tile, resolution) if sources else Extent(0, 0, 0, 0)
-    counts = np.zeros(at.shape, np.uint16)
-    detectors, flags = np.zeros(at.shape, np.uint8), np.zeros(at.shape, np.uint8)
-    nearest = np.empty((_STRIP_ROWS, at.shape[1]), np.float32)
-    for first in range(at.row, at.row_stop, _STRIP_ROWS):
-        rows = range(first, min(first + _STRIP_ROWS, at.row_stop))
-        strip = slice(rows.start - at.row, rows.stop - at.row)
-        canvas = _Canvas(counts[strip], detectors[strip], flags[strip], nearest[: len(rows)])
-        _strip(sources, tile, resolution, rows, at.column, canvas)
-    return Resampled(counts, detectors, flags, at, max((source.model.residual for source in sources), default=0.0))
+class Mosaic:
+    """One band of a tile from the images of its detectors: the block at ``at``, empty where none meets the tile."""
+
+    def __init__(self, working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile) -> None:
+        self._tile, self._resolution = tile, band_named(band).resolution
+        self._sources = _sources(working, datastrip, band, tile, self._resolution)
+        self.at = _common(self._sources, tile, self._resolution) if self._sources else Extent(0, 0, 0, 0)
+        self.residual = max((source.model.residual for source in self._sources), default=0.0)
+        """Of inverse location, pixels."""
+
+    def strips(self) -> Iterator[Strip]:
+        """From north to south. The arrays of a strip are those of the one before."""
+        at = self.at
+        shape = (_STRIP_ROWS, at.shape[1])
+        counts, nearest = np.empty(shape, np.uint16), np.empty(shape, np.float32)
+        detectors, flags = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        for first in range(at.row, at.row_stop, _STRIP_ROWS):
+            rows = range(first, min(first + _STRIP_ROWS, at.row_stop))
+            n = len(rows)
+            canvas = _Canvas(counts[:n], detectors[:n], flags[:n], nearest[:n])
+            _strip(self._sources, self._tile, self._resolution, rows, at.column, canvas)
+            yield Strip(first - at.row, canvas.counts, canvas.detectors, canvas.flags)
 
 
 def _sources(working: WorkingFolder, datastrip: Datastrip, band: str, tile: Tile, resolution: int) -> list[_Source]:
@@ -128,7 +137,8 @@ def _strip(
     left: int,
     canvas: _Canvas,
 ) -> None:
-    canvas.nearest.fill(_FAR)
+    for part, empty in ((canvas.counts, 0), (canvas.detectors, 0), (canvas.flags, 0), (canvas.nearest, _FAR)):
+        part.fill(empty)
     for source in sources:
         if rows.stop <= source.rows.start or rows.start >= source.rows.stop:
             continue
@@ -201,7 +211,7 @@ def _sample(source: _Source, places: _Places) -> tuple[NDArray[np.uint16], NDArr
 def _flags(source: _Source, places: _Places, lost: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Flags of the nearest samples, and of kernels that reach into packets without data."""
     of_lines = source.line_flags[places.first : places.stop] | lost.astype(np.uint8) * np.uint8(NO_DATA)
-    saturated = saturated_within(source.quality, places.first, places.stop, source.image.columns)
+    saturated = source.quality.saturated_within(places.first, places.stop, source.image.columns)
     if saturated is None and not of_lines.any():
         return np.zeros((0, 0), np.uint8)
     row = _nearest(places.y, len(of_lines))

@@ -22,6 +22,9 @@ from shared.errors import IntegrityError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import TypeAlias
+
+    Octets: TypeAlias = bytes | memoryview
 
 _SOC: Final = 0xFF4F
 _SIZ: Final = 0xFF51
@@ -57,8 +60,8 @@ def empty_size(length: int, block: int) -> int:
     return length if tiles == 1 else block + length - (tiles - 1) * block
 
 
-def enlarge(part: bytes, empty: bytes, at: Placement) -> bytes:
-    """The JP2 file of the whole image.
+def enlarge(part: Octets, empty: Octets, at: Placement) -> list[Octets]:
+    """The JP2 file of the whole image, in pieces; most are views of what is given, which may be large.
 
     Args:
         part: the JP2 file of the tiles that hold data.
@@ -68,8 +71,8 @@ def enlarge(part: bytes, empty: bytes, at: Placement) -> bytes:
     Raises:
         IntegrityError: where a file is not built as this module expects.
     """
-    zeros = next((content for kind, content in _boxes(empty) if kind == b"jp2c"), b"")
-    return b"".join(_rebuilt(kind, content, zeros, at) for kind, content in _boxes(part))
+    zeros = next((content for kind, content in _boxes(memoryview(empty)) if kind == b"jp2c"), memoryview(b""))
+    return [piece for kind, content in _boxes(memoryview(part)) for piece in _rebuilt(kind, content, zeros, at)]
 
 
 def is_whole(path: Path) -> bool:
@@ -82,12 +85,12 @@ def is_whole(path: Path) -> bool:
     return ends == [_EOC]
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Type and content of the boxes one level down."""
     return ((kind, data[begin:end]) for kind, begin, end in _spans(data))
 
 
-def _spans(data: bytes | mmap) -> Iterator[tuple[bytes, int, int]]:
+def _spans(data: memoryview | mmap) -> Iterator[tuple[bytes, int, int]]:
     """Type of each box one level down, and where its content begins and ends."""
     offset = 0
     while offset < len(data):
@@ -105,32 +108,34 @@ def _spans(data: bytes | mmap) -> Iterator[tuple[bytes, int, int]]:
         offset += length
 
 
-def _box(kind: bytes, content: bytes) -> bytes:
-    if len(content) + 8 < 1 << 32:
-        return struct.pack(">I4s", len(content) + 8, kind) + content
-    return struct.pack(">I4sQ", 1, kind, len(content) + 16) + content
+def _box(kind: bytes, content: list[Octets]) -> list[Octets]:
+    length = sum(map(len, content))
+    if length + 8 < 1 << 32:
+        return [struct.pack(">I4s", length + 8, kind), *content]
+    return [struct.pack(">I4sQ", 1, kind, length + 16), *content]
 
 
-def _rebuilt(kind: bytes, content: bytes, zeros: bytes, at: Placement) -> bytes:
+def _rebuilt(kind: bytes, content: memoryview, zeros: memoryview, at: Placement) -> list[Octets]:
+    pieces: list[Octets] = [content]
     if kind in (b"jp2h", b"asoc"):
-        content = b"".join(_rebuilt(inner, inside, zeros, at) for inner, inside in _boxes(content))
+        pieces = [piece for inner, inside in _boxes(content) for piece in _rebuilt(inner, inside, zeros, at)]
     elif kind == b"ihdr":
-        content = struct.pack(">II", at.height, at.width) + content[8:]
+        pieces = [struct.pack(">II", at.height, at.width), content[8:]]
     elif kind == b"xml ":
-        content = _GML_HIGH.sub(b"<gml:high>%d %d</gml:high>" % (at.width - 1, at.height - 1), content)
+        pieces = [_GML_HIGH.sub(b"<gml:high>%d %d</gml:high>" % (at.width - 1, at.height - 1), bytes(content))]
     elif kind == b"jp2c":
-        content = _codestream(content, zeros, at)
-    return _box(kind, content)
+        pieces = _codestream(content, zeros, at)
+    return _box(kind, pieces)
 
 
-def _codestream(data: bytes, zeros: bytes, at: Placement) -> bytes:
+def _codestream(data: memoryview, zeros: memoryview, at: Placement) -> list[Octets]:
     first = _first_tile(data)
     tiles, part_columns = dict(_tile_parts(data, first)), _columns(data, at.block)
     blanks, blank_columns = dict(_tile_parts(zeros, _first_tile(zeros))), _columns(zeros, at.block)
     header = bytearray(data[:first])
     struct.pack_into(">II", header, 8, at.width, at.height)
     struct.pack_into(">II", header, 24, at.block, at.block)  # a part narrower than a tile was given narrower tiles
-    pieces = [bytes(header)]
+    pieces: list[Octets] = [bytes(header)]
     for number in range(at.tiles_across * at.tiles_down):
         row, column = divmod(number, at.tiles_across)
         inner = (row - at.tile_row) * part_columns + column - at.tile_column
@@ -140,16 +145,16 @@ def _codestream(data: bytes, zeros: bytes, at: Placement) -> bytes:
             last_row, last_column = row == at.tiles_down - 1, column == at.tiles_across - 1
             body = blanks[(last_row and at.tiles_down > 1) * blank_columns + (last_column and at.tiles_across > 1)]
         pieces += [_SOT_LAYOUT.pack(_SOT, 10, number, len(body) + 12, 0, 1), body]
-    return b"".join(pieces) + _EOC
+    return [*pieces, _EOC]
 
 
-def _columns(data: bytes, block: int) -> int:
+def _columns(data: memoryview, block: int) -> int:
     """Tiles across, from the codestream's size."""
     (width,) = struct.unpack_from(">I", data, 8)
     return int(-(-width // block))
 
 
-def _first_tile(data: bytes) -> int:
+def _first_tile(data: memoryview) -> int:
     """Where the main header ends and the first tile-part begins."""
     if len(data) < 50 or struct.unpack_from(">HH", data) != (_SOC, _SIZ):
         raise IntegrityError("JPEG 2000 codestream: expected SOC and SIZ")
@@ -163,9 +168,9 @@ def _first_tile(data: bytes) -> int:
         offset += 2 + int(length)
 
 
-def _tile_parts(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+def _tile_parts(data: memoryview, offset: int) -> Iterator[tuple[int, memoryview]]:
     """Number and body (what follows the SOT segment) of each tile-part."""
-    while data[offset : offset + 2] != _EOC:
+    while bytes(data[offset : offset + 2]) != _EOC:
         marker, _, number, length, part, _ = _SOT_LAYOUT.unpack_from(data, offset)
         if marker != _SOT or part != 0 or not 14 <= length <= len(data) - offset:
             raise IntegrityError(f"JPEG 2000 tile {number}: expected one tile-part within the codestream")

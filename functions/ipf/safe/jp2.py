@@ -12,11 +12,14 @@ tiles are powers of two, only those that the block touches are encoded (see ``co
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import rasterio
@@ -28,9 +31,10 @@ from functions.ipf.safe.codestream import Placement, empty_size, enlarge, is_who
 from shared.errors import BadInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
+    from rasterio.io import DatasetWriter
 
     from shared.msi.tiling import Tile
 
@@ -82,6 +86,8 @@ CODING: Final[dict[Kind, dict[int, Coding]]] = {
 # their work by processes. An operator's value stands.
 os.environ.setdefault("OPJ_NUM_THREADS", "0")
 
+PLAIN_ROWS: Final = 512
+"""Rows of a block of the scratch file: strips that are cut at multiples of it are written fastest."""
 _GDAL: Final = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 64}
 
 
@@ -101,6 +107,11 @@ class Extent:
     @property
     def empty(self) -> bool:
         return self.row_stop <= self.row or self.column_stop <= self.column
+
+    def strips(self, rows: int) -> Iterator[slice]:
+        """Rows of the part, counted from its own first: ``rows`` at a time, cut at multiples of it in the image."""
+        for first in range(self.row // rows * rows, self.row_stop, rows):
+            yield slice(max(first - self.row, 0), min(first + rows, self.row_stop) - self.row)
 
     def scaled(self, numerator: int, denominator: int) -> Extent:
         """The same ground at another resolution: exact where the edges are multiples of the ratio."""
@@ -122,6 +133,86 @@ def around(extents: Iterable[Extent]) -> Extent:
     )
 
 
+class Jp2:
+    """One image of a tile that comes in strips of rows; it is coded when the context ends without an error.
+
+    Until then its pixels stand in a scratch file, so that a large image takes no memory. The bytes depend on the
+    pixels and the description alone, not on the strips.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tile: Tile,
+        resolution: int,
+        at: Extent,
+        dtype: DTypeLike,
+        *,
+        planes: int = 1,
+        kind: Kind = "image",
+        bits: int | None = None,
+    ) -> None:
+        """Args:
+        path: the .jp2 file.
+        tile: gives the reference system and the upper left corner.
+        resolution: 10, 20, 60, or 320 (preview) metres.
+        at: the part that holds data; all else becomes 0.
+        dtype: of the pixels, uint8 or uint16.
+        planes: how many there are.
+        kind: whose coding to take; images of several planes have that of masks.
+        bits: significant bits of a sample, all of the type's where not given. No value may need more.
+        """
+        coding = CODING["mask" if planes > 1 else kind][resolution]
+        options = {**coding.options, **({"NBITS": str(bits)} if bits else {})}
+        self._path, self._at, self._coding, self._size = path, at, coding, tile.size(resolution)
+        self._what = _Blank(planes, np.dtype(dtype).str, tile, resolution, tuple(options.items()))
+        self._part = Extent(0, 0, self._size, self._size)
+        if coding.movable:
+            self._part = _block_aligned(at, coding.block, self._size)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s2ps-jp2-")))
+            self._plain = _new_plain(self._scratch / "part.tif", self._what, self._part)
+            stack.callback(self._plain.close)
+            self._open = stack.pop_all()
+        return self
+
+    def write(self, row: int, pixels: NDArray[Any]) -> None:
+        """Rows of the part that holds data, from its row ``row`` on: (rows, columns) or (planes, rows, columns)."""
+        at, part = self._at, self._part
+        planes = pixels if pixels.ndim == 3 else pixels[None]
+        if planes.shape[2] != at.shape[1] or row + planes.shape[1] > at.shape[0]:
+            raise ValueError(f"{self._path.name}: expected pixels of shape {at.shape}, found {planes.shape[1:]}")
+        if planes.size:
+            window = Window(at.column - part.column, at.row - part.row + row, at.shape[1], planes.shape[1])
+            with rasterio.Env(**_GDAL):
+                self._plain.write(planes, window=window)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._open:
+            if kind is None:
+                self._plain.close()
+                self._encode()
+
+    def _encode(self) -> None:
+        if self._at.empty:
+            coded = self._scratch / "blank.jp2"
+            coded.write_bytes(_blank(self._what, *self._part.shape))
+        else:
+            coded = _encode(self._scratch / "part.tif", dict(self._what.options))
+        if self._part.shape == (self._size, self._size):
+            shutil.copyfile(coded, self._path)
+            return
+        block = self._coding.block
+        side = empty_size(self._size, block)
+        place = Placement(self._size, self._size, block, self._part.column // block, self._part.row // block)
+        with coded.open("rb") as file, self._path.open("wb") as whole:
+            part = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+            whole.writelines(enlarge(part, _blank(self._what, side, side), place))
+
+
 def write_jp2(
     path: Path,
     pixels: NDArray[Any],
@@ -132,39 +223,15 @@ def write_jp2(
     kind: Kind = "image",
     bits: int | None = None,
 ) -> None:
-    """Write one image of ``tile``.
+    """Write one image of ``tile`` from all its ``pixels``: (rows, columns) or (planes, rows, columns), those at ``at``.
 
-    Args:
-        path: the .jp2 file.
-        pixels: (rows, columns) or (planes, rows, columns), uint8 or uint16, the part that holds data.
-        tile: gives the reference system and the upper left corner.
-        resolution: 10, 20, 60, or 320 (preview) metres.
-        at: where ``pixels`` stand in the image; all else becomes 0.
-        kind: whose coding to take; images of several planes have that of masks.
-        bits: significant bits of a sample, all of the type's where not given. No value may need more.
-
-    The bytes depend on the arguments alone.
+    The rest is as ``Jp2`` has it.
     """
-    planes = pixels if pixels.ndim == 3 else pixels[None]
-    if planes.shape[1:] != at.shape:
-        raise ValueError(f"{path.name}: expected pixels of shape {at.shape}, found {planes.shape[1:]}")
-    size = tile.size(resolution)
-    coding = CODING["mask" if len(planes) > 1 else kind][resolution]
-    block = coding.block
-    options = {**coding.options, **({"NBITS": str(bits)} if bits else {})}
-    part = _block_aligned(at, block, size) if coding.movable else Extent(0, 0, size, size)
-    side = empty_size(size, block)
-    kind_of = _Blank(len(planes), planes.dtype.str, tile, resolution, tuple(options.items()))
-    with rasterio.Env(**_GDAL), tempfile.TemporaryDirectory(prefix="s2ps-jp2-") as scratch:
-        if at.empty:
-            coded = _blank(kind_of, *part.shape)
-        else:
-            _write_part(Path(scratch) / "part.tif", planes, tile, resolution, part, at)
-            coded = _encode(Path(scratch) / "part.tif", options)
-        if coding.movable and part.shape != (size, size):
-            place = Placement(size, size, block, part.column // block, part.row // block)
-            coded = enlarge(coded, _blank(kind_of, side, side), place)
-    path.write_bytes(coded)
+    planes = len(pixels) if pixels.ndim == 3 else 1
+    if pixels.shape[-2:] != at.shape:
+        raise ValueError(f"{path.name}: expected pixels of shape {at.shape}, found {pixels.shape[-2:]}")
+    with Jp2(path, tile, resolution, at, pixels.dtype, planes=planes, kind=kind, bits=bits) as image:
+        image.write(0, pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,21 +248,21 @@ class _Blank:
 @lru_cache(maxsize=16)
 def _blank(what: _Blank, rows: int, columns: int) -> bytes:
     """The JP2 file of an image of zeros; a product has many alike."""
-    nothing, whole = Extent(0, 0, 0, 0), Extent(0, 0, rows, columns)
-    none = np.zeros((what.planes, 0, 0), np.dtype(what.dtype))
     with tempfile.TemporaryDirectory(prefix="s2ps-jp2-") as scratch:
-        _write_part(Path(scratch) / "blank.tif", none, what.tile, what.resolution, whole, nothing)
-        return _encode(Path(scratch) / "blank.tif", dict(what.options))
+        plain = Path(scratch) / "blank.tif"
+        _new_plain(plain, what, Extent(0, 0, rows, columns)).close()
+        return _encode(plain, dict(what.options)).read_bytes()
 
 
-def _encode(plain: Path, options: dict[str, str]) -> bytes:
-    """The JP2 file of a TIFF's pixels."""
+def _encode(plain: Path, options: dict[str, str]) -> Path:
+    """The JP2 file of a TIFF's pixels, in its stead."""
     coded = plain.with_suffix(".jp2")
-    rasterio.shutil.copy(
-        plain, coded, driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", YCBCR420="NO", PLT="YES", **options
-    )
+    with rasterio.Env(**_GDAL):
+        rasterio.shutil.copy(
+            plain, coded, driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", YCBCR420="NO", PLT="YES", **options
+        )
     plain.unlink()
-    return coded.read_bytes()
+    return coded
 
 
 def _block_aligned(at: Extent, block: int, size: int) -> Extent:
@@ -210,29 +277,28 @@ def _block_aligned(at: Extent, block: int, size: int) -> Extent:
     )
 
 
-def _write_part(path: Path, planes: NDArray[Any], tile: Tile, resolution: int, part: Extent, at: Extent) -> None:
-    """Some internal tiles as an image of their own, which claims the whole image's corner."""
+def _new_plain(path: Path, what: _Blank, part: Extent) -> DatasetWriter:
+    """A TIFF for some internal tiles as an image of their own, which claims the whole image's corner; all 0 yet."""
     rows, columns = part.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=columns,
-        height=rows,
-        count=len(planes),
-        dtype=planes.dtype,
-        crs=f"EPSG:{tile.epsg}",
-        transform=rasterio.Affine(resolution, 0.0, tile.ulx, 0.0, -resolution, tile.uly),
-        tiled=True,
-        blockxsize=512,
-        blockysize=512,
-        interleave="pixel",
-        photometric="RGB" if len(planes) == 3 else "MINISBLACK",
-        SPARSE_OK="TRUE",
-        BIGTIFF="IF_SAFER",
-    ) as image:
-        if not at.empty:
-            image.write(planes, window=Window(at.column - part.column, at.row - part.row, at.shape[1], at.shape[0]))
+    with rasterio.Env(**_GDAL):
+        return rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=columns,
+            height=rows,
+            count=what.planes,
+            dtype=np.dtype(what.dtype),
+            crs=f"EPSG:{what.tile.epsg}",
+            transform=rasterio.Affine(what.resolution, 0.0, what.tile.ulx, 0.0, -what.resolution, what.tile.uly),
+            tiled=True,
+            blockxsize=512,
+            blockysize=PLAIN_ROWS,
+            interleave="band",  # a plane without a flag takes no space
+            photometric="RGB" if what.planes == 3 else "MINISBLACK",
+            SPARSE_OK="TRUE",
+            BIGTIFF="IF_SAFER",
+        )
 
 
 def read_window(path: Path, at: Extent | None = None, size: int | None = None) -> NDArray[Any]:

@@ -36,10 +36,10 @@ def preview(colours: NDArray[np.uint8], at: Extent, size: int) -> tuple[NDArray[
         at: its place.
         size: rows and columns of the preview image.
     """
-    if at.empty:
-        return np.zeros((3, 0, 0), np.uint8), at
-    left, top = at.column // _STEP, at.row // _STEP
-    right, bottom = min(-(-at.column_stop // _STEP), size), min(-(-at.row_stop // _STEP), size)
+    place = preview_extent(at, size)
+    if place.empty:
+        return np.zeros((3, *place.shape), np.uint8), place
+    top, left, bottom, right = place.row, place.column, place.row_stop, place.column_stop
     row, column = at.row - top * _STEP, at.column - left * _STEP
     padded = np.zeros(((bottom - top) * _STEP, (right - left) * _STEP), np.uint8)
     rows, columns = min(at.shape[0], padded.shape[0] - row), min(at.shape[1], padded.shape[1] - column)
@@ -47,4 +47,12 @@ def preview(colours: NDArray[np.uint8], at: Extent, size: int) -> tuple[NDArray[
     for plane, colour in zip(small, colours, strict=True):
         padded[row : row + rows, column : column + columns] = colour[:rows, :columns]
         cv2.resize(padded, plane.shape[::-1], dst=plane, interpolation=cv2.INTER_AREA)
-    return small, Extent(top, left, bottom, right)
+    return small, place
+
+
+def preview_extent(at: Extent, size: int) -> Extent:
+    """The pixels of the preview that a part of the 10 m image reaches; an empty one where that is."""
+    if at.empty:
+        return at
+    down, across = -(-at.row_stop // _STEP), -(-at.column_stop // _STEP)
+    return Extent(at.row // _STEP, at.column // _STEP, min(down, size), min(across, size))

@@ -20,7 +20,6 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from zipfile import BadZipFile
 
 import numpy as np
 import rasterio
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rasterio.windows import Window
 
+from functions.ipf.safe.quality import Quality
 from shared.errors import BadInputError
 from shared.geometry.heights import save_cells
 from shared.geometry.stored import load_model, save_model
@@ -158,41 +158,6 @@ def loss_sentences(image_percent: float, ancillary_percent: float) -> list[str]:
 
 def _lost_percent(expected: int, received: int) -> float:
     return 100.0 * max(expected - received, 0) / expected if expected else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What is known of an image's samples: packets that are missing or damaged, samples that are saturated.
-
-    ``lost`` and ``degraded`` tell for each packet of 16 lines whether none came, or only one that does not decode;
-    ``saturated_lines`` (ascending) and ``saturated_columns`` are the places, from 0, of samples at the highest count.
-    """
-
-    lost: NDArray[np.bool_]
-    degraded: NDArray[np.bool_]
-    saturated_lines: NDArray[np.int32]
-    saturated_columns: NDArray[np.int32]
-
-    def save(self, path: Path) -> None:
-        """Write the arrays as ``path`` (.npz)."""
-        np.savez_compressed(path, **{name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def load(cls, path: Path) -> Quality:
-        """Read the arrays; BadInputError where one is missing or they do not fit together."""
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                found = cls(
-                    np.asarray(archive["lost"], np.bool_),
-                    np.asarray(archive["degraded"], np.bool_),
-                    np.asarray(archive["saturated_lines"], np.int32),
-                    np.asarray(archive["saturated_columns"], np.int32),
-                )
-        except (OSError, KeyError, ValueError, BadZipFile) as error:
-            raise BadInputError(path.name, "the four arrays of an image's quality", str(error)) from None
-        if found.lost.shape != found.degraded.shape or found.saturated_lines.shape != found.saturated_columns.shape:
-            raise BadInputError(path.name, "arrays of equal length for packets, and for samples")
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from functions.ipf.common.processor import run_processor
 from functions.ipf.l1b.process import process as l1b
-from functions.ipf.l1c.resample import resample
 from functions.ipf.safe.working import WorkingFolder
 from shared.domain.names import PdiName, parse_stamp
 from shared.domain.strategy import Split
@@ -23,6 +22,7 @@ from shared.msi.tiling import tile
 from shared.rehearsal.landscape import ProceduralLandscape
 from shared.rehearsal.plan import Datatake
 from shared.workflow.parts import Granule, parts, scene_numbers
+from tests.support.mosaics import resample
 
 from .conftest import TILE, make_level0, write_order
 

@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from functions.ipf.l1c.resample import resample
 from functions.ipf.safe.jp2 import Extent
 from functions.ipf.safe.preview import display, preview
-from functions.ipf.safe.working import BandImage, Quality, WorkingFolder, to_counts
+from functions.ipf.safe.quality import Quality, saturation
+from functions.ipf.safe.working import BandImage, WorkingFolder, to_counts
 from shared.msi.tiling import tile
 from shared.rehearsal.flight import fly
 from shared.rehearsal.plan import Datatake
+from tests.support.mosaics import resample
 
 TILE, START_NS = tile("32TMQ"), 1_466_000_000_000_000_000
 
 
 _DEGRADED = np.uint8(1 << 3)
+NONE_LOST = np.zeros(24, np.bool_)
+NO_SATURATION = saturation(np.zeros((0, 432), np.bool_))
 flown = cache(partial(fly, satellite="S2A"))
 
 
@@ -43,10 +46,11 @@ def strip(root: Path, detectors: tuple[int, ...], lost: slice = slice(0, 0), **c
         counts = np.full((384, 432), detector * 1000, np.uint16)
         counts[lost] = 0
         gone = (counts[:, 0] == 0).reshape(24, 16).all(axis=1)
-        places = np.array(changed.get("saturated", []), np.int32).reshape(-1, 2)
+        full = np.zeros(counts.shape, np.bool_)
+        full[tuple(np.array(changed.get("saturated", []), np.int32).reshape(-1, 2).T)] = True
         damaged = gone if changed.get("damaged") else gone & False
         folder.write_image(image, counts)
-        folder.write_quality(image, Quality(gone & ~damaged, damaged, places[:, 0], places[:, 1]))
+        folder.write_quality(image, Quality(gone & ~damaged, damaged, *saturation(full)))
         made.append(image)
     points = [SimpleNamespace(gps_ns=START_NS + at * 10**9) for at in changed.get("gps", range(-9, 9))]
     return folder, SimpleNamespace(images=made, gps_points=points, attitudes=points)
@@ -83,7 +87,7 @@ def test_pixels_whose_kernel_reached_into_lost_lines_are_degraded(tmp_path: Path
         counts_of[gone] = 0
         folder.write_image(one.images[0], counts_of)
         if gone.start == 0:
-            folder.write_quality(one.images[0], Quality(*np.zeros((2, 24), bool), *np.zeros((2, 0), np.int32)))
+            folder.write_quality(one.images[0], Quality(NONE_LOST, NONE_LOST, *NO_SATURATION))
         found.append(resample(folder, one, "B01", TILE))
     with_loss, whole = found
     beside = with_loss.flags == _DEGRADED
@@ -99,7 +103,7 @@ def test_where_one_detector_lost_its_lines_its_neighbour_fills_in(tmp_path: Path
     whole = resample(folder, both, "B01", TILE)
     quality = folder.quality(both.images[0])
     folder.write_image(both.images[0], np.zeros((384, 432), np.uint16))
-    folder.write_quality(both.images[0], Quality(~quality.lost, quality.degraded, *[np.zeros(0, np.int32)] * 2))
+    folder.write_quality(both.images[0], Quality(~quality.lost, quality.degraded, *NO_SATURATION))
     found = resample(folder, both, "B01", TILE)
     overlap = (whole.detectors == 6) & (found.detectors == 7)
     assert overlap.any()

@@ -13,7 +13,7 @@ from pyproj import Transformer
 
 from functions.ipf.safe.codestream import Placement, empty_size, enlarge
 from functions.ipf.safe.footprint import clip_to_tile, extent_in_tile, outline
-from functions.ipf.safe.jp2 import Extent, Kind, around, read_window, write_jp2
+from functions.ipf.safe.jp2 import Extent, Jp2, Kind, around, read_window, write_jp2
 from functions.ipf.safe.preview import preview
 from shared.errors import BadInputError, IntegrityError
 from shared.msi.tiling import tile
@@ -138,6 +138,33 @@ def test_the_same_pixels_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.jp2", "b.jp2"):
         write_jp2(tmp_path / name, pixels, TILE, 20, at)
     assert (tmp_path / "a.jp2").read_bytes() == (tmp_path / "b.jp2").read_bytes()
+
+
+@pytest.mark.parametrize(("resolution", "planes", "rows"), [(10, 8, 512), (10, 1, 97), (60, 3, 60)])
+def test_an_image_that_comes_in_strips_has_the_same_bytes(
+    tmp_path: Path, resolution: int, planes: int, rows: int
+) -> None:
+    at = Extent(1000, 900, 1600, 1800)
+    pixels = np.random.default_rng(3).integers(0, 2, (planes, *at.shape), dtype=np.uint8)
+    pixels[planes // 2] = 0  # a plane that takes no place
+    write_jp2(tmp_path / "whole.jp2", pixels, TILE, resolution, at)
+    strips = list(at.strips(rows))
+    assert [at.row + strip.stop for strip in strips[:-1]] == [k for k in range(1001, 1600) if k % rows == 0]
+    with Jp2(tmp_path / "strips.jp2", TILE, resolution, at, np.uint8, planes=planes) as image:
+        for strip in strips:
+            image.write(strip.start, pixels[:, strip])
+    assert (tmp_path / "strips.jp2").read_bytes() == (tmp_path / "whole.jp2").read_bytes()
+
+
+def test_an_image_is_not_written_where_its_making_fails(tmp_path: Path) -> None:
+    def fail() -> None:
+        with Jp2(tmp_path / "a.jp2", TILE, 60, Extent(0, 0, 8, 8), np.uint8) as image:
+            image.write(0, np.ones((4, 8), np.uint8))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not (tmp_path / "a.jp2").exists()
 
 
 def test_pixels_that_do_not_fill_their_place_are_refused(tmp_path: Path) -> None:
