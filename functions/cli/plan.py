@@ -15,7 +15,8 @@ from shared.errors import BadInputError
 if TYPE_CHECKING:
     from functions.cli.places import Place
     from shared.domain.expected import Owed
-    from shared.sla.passes import Foresight, PlannedPass, Standing
+    from shared.sla.passes import Foresight, Standing
+    from shared.sla.planned import PlannedPass
 
 _LARGEST: Final = 64 << 20
 

@@ -15,7 +15,7 @@ from shared.ledger import keys
 from shared.ledger.records import Account, Complete, Hold, Published
 
 if TYPE_CHECKING:
-    from shared.sla.passes import PlannedPass
+    from shared.sla.planned import PlannedPass
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _open_row(services: Services, session: str) -> SessionRow:
 
 def status(services: Services, session: str) -> SessionStatus:
     """One session that the ledger knows. An account that a reopening superseded is not shown."""
-    from shared.sla.passes import planned_as
+    from shared.sla.planned import planned_as
 
     story = read_story(services, session)
     account = services.ledger.find(keys.account(session), Account)

@@ -150,7 +150,7 @@ def _class(seen: Iterable[Seen], session: str, satellite: str, services: Service
     """No station tells what is wanted in near real time: that is known of a pass where its plan was loaded."""
     if any(each.tree == "RETRANSFER" for each in seen):
         return "retransfer"
-    from shared.sla.passes import planned_for
+    from shared.sla.planned import planned_for
 
     planned = planned_for(services.ledger, session, satellite)
     return "nrt" if planned is not None and planned.near_real_time else "nominal"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from shared.domain.expected import Acquired, Comparison, against_plan, compare
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import AccountEntry, Complete, Outcome
-from shared.sla.passes import planned_for
+from shared.sla.planned import planned_for
 from shared.workflow.granules import acquired
 from shared.workflow.parts import TILE, without_part
 

@@ -27,7 +27,8 @@ from shared.ports import JobState
 from shared.settings import Settings
 from shared.sla.closing import PARKED_TIMER
 from shared.sla.notices import ABSENT, Notice, State, absent_event
-from shared.sla.passes import EXPECTED_TIMER, PlannedPass
+from shared.sla.passes import EXPECTED_TIMER
+from shared.sla.planned import PlannedPass
 from tests.support.house import START, VirtualClock
 from tests.support.manifests import BASE, ROOT, Document
 

@@ -13,7 +13,7 @@ from shared.domain.expected import TilesOwed
 from shared.domain.names import SessionId, format_stamp
 from shared.ledger import keys
 from shared.ledger.records import Account, Grant, Outcome
-from shared.sla.passes import PlannedPass
+from shared.sla.planned import PlannedPass
 from tests.unit.functions.cli.conftest import SESSION, T0, Desk
 
 

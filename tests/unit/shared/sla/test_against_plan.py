@@ -11,7 +11,7 @@ from shared.domain.expected import TilesOwed
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import AccountEntry, Artifact, Complete, Outcome
 from shared.sla.against_plan import AgainstPlan, held_against_plan, strips_of
-from shared.sla.passes import PlannedPass
+from shared.sla.planned import PlannedPass
 from tests.support.house import VirtualClock
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)

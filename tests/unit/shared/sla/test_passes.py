@@ -26,7 +26,8 @@ from shared.errors import RetryableError
 from shared.ledger import keys
 from shared.ledger.records import OpenMarker
 from shared.settings import Settings
-from shared.sla.passes import MISSING, load_plan, standing
+from shared.sla.passes import load_plan, standing
+from shared.sla.planned import MISSING
 from tests.support.house import START, VirtualClock
 from tests.support.manifests import BASE
 
