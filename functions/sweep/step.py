@@ -1,34 +1,31 @@
 """The sweep: rule 4's guarantee. What an open session lacks is found by listing, and its event is sent again.
 
 Its cost grows with what is in flight: closed sessions are never looked at, and within an open one a record whose
-consequences were once all seen is not read again by this instance.
+consequences were once all seen is not read again by this instance. What is needed for open sessions, timers and
+accounts is loaded when there are some: most ticks find none, and each of them may start an instance.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from functions.sweep.following import Following
-from functions.sweep.lost import Story, answered_files, lost_files, lost_work, tell
-from functions.sweep.watch import Watch
-from shared.auxiliary.awaited import AwaitedFiles
+from functions.sweep.events import again, job_ended
 from shared.bootstrap import Services
-from shared.domain.events import JOB_CHANGED, TIMER_DUE, Event, event_id, object_created
+from shared.domain.events import TIMER_DUE, Event, event_id
 from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
-from shared.ledger.attempts import Sorting
-from shared.ledger.keys import WorkKey
-from shared.ledger.provision import ARRIVALS, parse_arrival
-from shared.ledger.records import Account, OpenMarker, Receipt, Reopened, Seen, Timer
-from shared.ledger.standing import REOPENED, active_hold
-from shared.ports import JobState, ObjectInfo
-from shared.sla.closing import PARKED_TIMER, Closing
-from shared.sla.passes import EXPECTED_TIMER, look_for
-from shared.workflow.reruns import read_reruns
+from shared.ledger.provision import ARRIVALS, WAITING, parse_arrival
+from shared.ledger.records import Account, OpenMarker, Reopened, Timer
+from shared.ledger.standing import REOPENED
+from shared.telemetry import metrics
+
+if TYPE_CHECKING:
+    from functions.sweep.sessions import Sessions
+
+__all__ = ["Sweep", "job_ended"]
 
 _log: Final = logging.getLogger(__name__)
 # So many events in a row that the broker could not take: it is not the events' fault.
@@ -42,16 +39,9 @@ class Sweep:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        # Of each open session, the records (by key and etags) from which all has followed.
-        self._done: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
-        # And what its work items were sorted to.
-        self._sortings: defaultdict[str, Sorting] = defaultdict(Sorting)
         self._in_a_row = 0
-        # Why this sweep asks for no further Job: whoever runs them does not answer, or refuses to.
-        self._unanswered: list[PermanentError | RetryableError] = []
-        self._files = AwaitedFiles(services)
-        self._watch = Watch(services)
-        self._following = Following(services, self._watch)
+        # There is nothing to remember before the first open session.
+        self._sessions: Sessions | None = None
         # Timers, by their keys, of planned passes whose time is over.
         self._passes: dict[str, str] = {}
 
@@ -64,27 +54,43 @@ class Sweep:
         """
         failures: list[PermanentError | RetryableError] = []
         self._in_a_row = 0
-        self._unanswered.clear()
-        self._files.begin()
         sent = self._send(self._timers(failures), failures)
         sent += self._send(self._arrivals(), failures)
         sessions = [info.key.removeprefix(keys.OPEN) for info in self._services.ledger.list(keys.OPEN)]
-        for closed in {*self._done, *self._sortings}.difference(sessions):
-            self._done.pop(closed, None)
-            self._sortings.pop(closed, None)
-            self._files.forget(closed)
-        self._watch.forget(sessions)
-        for session in sessions:
-            sent += self._send(self._session(session), failures)
-        sent += self._promise(failures)
+        looked = self._look(sessions)
+        if looked is not None:
+            for session in sessions:
+                sent += self._send(looked.lacking(session), failures)
+        sent += self._promise(looked, failures)
         if not failures:
-            grace = timedelta(seconds=self._services.settings.sweep_grace_s)
-            self._files.heal(self._services.clock.now(), grace)
-        for failure in (*failures, *self._unanswered):
+            self._heal(looked)
+        for failure in (*failures, *(looked.unanswered if looked is not None else ())):
             raise failure
         return sent
 
-    def _promise(self, failures: list[PermanentError | RetryableError]) -> int:
+    def _look(self, sessions: list[str]) -> Sessions | None:
+        """Who looks at open sessions; None where this instance has seen none."""
+        if self._sessions is None and sessions:
+            from functions.sweep.sessions import Sessions
+
+            self._sessions = Sessions(self._services)
+        if self._sessions is None:
+            metrics.measure(metrics.OPEN, 0)
+        else:
+            self._sessions.begin(sessions)
+        return self._sessions
+
+    def _heal(self, looked: Sessions | None) -> None:
+        """Make the lists of work that waits for auxiliary files what the records of all open sessions say."""
+        now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
+        if looked is not None:
+            looked.files.heal(now, grace)
+        elif any(True for _ in self._services.ledger.list(WAITING)):
+            from shared.auxiliary.awaited import AwaitedFiles
+
+            AwaitedFiles(self._services).heal(now, grace)
+
+    def _promise(self, looked: Sessions | None, failures: list[PermanentError | RetryableError]) -> int:
         """Tell which levels are at risk or missed, and do what follows from accounts that were written."""
         sent = 0
 
@@ -94,21 +100,29 @@ class Sweep:
             sent += taken
             return taken
 
-        self._watch.measure()
-        for _ in self._watch.tell(hand_over):
-            pass
-        passes, self._passes = self._passes, {}
-        for timer, planned in passes.items():
-            if look_for(self._services, planned, hand_over):
-                self._services.ledger.delete(timer)
-        closing = Closing(self._services, hand_over)
+        if looked is not None:
+            looked.watch.measure()
+            for _ in looked.watch.tell(hand_over):
+                pass
+        self._passed(hand_over)
         for info in self._services.ledger.list(keys.CLOSED):
+            from shared.sla.closing import Closing
+
             try:
-                closing.follow(info.key.removeprefix(keys.CLOSED))
+                Closing(self._services, hand_over).follow(info.key.removeprefix(keys.CLOSED))
             except PermanentError as error:
                 _log.error("sweep: %s", error)
                 failures.append(error)
         return sent
+
+    def _passed(self, hand_over: Callable[[Event], bool]) -> None:
+        """Planned passes whose time is over: were they seen?"""
+        passes, self._passes = self._passes, {}
+        for timer, planned in passes.items():
+            from shared.sla.passes import look_for
+
+            if look_for(self._services, planned, hand_over):
+                self._services.ledger.delete(timer)
 
     def _send(self, events: Iterable[Event], failures: list[PermanentError | RetryableError]) -> int:
         sent = 0
@@ -137,6 +151,9 @@ class Sweep:
 
     def _timers(self, failures: list[PermanentError | RetryableError]) -> Iterator[Event]:
         for key, timer in self._services.ledger.due_timers(self._services.clock.now(), failures.append):
+            from shared.sla.closing import PARKED_TIMER, Closing
+            from shared.sla.passes import EXPECTED_TIMER
+
             if timer.timer == REOPENED:
                 self._reopened(key, timer)
                 continue
@@ -160,7 +177,7 @@ class Sweep:
         for info in self._services.ledger.list(ARRIVALS):
             found = parse_arrival(info.key)
             if found is not None and found[1] and info.modified + grace <= now:
-                yield self._again(info, "")
+                yield again(self._services.settings.bucket_ledger, info, "")
 
     def _reopened(self, key: str, timer: Timer) -> None:
         """A session that an operator reopened stays open, whoever removes its marker, until its account knows of it."""
@@ -182,130 +199,3 @@ class Sweep:
             ledger.create(keys.open_marker(timer.session), marker)
         elif timer.due + _FORGET < self._services.clock.now():
             ledger.delete(key)
-
-    def _session(self, session: str) -> Iterator[Event]:
-        services = self._services
-        listing = {info.key: info for info in services.ledger.list(keys.session(session))}
-        story = tell(session, listing, self._sortings[session])
-        trace = services.trace(session)
-        if story.account is not None and self._in_force(session, story):
-            services.ledger.delete(keys.open_marker(session))
-            return
-        try:
-            yield from self._lacking(session, story, listing, trace)
-        finally:
-            # Afterwards: an instance that has just begun knows by then what is on the shelf, and calls it not missed.
-            self._watch.look(session, story, listing.__contains__)
-
-    def _lacking(self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str) -> Iterator[Event]:
-        now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
-        held = self._held(story)
-        for info in (*lost_files(story, now, grace), *self._superseded(session, story, now, grace)):
-            yield self._again(info, trace)
-        for work, lacks in lost_work(story, now, grace, held):
-            if lacks == "retry":
-                yield self._again(work.ended[work.newest], trace)
-            elif lacks == "attempt" and work.order is not None:
-                yield self._again(work.order, trace)
-            elif work.order is not None:
-                yield from self._attempt(work.place, work.newest, work.order, trace)
-        for info in self._files.again([w.waiting for w in story.unended.values() if w.asks and w.waiting], now):
-            yield self._again(info, trace)
-        yield from self._consequences(session, story, listing, trace, held)
-
-    def _in_force(self, session: str, story: Story) -> bool:
-        """Whether the account knows of every reopening, and of ``complete.json`` where there is one."""
-        if story.reopened == 0 and story.complete is None:
-            return True
-        account = self._services.ledger.read(keys.account(session), Account)
-        return account.reopened >= story.reopened and (account.t0 is not None or story.complete is None)
-
-    def _held(self, story: Story) -> frozenset[str]:
-        """The prefixes of the work that has not ended, and that an operator holds."""
-        ledger = self._services.ledger
-        if story.hold is not None and active_hold(ledger, story.hold.key) is not None:
-            return frozenset(story.unended)
-        return frozenset(
-            prefix
-            for prefix, work in story.unended.items()
-            if work.hold is not None and active_hold(ledger, work.hold.key) is not None
-        )
-
-    def _superseded(self, session: str, story: Story, now: datetime, grace: timedelta) -> Iterator[ObjectInfo]:
-        """Seen records whose receipt is of another version. Only the records say so: stores tell time by the second."""
-        done, ledger = self._done[session], self._services.ledger
-        pairs = {(seen.key, seen.etag, got.etag): (seen, got) for seen, got in answered_files(story, now, grace)}
-        pairs = {mark: pair for mark, pair in pairs.items() if mark not in done}
-        listed = ledger.read_many([seen.key for seen, _ in pairs.values()], Seen)
-        receipts = ledger.read_many([got.key for _, got in pairs.values()], Receipt)
-        for (mark, (info, _)), seen, got in zip(pairs.items(), listed, receipts, strict=True):
-            if (seen.size, seen.modified) == (got.size, got.modified):
-                done.add(mark)
-            else:
-                yield info
-
-    def _again(self, info: ObjectInfo, trace: str) -> Event:
-        bucket = self._services.settings.bucket_ledger
-        return object_created(bucket, info.key, info.etag, size=info.size, when=info.modified, traceparent=trace)
-
-    def _attempt(self, place: WorkKey, number: int, order: ObjectInfo, trace: str) -> Iterator[Event]:
-        """An attempt under way for long: is its Job alive? The Job's own word is the second witness.
-
-        Where nobody can be asked, all else of the session goes on.
-        """
-        if self._unanswered:
-            return
-        try:
-            state = self._services.launcher.state(place.job_name(number))
-        except (RetryableError, PermanentError) as error:
-            _log.warning("sweep: %s", error)
-            self._unanswered.append(error)
-            return
-        if state is None:
-            yield self._again(order, trace)
-        elif state.phase in {"succeeded", "failed"}:
-            yield job_ended(place, number, state, trace)
-
-    def _consequences(
-        self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str, held: frozenset[str]
-    ) -> Iterator[Event]:
-        """complete.json and outcomes from which not everything has followed yet."""
-        done = self._done[session]
-        now, grace = self._services.clock.now(), timedelta(seconds=self._services.settings.sweep_grace_s)
-        sources = [story.complete, *[work.outcome for work in story.work.values()]]
-        reruns = read_reruns(self._services.ledger, session) if story.reruns else ()
-        # Something else follows from a record once a rerun was asked for.
-        anew = str(len(reruns))
-        unknown = [info for info in sources if info is not None and (info.key, info.etag, anew) not in done]
-        looked = [info for info in unknown if info.modified + grace <= now]
-        waiting = len(looked) < len(unknown)
-        for info, followed in self._following.look(session, looked, listing, reruns):
-            if followed:
-                done.add((info.key, info.etag, anew))
-            else:
-                waiting = True
-                yield self._again(info, trace)
-        if not waiting and story.settled(held):
-            # What wakes the account: an outcome, or where held work is all there is, the hold.
-            ends = [work.outcome or work.hold or story.hold for work in story.work.values()]
-            newest = max((info for info in ends if info is not None), key=lambda info: info.modified, default=None)
-            if newest is not None:
-                yield self._again(newest, trace)
-
-
-def job_ended(place: WorkKey, number: int, state: JobState, trace: str) -> Event:
-    """The event that an ApiServerSource would send of this Job's end."""
-    name = place.job_name(number)
-    condition = {
-        "type": "Failed" if state.phase == "failed" else "Complete",
-        "status": "True",
-        "reason": state.reason or ("BackoffLimitExceeded" if state.phase == "failed" else "CompletionsReached"),
-    }
-    annotations = {"s2ps.org/work": place.prefix, "s2ps.org/attempt": str(number)}
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "annotations": annotations},
-        "status": {"conditions": [condition]},
-    }
-    return Event(event_id("job", name, state.phase), "jobs", JOB_CHANGED, name, None, job, {"traceparent": trace})

@@ -168,7 +168,9 @@ def test_the_second_clock_is_told_once_level_0_knows_the_last_sensing(services: 
     place = order(services, "l0c", "D1")
     end(services, place, strip)
     sweep = Sweep(services)
-    sweep._watch.followed(Source(place.outcome, services.ledger.read(place.outcome, Outcome), SESSION), ())
+    looked = sweep._look([SESSION])
+    assert looked is not None
+    looked.watch.followed(Source(place.outcome, services.ledger.read(place.outcome, Outcome), SESSION), ())
     order(services, "l1b", "D1")
     later(services, BUDGET.total_seconds() + 1)
     with suppress(RetryableError):

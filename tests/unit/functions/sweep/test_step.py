@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import pytest
 
+from eventing.local.config import ROOT
 from functions.station_poll.step import StationPoll
 from functions.sweep.step import Sweep
 from shared.adapters.memory import MemoryStore
@@ -12,6 +15,7 @@ from shared.domain.events import Event
 from shared.errors import BadInputError, ConfigurationError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
+from shared.ledger.provision import WAITING, Awaiter, awaiters
 from shared.ledger.records import Account, OpenMarker, Receipt, Record, Reopened, Seen, timer_due
 from shared.ledger.standing import REOPENED
 from shared.ports import ObjectInfo
@@ -216,10 +220,39 @@ def test_what_is_remembered_of_a_session_is_forgotten_with_it(services: Services
     later(services)
     sweep = Sweep(services)
     sweep.run()
-    assert sweep._done[SESSION]
+    assert sweep._sessions is not None
+    assert sweep._sessions._done[SESSION]
     services.ledger.delete(keys.open_marker(SESSION))
     sweep.run()
-    assert not sweep._done
+    assert not sweep._sessions._done
+
+
+IDLE = """
+import sys
+from functions.sweep.step import Sweep
+from shared.adapters.memory import MemoryStore
+from shared.bootstrap import Services, SystemClock
+from shared.settings import Settings
+services = Services(Settings())
+vars(services).update(store=MemoryStore(SystemClock()), sink=None)
+assert Sweep(services).run() == 0
+needed = ("shared.workflow", "shared.sla", "shared.auxiliary", "yaml")
+print([name for name in sys.modules if name.startswith(needed)])
+"""
+
+
+def test_between_passes_a_sweep_loads_nothing_that_only_sessions_need() -> None:
+    """Most ticks find nothing, and each of them may start an instance."""
+    done = subprocess.run([sys.executable, "-c", IDLE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_list_of_those_that_wait_is_mended_where_no_session_is_open(services: Services) -> None:
+    entry = Awaiter(created=START, work=f"sessions/{SESSION}/work/l1b/DT01/{'0' * 64}/")
+    services.ledger.create(f"{awaiters('AUX_UT1UTC')}{'0' * 64}.json", entry)
+    later(services)
+    Sweep(services).run()
+    assert not list(services.ledger.list(WAITING))
 
 
 # reopened sessions ---------------------------------------------------------------------------------------------------
