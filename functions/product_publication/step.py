@@ -15,11 +15,12 @@ from typing import Final
 from shared.bootstrap import Services
 from shared.domain.deadlines import deadline
 from shared.domain.events import Event
-from shared.errors import BadInputError
+from shared.errors import BadInputError, ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
 from shared.ledger.records import FINISHED, Artifact, Order, Outcome, ProductClaim, Published
 from shared.parallel import pool_of
+from shared.ports import ObjectStore
 from shared.workflow.graph import Output
 from shared.workflow.products import (
     name_taken,
@@ -145,8 +146,27 @@ def _show(output: Output, artifact: Artifact, order: Order, outcome: Outcome, se
         },
         rerun=order.rerun,
     )
-    services.store.put_new(bucket, prefix + MANIFEST, _manifest(record), metadata={"traceparent": record.traceparent})
+    _write_manifest(services.store, record)
     services.ledger.create(keys.product(level, sensing, record.product), record)
+
+
+def _write_manifest(store: ObjectStore, record: Published) -> None:
+    """Write a product's manifest; one that says something else gives way under its etag.
+
+    A shelf that is younger than its ledger, which was restored, has such a one: the product was made again, and the
+    files there are those of the newer run by now.
+    """
+    key, body, metadata = record.manifest, _manifest(record), {"traceparent": record.traceparent}
+    while not store.put_new(record.bucket, key, body, metadata=metadata):
+        try:
+            standing, info = store.get(record.bucket, key)
+        except ObjectAbsentError:
+            continue
+        if standing == body:
+            return
+        _log.warning("product %s: its manifest was of another run, which the ledger does not know", record.product)
+        if store.put_if(record.bucket, key, body, info.etag, metadata=metadata):
+            return
 
 
 def _manifest(record: Published) -> bytes:

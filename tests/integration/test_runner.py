@@ -110,6 +110,19 @@ def test_an_order_for_another_version_of_the_processor_ends_with_that_reason(ben
     assert "expected processor S2PS-L0U 0.3.0 for step l0u, found ('S2PS-L0U', '9.9.9')" in ended.reason
 
 
+@pytest.mark.parametrize("bench", [GOOD], indirect=True)
+def test_an_input_that_has_gone_is_named_with_what_makes_it_anew(bench: Bench) -> None:
+    store, bucket = bench.services.store, bench.services.settings.bucket_sessions
+    (key, *_) = [info.key for info in store.list(bucket, "") if info.key.endswith(".raw")]
+    store.delete(bucket, key)
+    run(bench, "run")
+    ended = bench.ended()
+    assert ended is not None
+    assert ended.status == "failed", "no further attempt would find it"
+    assert f"Gone: expected {bucket}/{key}, an input of l0u, and it is not in the store any more" in ended.reason
+    assert f"s2ps retry {SESSION} --from l0u tells from which step" in ended.reason
+
+
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("bench", [GOOD], indirect=True)
 def test_work_that_was_made_anew_while_its_job_waited_is_not_run(bench: Bench, how: str) -> None:

@@ -19,7 +19,7 @@ _NAME: Final = "{name}"
 
 
 class GoneError(PermanentError):
-    """What an earlier step left on the shared volume is not there any more: no further attempt would find it."""
+    """What an earlier step left, in the store or on the shared volume, is not there: no attempt would find it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from functions.ipf.runner import auxiliary
-from functions.ipf.runner.arranging import FORM, Taken, input_values, lay_links, make_base, take
+from functions.ipf.runner.arranging import FORM, GoneError, Taken, input_values, lay_links, make_base, take
 from functions.ipf.runner.filling import fill, fill_known
 from functions.ipf.runner.job import Job, Staged
 from functions.ipf.runner.paths import below
@@ -49,8 +49,8 @@ class Fetch:
 def stage_in(job: Job) -> Staged:
     """Bring all inputs, lay the links, and write what is to be run: ``joborder.xml`` and the commands.
 
-    IntegrityError where bytes are not those of the order's digests, ObjectAbsentError where an input has gone,
-    ConfigurationError where a placeholder stands for nothing.
+    IntegrityError where bytes are not those of the order's digests, GoneError where an input has gone,
+    ObjectAbsentError where an auxiliary file has, ConfigurationError where a placeholder stands for nothing.
     """
     base = make_base(job)
     try:
@@ -72,7 +72,7 @@ def _fill_base(job: Job, base: Path) -> Staged:
         folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_THREADS) as pool:
         # The largest first: they decide when the last one is here.
-        list(pool.map(lambda f: fetch_file(job.services.store, f), sorted(wanted, key=lambda f: -f.size)))
+        list(pool.map(lambda fetch: _bring(job, fetch), sorted(wanted, key=lambda f: -f.size)))
     laid = auxiliary.lay(job, base)
     lay_links(job, base, taken)
     values = job.values(base) | input_values(taken)
@@ -103,6 +103,18 @@ def _calls(job: Job, base: Path, values: dict[str, str]) -> Calls:
         quiet_limit_s=processor.quiet_limit_s or 0,
         activity=tuple(fill(pattern, values, f"{where}: activity") for pattern in processor.activity),
     )
+
+
+def _bring(job: Job, fetch: Fetch) -> None:
+    """One file of an input. GoneError where nobody has it any more: no further attempt would find it."""
+    try:
+        fetch_file(job.services.store, fetch)
+    except ObjectAbsentError:
+        session, step = job.order.session, job.order.step
+        raise GoneError(
+            f"Gone: expected {fetch.bucket}/{fetch.key}, an input of {step}, and it is not in the store any more. "
+            f"Put it back, then s2ps retry; or make it anew: s2ps retry {session} --from {step} tells from which step"
+        ) from None
 
 
 def fetch_file(store: ObjectStore, fetch: Fetch) -> None:
