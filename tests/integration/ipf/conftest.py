@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +12,10 @@ from functions.ipf.common.annotated import Annotation
 from functions.ipf.common.processor import run_processor
 from functions.ipf.l1b.process import process as l1b
 from functions.ipf.l1c.process import process as l1c
+from functions.ipf.l2a.climatology import usual_aerosol
 from functions.ipf.l2a.process import process as l2a
 from shared.joborder import JobInput, JobOrder, JobOutput, JobTask, format_job_order
+from shared.msi import tiling
 from shared.msi.earth import utc_from_gps_ns
 from shared.msi.instrument import BANDS
 from shared.rehearsal.flight import Flight, fly
@@ -86,6 +88,7 @@ class Chain:
     scene: ProceduralLandscape
     sun_zenith: float
     codes: dict[str, int]
+    air: Atmosphere = field(default_factory=Atmosphere)
 
     def safe(self, level: str) -> Path:
         found = sorted((self.root / level.lower()).glob(f"*_MSI{level}_*.SAFE"))
@@ -142,7 +145,12 @@ DATATAKE = Datatake(scenes=1, detectors=(6,))
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """One scene of one detector over the bundled landscape."""
+    """One scene of one detector over the bundled landscape, under the aerosol that is usual there: no forecast tells
+    L2A of another.
+    """
     root = tmp_path_factory.mktemp("chain")
-    scene = ProceduralLandscape()
-    return run_chain(root, make_level0(root, DATATAKE, scene), scene, TILE)
+    scene, place = ProceduralLandscape(), tiling.tile(TILE)
+    west, south, east, north = place.bounds
+    lon, lat = tiling.to_degrees(place.epsg, (west + east) / 2, (south + north) / 2)
+    air = Atmosphere(usual_aerosol(float(lon), float(lat), DATATAKE.start).aot550)
+    return replace(run_chain(root, make_level0(root, DATATAKE, scene, air=air), scene, TILE), air=air)
