@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from shared.domain.names import SessionFile, SessionId
@@ -57,7 +58,7 @@ def changes(session: SessionId, listing: Iterable[StationFile], known: Mapping[s
     best: dict[str, StationFile] = {}
     refused: dict[str, str] = {}
     for file in listing:
-        reason = refusal(session, file)
+        reason = refusal(session, file.name, file.satellite)
         if reason is not None:
             refused[file.name] = reason
         elif file.size > 0:
@@ -77,14 +78,18 @@ def _differs(file: StationFile, known: Known) -> bool:
     return file.tree == known.tree or (file.modified, file.tree) > (known.modified, known.tree)
 
 
-def refusal(session: SessionId, file: StationFile) -> str | None:
-    """Why a file is none of this session's, in one sentence; None where it is."""
+@lru_cache(maxsize=4096)
+def refusal(session: SessionId, name: str, satellite: str) -> str | None:
+    """Why a file of this name, listed for a satellite, is none of this session's, in one sentence; None where it is.
+
+    Remembered, since a station lists the files of an open session every few seconds.
+    """
     try:
-        found = SessionFile.parse(file.name)
+        found = SessionFile.parse(name)
     except BadInputError as error:
         return str(error)
     if found.session != session:
         return f"the file is of session {found.session}, and stands in the folder of {session}"
-    if found.session.satellite not in {None, file.satellite}:
-        return f"the file is of satellite {found.session.satellite}, and stands in the folder of {file.satellite}"
+    if found.session.satellite not in {None, satellite}:
+        return f"the file is of satellite {found.session.satellite}, and stands in the folder of {satellite}"
     return None

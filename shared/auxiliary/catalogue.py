@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from pydantic import AwareDatetime, ValidationError
@@ -32,6 +33,12 @@ FILES: Final = "files/"
 ENTRY: Final = "entry.json"
 _DIFFERS: Final = ".differs"
 _SECOND: Final = timedelta(seconds=1)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(name: str) -> AuxiliaryName:
+    """A name of the catalogue: the same are asked for by each work item that needs files of their type."""
+    return AuxiliaryName.parse(name)
 
 
 class AuxiliaryEntry(Record):
@@ -111,7 +118,7 @@ class Catalogue:
         found = []
         for key in entries:
             try:
-                name = AuxiliaryName.parse(key.removeprefix(prefix).removesuffix(".json"))
+                name = _parsed(key.removeprefix(prefix).removesuffix(".json"))
             except BadInputError:
                 continue  # no file of ours: someone else put it there
             if f"{key.removesuffix('.json')}{_DIFFERS}" in keys:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,8 +76,9 @@ class Prior(_Model):
 _QUANTILE_95: Final = 1.6448536269514722
 
 
+@lru_cache(maxsize=256)
 def _normal_quantile(share: float) -> float:
-    """The standard normal quantile, by bisection of the error function: nothing here is called often."""
+    """The standard normal quantile, by bisection of the error function: the same few are asked for again and again."""
     low, high = -8.0, 8.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal, Self
 
 from shared.errors import BadInputError
@@ -154,18 +155,7 @@ class PdiName:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        match = _PDI.fullmatch(text) if len(text) <= 128 else None
-        if match is None:
-            raise BadInputError("PDI name", "S2x_OPER|TEST_<type>_<site>_<creation>[_<suffix>...]", text)
-        suffixes, at = [], 0
-        while at < len(match["suffixes"]):
-            found = _SUFFIX.match(match["suffixes"], at)
-            if found is None:
-                raise BadInputError("PDI name", f"a suffix of {''.join(_SUFFIXES)} at {match['suffixes'][at:]!r}", text)
-            suffixes.append((found[0][1], found[0][2:]))
-            at = found.end()
-        creation = parse_stamp(match["creation"], "PDI name, creation")
-        return cls(match["sat"], match["cls"], match["type"], match["site"], creation, tuple(suffixes))
+        return cls(*_pdi_parts(text))
 
     def __getitem__(self, letter: str) -> str:
         for key, value in self.suffixes:
@@ -180,6 +170,23 @@ class PdiName:
     def __str__(self) -> str:
         head = f"{self.satellite}_{self.file_class}_{self.file_type}_{self.site}_{format_stamp(self.creation)}"
         return head + "".join(f"_{letter}{value}" for letter, value in self.suffixes)
+
+
+@lru_cache(maxsize=4096)
+def _pdi_parts(text: str) -> tuple[str, str, str, str, datetime, tuple[tuple[str, str], ...]]:
+    """The fields of a PDI's name, which is asked for with each event of a session that has it."""
+    match = _PDI.fullmatch(text) if len(text) <= 128 else None
+    if match is None:
+        raise BadInputError("PDI name", "S2x_OPER|TEST_<type>_<site>_<creation>[_<suffix>...]", text)
+    suffixes, at = [], 0
+    while at < len(match["suffixes"]):
+        found = _SUFFIX.match(match["suffixes"], at)
+        if found is None:
+            raise BadInputError("PDI name", f"a suffix of {''.join(_SUFFIXES)} at {match['suffixes'][at:]!r}", text)
+        suffixes.append((found[0][1], found[0][2:]))
+        at = found.end()
+    creation = parse_stamp(match["creation"], "PDI name, creation")
+    return match["sat"], match["cls"], match["type"], match["site"], creation, tuple(suffixes)
 
 
 _HKTM: Final = re.compile(

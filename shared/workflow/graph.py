@@ -7,12 +7,12 @@ operator's) binds each step to a processor. A set is data: adding one touches no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.domain.deadlines import BUDGETS
 from shared.domain.strategy import Decided, Split
@@ -74,9 +74,6 @@ class Workflow(Model):
     datatakes: Datatakes
     steps: tuple[Step, ...]
     processors: dict[str, Processor]
-    _ruling: Ruling = PrivateAttr(default_factory=Ruling)
-    _others: Mapping[str, Workflow] = PrivateAttr(default_factory=dict)
-    _reruns: Reruns = PrivateAttr(default=NONE)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -165,48 +162,55 @@ class Workflow(Model):
                 found.append(step)
         return tuple(found)
 
-    @property
+    # What a session adds to its set. Kept as cached properties, which a copy has too: pydantic's private attributes
+    # take ten times as long to be read, and these are read with each step of each work item.
+    @cached_property
     def ruling(self) -> Ruling:
         """What the strategy of a session decides: nothing, unless this is the workflow of one."""
-        return self._ruling
+        return Ruling()
+
+    @cached_property
+    def others(self) -> Mapping[str, Workflow]:
+        """The sets that parts of a session may be bound to, by name: none, unless this is the workflow of one."""
+        return {}
+
+    @cached_property
+    def reruns(self) -> Reruns:
+        """What of the session is made anew: nothing, unless this is the workflow of one."""
+        return NONE
 
     def under(self, ruling: Ruling, others: Mapping[str, Workflow] | None = None) -> Workflow:
         """The same for a session, under its strategy. ``others``: the sets that it may bind parts of it to, by name."""
         split = ruling.whole.decision.split
         found = self.with_split(split) if split is not None else self.model_copy()
-        found._ruling, found._others = ruling, dict(others or {})  # noqa: SLF001 - a copy of its own
+        vars(found).update(ruling=ruling, others=dict(others or {}))
         return found
 
     @property
     def sets(self) -> tuple[Workflow, ...]:
         """All that work of the session may be bound to, its own first."""
-        return (self, *self._others.values())
+        return (self, *self.others.values())
 
     def binding(self, decided: Decided) -> Workflow:
         """The set that work is bound to of which this was decided; ConfigurationError where that was not given."""
         name = decided.decision.processor_set
-        if name is None or name == self._ruling.whole.decision.processor_set:
+        if name is None or name == self.ruling.whole.decision.processor_set:
             return self
-        if name not in self._others:
+        if name not in self.others:
             raise ConfigurationError(
-                f"processor set {name}: it was not read for the session {self._ruling.session.unit}"
+                f"processor set {name}: it was not read for the session {self.ruling.session.unit}"
             )
-        return self._others[name]
+        return self.others[name]
 
     def made_by(self, processor_set: str) -> Workflow:
         """The set of this name that work was bound to, as its outcome tells; empty: that of the settings."""
-        return self._others.get(processor_set, self)
-
-    @property
-    def reruns(self) -> Reruns:
-        """What of the session is made anew: nothing, unless this is the workflow of one."""
-        return self._reruns
+        return self.others.get(processor_set, self)
 
     def anew(self, reruns: Iterable[Rerun]) -> Workflow:
         """The same for a session of which this was asked for anew. What a step is that the set has not, is left out."""
         names = {step.name for step in self.steps}
         found = self.model_copy()
-        found._reruns = sorted_out(  # noqa: SLF001 - a copy of its own
+        vars(found)["reruns"] = sorted_out(
             reruns, lambda step: [each.name for each in self.downstream(step)] if step in names else []
         )
         return found
