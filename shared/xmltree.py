@@ -175,6 +175,12 @@ def check_shape(root: ET.Element, shape: Shape, what: str) -> None:
 
 
 def _check(element: ET.Element, shape: Shape, where: str) -> None:
+    leaf = shape.text
+    if leaf is not None and not len(element) and not element.keys() and not shape.required:
+        # Most elements are such: nothing but their text is to be looked at.
+        if not leaf.accepts(content(element)):
+            raise BadInputError(where, leaf.expected, content(element))
+        return
     for name, value in element.items():
         allowed = shape.attributes.get(name)
         if allowed is None:

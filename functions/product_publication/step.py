@@ -6,11 +6,12 @@ first has it, and the other's is left out; its session's account says so.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
+
+from pydantic_core import to_json
 
 from shared.bootstrap import Services
 from shared.domain.deadlines import deadline
@@ -183,4 +184,4 @@ def _manifest(record: Published) -> bytes:
         "provenance",
     }
     content = {"schema": "org.s2ps.manifest/1", **record.model_dump(mode="json", include=fields)}
-    return json.dumps(content, indent=1).encode()
+    return to_json(content, indent=1)

@@ -114,7 +114,8 @@ class Folder:
             found = self.listed = []
             for name in self.names():
                 if name[-1:] == "/":
-                    found += self.folders[name[:-1]].all()
+                    inner = self.folders[name[:-1]]
+                    found += inner.all() if inner.listed is None else inner.listed
                 else:
                     found.append(self.files[name][1])
         return found

@@ -114,7 +114,12 @@ def timer(due: datetime, kind: str, digest: str) -> str:
 
 
 def product(level: str, sensing: datetime, name: str) -> str:
-    return f"products/{level}/{sensing:%Y/%m/%d}/{name}.json"
+    return f"products/{level}/{day(sensing)}/{name}.json"
+
+
+def day(when: datetime) -> str:
+    """The folders of a day: ``YYYY/MM/DD``."""
+    return f"{when.year:04d}/{when.month:02d}/{when.day:02d}"
 
 
 def product_claim(product: str) -> str:

@@ -64,7 +64,7 @@ def taken_by(theirs: str, place: WorkKey, name: str) -> str:
 
 def shelf_prefix(level: str, artifact: Artifact, outcome: Outcome) -> str:
     """Where a product's files stand in the products bucket."""
-    return f"{level}/{sensing_start(product_name(artifact), outcome.finished):%Y/%m/%d}/{artifact.name}/"
+    return f"{level}/{keys.day(sensing_start(product_name(artifact), outcome.finished))}/{artifact.name}/"
 
 
 def shelf_of(workflow: Workflow, outcome: Outcome, artifact: Artifact) -> str:
