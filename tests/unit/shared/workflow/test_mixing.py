@@ -217,6 +217,7 @@ def test_whose_outputs_become_products_is_told_by_the_outcome() -> None:
         assert len(list(published_artifacts(workflow, made))) == published
         assert bool(shelf_of(workflow, made, made.outputs[0])) == bool(published)
     assert workflow.levels("l1c") == {"L1C"}
+    assert under({"tiles": ["32TQL"]}, OPEN, other_set(silent)).levels("l1c") == {"L1C"}
 
 
 def test_volumes_that_any_set_of_the_session_shares_are_cleared() -> None:
