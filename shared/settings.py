@@ -35,23 +35,29 @@ def _each_once(sources: tuple[AuxipSettings, ...]) -> tuple[AuxipSettings, ...]:
     return sources
 
 
+Bucket = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")]
+"""The name of a bucket, as far as all stores agree."""
+
+
 class Settings(BaseSettings):
     """Settings of every function and Job."""
 
     model_config = SettingsConfigDict(env_prefix="S2PS_", extra="ignore", frozen=True)
 
-    store_endpoint: Annotated[str, Field(description="URL of the S3 store; empty for AWS")] = ""
+    store_endpoint: Annotated[
+        str, Field(pattern=r"^(https?://[^\s/?#]+\S*)?$", description="URL of the S3 store; empty for AWS")
+    ] = ""
     store_region: Annotated[str, Field(description="Region name that requests are signed for")] = "us-east-1"
     store_access_key: Annotated[SecretStr, Field(description="Empty: the default credential chain")] = SecretStr("")
     store_secret_key: Annotated[SecretStr, Field(description="Empty: the default credential chain")] = SecretStr("")
     store_kind: Annotated[
         Literal["auto", "aws", "ceph", "minio", "seaweedfs"], Field(description="auto: as the store says of itself")
     ] = "auto"
-    bucket_sessions: Annotated[str, Field(description="Raw session files")] = "s2-sessions"
-    bucket_auxiliary: Annotated[str, Field(description="Auxiliary files and GIPPs")] = "s2-auxiliary"
-    bucket_work: Annotated[str, Field(description="Intermediate products, one prefix per attempt")] = "s2-work"
-    bucket_products: Annotated[str, Field(description="Published products")] = "s2-products"
-    bucket_ledger: Annotated[str, Field(description="Control records")] = "s2-ledger"
+    bucket_sessions: Annotated[Bucket, Field(description="Raw session files")] = "s2-sessions"
+    bucket_auxiliary: Annotated[Bucket, Field(description="Auxiliary files and GIPPs")] = "s2-auxiliary"
+    bucket_work: Annotated[Bucket, Field(description="Intermediate products, one prefix per attempt")] = "s2-work"
+    bucket_products: Annotated[Bucket, Field(description="Published products")] = "s2-products"
+    bucket_ledger: Annotated[Bucket, Field(description="Control records")] = "s2-ledger"
 
     stations: Annotated[
         tuple[StationSettings, ...], BeforeValidator(_from_json), Field(description="Pick-up points, as a JSON list")

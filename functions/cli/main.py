@@ -93,6 +93,9 @@ class Console(click.Group):
     ) -> Any:
         """Run, and leave the process with an exit code; errors are told as ``kn`` tells them."""
         prog_name, complete_var = prog_name or called_as(sys.argv[0]), complete_var or COMPLETE
+        for number, word in enumerate(sys.argv[1:] if args is None else args, 1):
+            if not word.isascii() and not _is_text(word):
+                _fail(f"argument {number}: expected text in UTF-8, found {word!a}", 2)
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         try:
@@ -113,6 +116,15 @@ class Console(click.Group):
         except click.Abort:
             sys.exit(INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_text(word: str) -> bool:
+    """Whether what the system handed over is text: octets that are none stand in it as surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fail(message: str, code: int = 1, hint: str = "") -> NoReturn:

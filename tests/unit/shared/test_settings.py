@@ -27,6 +27,8 @@ def _fresh() -> Iterator[None]:
         ("S2PS_JOB_PRIORITIES", '[["hush", 30]]'),
         ("S2PS_JOB_QUEUE", "Hush"),
         ("S2PS_JOB_WAIT_S", "hush"),
+        ("S2PS_STORE_ENDPOINT", "hush"),
+        ("S2PS_BUCKET_LEDGER", "hush/../\u00c9"),
     ],
 )
 def test_the_wrong_variable_is_named_and_its_value_is_not(

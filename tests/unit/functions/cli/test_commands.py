@@ -341,3 +341,10 @@ def test_a_look_costs_one_listing_and_one_read(session: Desk) -> None:
     session.store.calls.clear()
     watching.look(session.services, [SESSION], {})
     assert session.store.calls == {"list": 1, "get": 1}
+
+
+def test_an_argument_that_is_no_text_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "S2A\udcff"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "Error: argument 2: expected text in UTF-8, found 'S2A\\udcff'\n"
