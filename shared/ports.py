@@ -248,6 +248,10 @@ class JobLauncher(Protocol):
         """How the Job stands, or None where it is not known (never launched, or cleaned up)."""
         ...
 
+    def hasten(self, name: str) -> None:
+        """Let a Job that waits go by the time that is left until its turn; no error where there is none."""
+        ...
+
     def stop(self, name: str) -> None:
         """Take away a Job that is ``stuck``; no error where there is none."""
         ...

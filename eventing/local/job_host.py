@@ -118,7 +118,7 @@ class JobHost:
             self._finish(each.job, ended(code, over_time=each.stopped is not None), each.started)
             del self._running[name]
         running = [each.job for each in self._running.values()]
-        for job in to_start(self._waiting.values(), running, self._capacity, datetime.now(UTC)):
+        for job in to_start(self._waiting.values(), running, self._capacity):
             del self._waiting[job.name]
             self._launch(job)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from shared.domain.events import JOB_CHANGED, Event, event_id
-from shared.domain.urgency import urgency
+from shared.domain.urgency import turn
 from shared.ports import CLEAN, JobSpec, JobState
 
 NODE_LOST = "NodeLost"
@@ -32,18 +31,16 @@ class Capacity:
         return cpus <= self.cpus + 1e-9 and memory <= self.memory_mb
 
 
-def in_order(waiting: Iterable[JobSpec], now: datetime) -> list[JobSpec]:
-    """The most urgent first, then earliest deadline; the name decides between equals."""
-    return sorted(waiting, key=lambda job: (-urgency(job.priority, job.deadline, now), job.deadline, job.name))
+def in_order(waiting: Iterable[JobSpec]) -> list[JobSpec]:
+    """The earliest turn first; the name decides between equals."""
+    return sorted(waiting, key=lambda job: (turn(job.priority, job.deadline), job.name))
 
 
-def to_start(
-    waiting: Iterable[JobSpec], running: Iterable[JobSpec], capacity: Capacity, now: datetime
-) -> list[JobSpec]:
+def to_start(waiting: Iterable[JobSpec], running: Iterable[JobSpec], capacity: Capacity) -> list[JobSpec]:
     """The Jobs to start now. The first that does not fit holds back the rest, or a large one would wait for ever."""
     chosen: list[JobSpec] = []
     beside = list(running)
-    for job in in_order(waiting, now):
+    for job in in_order(waiting):
         if not capacity.takes(job, beside):
             break
         chosen.append(job)

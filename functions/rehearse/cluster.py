@@ -1,7 +1,7 @@
-"""A cluster of equal nodes that runs Jobs in virtual time: the most urgent first, where there is room.
+"""A cluster of equal nodes that runs Jobs in virtual time: the earliest turn first, where there is room.
 
-What Kubernetes with Kueue does, as far as it decides when a Job runs: a Job is admitted in the order of urgency and
-deadline, gets a node that has cores and memory for it, and starts after a pause for pod and image. The order is that of
+What Kubernetes with Kueue does, as far as it decides when a Job runs: a Job is admitted in its turn, gets a node that
+has cores and memory for it, and starts after a pause for pod and image. The order is that of
 ``eventing.local.spool.in_order``, which the local launcher obeys as well.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from shared.domain.urgency import grows_at, urgency
+from shared.domain.urgency import turn
 from shared.ports import JobSpec, JobState
 
-Key = tuple[int, datetime, str]
+Key = tuple[datetime, str]
 
 
 @dataclass(slots=True)
@@ -67,7 +67,6 @@ class VirtualCluster:
     def __post_init__(self) -> None:
         self._free = [Node(self.cpus, self.memory_mb) for _ in range(self.nodes)]
         self._waiting: list[tuple[Key, JobSpec, datetime]] = []
-        self._changes: datetime | None = None
         self._running: dict[str, tuple[JobSpec, Node, float, int]] = {}
         self._in_use = 0.0
 
@@ -82,12 +81,14 @@ class VirtualCluster:
         self.asked(job)
         self.states[job.name] = JobState("waiting")
         now = self.clock()
-        heapq.heappush(self._waiting, (_key(job, now), job, now))
-        self._look_again(job, now)
+        heapq.heappush(self._waiting, ((turn(job.priority, job.deadline), job.name), job, now))
         self._start()
 
     def state(self, name: str) -> JobState | None:
         return self.states.get(name)
+
+    def hasten(self, name: str) -> None:
+        """Nothing to do: a turn does not change."""
 
     def stop(self, name: str) -> None:
         running = self._running.get(name)
@@ -108,7 +109,6 @@ class VirtualCluster:
 
     def _start(self) -> None:
         """Start what fits. One that does not fit holds back the rest: a large one would wait for ever."""
-        self._order_anew()
         while self._waiting:
             _, job, since = self._waiting[0]
             cpus, memory = min(job.cpus, self.cpus), min(job.memory_mb, self.memory_mb)
@@ -125,22 +125,6 @@ class VirtualCluster:
             self._load(cpus)
             self.waits.append((job.step, (self.clock() - since).total_seconds()))
             self._run(job)
-
-    def _order_anew(self) -> None:
-        """What waits past its deadline has become more urgent meanwhile."""
-        now = self.clock()
-        if self._changes is None or now < self._changes:
-            return
-        self._waiting = [(_key(job, now), job, since) for _, job, since in self._waiting]
-        heapq.heapify(self._waiting)
-        self._changes = None
-        for _, job, _ in self._waiting:
-            self._look_again(job, now)
-
-    def _look_again(self, job: JobSpec, now: datetime) -> None:
-        change = grows_at(job.priority, job.deadline, now)
-        if change is not None and (self._changes is None or change < self._changes):
-            self._changes = change
 
     def _run(self, job: JobSpec) -> None:
         seconds, finish = self.begin(job)
@@ -175,7 +159,3 @@ class VirtualCluster:
     def _load(self, cpus: float) -> None:
         self._in_use += cpus
         self.used.steps.append((self.clock(), self._in_use))
-
-
-def _key(job: JobSpec, now: datetime) -> Key:
-    return -urgency(job.priority, job.deadline, now), job.deadline, job.name

@@ -135,10 +135,19 @@ class Sessions:
             _log.warning("sweep: %s", error)
             self.unanswered.append(error)
             return
+        if state is not None and state.phase == "waiting":
+            self._hasten(place.job_name(number))
         if state is None:
             yield self._again(order, trace)
         elif state.phase in {"succeeded", "failed"}:
             yield job_ended(place, number, state, trace)
+
+    def _hasten(self, name: str) -> None:
+        """What a queue refuses is told, and no trouble: the Job keeps its place."""
+        try:
+            self._services.launcher.hasten(name)
+        except (RetryableError, PermanentError) as error:
+            _log.warning("sweep: Job %s goes on waiting as it did: %s", name, error)
 
     def _consequences(
         self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str, held: frozenset[str]

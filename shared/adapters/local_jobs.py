@@ -45,6 +45,9 @@ class LocalJobLauncher:
         except OSError as error:
             raise RetryableError(f"job spool {self._dir}: {error}") from error
 
+    def hasten(self, name: str) -> None:
+        """Nothing to do: the job host goes by turns, and these do not change."""
+
     def stop(self, name: str) -> None:
         """Nothing to do: the job host ends every Job by itself, none is ever stuck."""
 

@@ -100,6 +100,41 @@ def test_a_job_that_is_not_there_is_none(cluster: Cluster) -> None:
     launcher.stop(JOB.name)
 
 
+PATCH = ("patch", "batch", "jobs")
+
+
+def test_a_job_that_waits_in_a_queue_rises_as_its_turn_comes(cluster: Cluster) -> None:
+    clock = VirtualClock(START)
+    settings = Settings(job_queue="s2ps", job_priorities=((30, "urgent"), (75, "soon"), (1e6, "later")))
+    launcher = KubernetesJobLauncher(connect(cluster), lambda job: PROCESSORS[job.step], settings, clock)
+    launcher.launch(replace(JOB, priority=-10))  # due in an hour, and goes as what is due 50 minutes after
+    job = cluster.jobs[JOB.name]
+    job["spec"]["suspend"] = True
+
+    seen = []
+    for _ in range(4):
+        launcher.hasten(JOB.name)
+        seen.append(job["metadata"]["labels"]["kueue.x-k8s.io/priority-class"])
+        clock.advance(30 * 60)
+    assert seen == ["later", "later", "soon", "urgent"]
+    assert cluster.calls.count(PATCH) == 2
+    assert job["metadata"]["labels"]["s2ps.org/step"] == "l1b"
+
+
+def test_a_job_that_runs_or_waits_in_no_queue_keeps_what_it_has(cluster: Cluster) -> None:
+    for queue, suspended in (("s2ps", False), ("", True)):
+        clock = VirtualClock(START)
+        settings = Settings(job_queue=queue, job_priorities=((30, "urgent"), (1e6, "later")))
+        launcher = KubernetesJobLauncher(connect(cluster), lambda job: PROCESSORS[job.step], settings, clock)
+        name = f"l1b-{queue or 'none'}-1"
+        launcher.launch(replace(JOB, name=name))
+        cluster.jobs[name]["spec"]["suspend"] = suspended
+        clock.advance(45 * 60)
+        launcher.hasten(name)
+    launcher.hasten("l1b-gone-1")
+    assert PATCH not in cluster.calls
+
+
 def test_an_odd_name_reaches_no_other_path(cluster: Cluster) -> None:
     assert launcher_of(cluster).state("../../nodes?x=1#") is None
     assert (cluster.calls, cluster.queries) == ([("get", "batch", "jobs")], [{}])
@@ -273,7 +308,8 @@ class Sink:
 @pytest.fixture
 def services(cluster: Cluster) -> Services:
     clock = VirtualClock(datetime.now(UTC) - timedelta(hours=1))
-    made = Services(Settings(launcher="kubernetes"), clock)
+    queue = Settings(launcher="kubernetes", job_queue="s2ps", job_priorities=((5, "urgent"), (1e6, "later")))
+    made = Services(queue, clock)
     store = MemoryStore(clock)
     launcher = KubernetesJobLauncher(connect(cluster), lambda job: PROCESSORS[job.step], made.settings, clock)
     vars(made).update(store=store, sink=Sink(), launcher=launcher)
@@ -289,7 +325,7 @@ def services(cluster: Cluster) -> Services:
         inputs=(),
         parameters={},
         t0=clock.now(),
-        deadline=clock.now(),
+        deadline=clock.now() + timedelta(minutes=14),
     )
     made.ledger.create(
         keys.open_marker("S2A"), OpenMarker(created=clock.now(), session="S2A", station="SGS_", satellite="S2A")
@@ -311,11 +347,17 @@ def test_each_function_makes_the_calls_that_its_role_allows_and_all_of_them(
     launch(object_created("s2-ledger", place.order, "e"), services)
     made = {"job-launch": set(cluster.calls)}
     (name,) = cluster.jobs
-    cluster.jobs[name]["status"] = {"startTime": clock.now().isoformat()}
+    stage = cluster.jobs[name]
+    stage["spec"]["suspend"] = True
 
     clock.advance(600)
     cluster.calls.clear()
     cluster.rules = set(CALLS["sweep"])
+    Sweep(services).run()
+    assert stage["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "urgent"
+    stage["spec"]["suspend"] = False
+    stage["status"] = {"startTime": clock.now().isoformat()}
+    clock.advance(600)
     about = {"kind": "Job", "name": name}
     cluster.events = [{"involvedObject": about, "reason": "FailedCreate", "message": "violates PodSecurity"}]
     Sweep(services).run()

@@ -28,10 +28,12 @@ CALLS: Mapping[str, frozenset[Call]] = {
     "job-settlement": frozenset(
         {("get", "batch", "jobs"), ("delete", "batch", "jobs"), ("list", "", "pods"), ("list", "", "events")}
     ),
-    "sweep": frozenset({("get", "batch", "jobs"), ("list", "", "pods"), ("list", "", "events")}),
+    "sweep": frozenset(
+        {("get", "batch", "jobs"), ("patch", "batch", "jobs"), ("list", "", "pods"), ("list", "", "events")}
+    ),
 }
 _PATH = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/v1/namespaces/(?P<ns>[^/]+)/(?P<resource>[^/]+)(?:/(?P<name>.+))?")
-_VERBS = {"POST": "create", "DELETE": "delete"}
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass
@@ -81,7 +83,7 @@ class Cluster:
             named = f'"{name}" ' if name else ""
             return _status(403, "Forbidden", f'{resource}.{group} {named}is forbidden: User "{who}" {what}')
         if resource == "jobs":
-            return self._create(json.loads(body)) if verb == "create" else self._job(verb, name)
+            return self._create(json.loads(body)) if verb == "create" else self._job(verb, name, body)
         return 200, {"kind": "List", "items": self._selected(resource, query)}
 
     def _create(self, job: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -94,12 +96,15 @@ class Cluster:
         self.jobs[name] = job
         return 201, job
 
-    def _job(self, verb: str, name: str) -> tuple[int, dict[str, Any]]:
+    def _job(self, verb: str, name: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
         if name not in self.jobs:
             return _status(404, "NotFound", f'jobs.batch "{name}" not found')
         if verb == "delete":
             del self.jobs[name]
             return _status(200, "", "")
+        if verb == "patch":
+            (labels,) = json.loads(body)["metadata"].values()
+            self.jobs[name]["metadata"]["labels"].update(labels)
         return 200, self.jobs[name]
 
     def _selected(self, resource: str, query: Mapping[str, list[str]]) -> list[dict[str, Any]]:
@@ -160,7 +165,7 @@ def running_api(
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = _do  # noqa: N815 - names of the base class
+        do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815 - names of the base class
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass

@@ -24,7 +24,7 @@ _TIMEOUT: Final = urllib3.Timeout(connect=3.0, read=10.0)
 _RETRIES: Final = urllib3.Retry(total=2, connect=2, read=0, status=0, redirect=0, other=0, backoff_factor=0.2)
 _SHOWN: Final = 500
 
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
 class KubernetesApi:
@@ -71,6 +71,13 @@ class KubernetesApi:
         _check(status, answer, f"get Job {name}")
         return answer
 
+    def label_job(self, name: str, labels: Mapping[str, str]) -> None:
+        """Change labels of a Job; no error where there is none."""
+        body = {"metadata": {"labels": dict(labels)}}
+        status, answer = self._call("PATCH", self._path("apis/batch/v1", "jobs", name), body=body)
+        if status != 404 or answer.get("reason") != "NotFound":
+            _check(status, answer, f"label Job {name}")
+
     def delete_job(self, name: str) -> None:
         """Delete a Job, and then its pods; no error where there is none."""
         query = {"propagationPolicy": "Background"}
@@ -101,7 +108,7 @@ class KubernetesApi:
     ) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {_read(self._mount / 'token')}", "Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
             response = self._connections().request(
                 method,

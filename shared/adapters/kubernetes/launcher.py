@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.adapters.kubernetes.clearing import clearing_manifest
 from shared.adapters.kubernetes.client import KubernetesApi
-from shared.adapters.kubernetes.manifest import job_manifest
+from shared.adapters.kubernetes.manifest import CLASS, TURN, job_manifest, priority_class
 from shared.adapters.kubernetes.states import job_state, lacks_pods, needs_pods
 from shared.ports import CLEAN, Clock, JobSpec, JobState
 from shared.settings import Settings
@@ -48,6 +48,22 @@ class KubernetesJobLauncher:
         pods = self._api.pods(name) if needs_pods(job) else []
         failures = self._api.creation_failures(name) if lacks_pods(job, pods, now) else []
         return job_state(job, pods, failures, now, timedelta(seconds=self._settings.job_wait_s))
+
+    def hasten(self, name: str) -> None:
+        """A Job that waits in a Kueue queue gets the class that the time left until its turn asks for by now.
+
+        Kueue takes a label that is changed over into the workload until there is a place for it (0.15 and newer).
+        """
+        job = self._api.job(name)
+        if job is None or not (job.get("spec") or {}).get("suspend"):
+            return
+        metadata = job.get("metadata") or {}
+        stands, due = (metadata.get("labels") or {}).get(CLASS), (metadata.get("annotations") or {}).get(TURN)
+        if stands is None or due is None:
+            return
+        asked = priority_class(self._settings, datetime.fromisoformat(due), self._clock.now())
+        if asked and asked != stands:
+            self._api.label_job(name, {CLASS: asked})
 
     def stop(self, name: str) -> None:
         """Delete the Job, and with it the pods that hold places on nodes."""

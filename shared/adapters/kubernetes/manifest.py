@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.adapters.kubernetes.volumes import ipf_mounts, pod_volumes, stage_mounts, storage
-from shared.domain.urgency import STEP, urgency
+from shared.domain.urgency import turn
 from shared.errors import BadInputError, ConfigurationError
 from shared.ports import JobSpec
 from shared.settings import Settings
@@ -22,6 +22,8 @@ from shared.workflow.graph import Processor
 
 STAGE_IN: Final = "stage-in"
 IPF: Final = "ipf"
+TURN: Final = "s2ps.org/turn"
+CLASS: Final = "kueue.x-k8s.io/priority-class"
 STAGE_OUT: Final = "stage-out"
 # Pods that one Job may have: the first, and replacements after a drained node or a store that was down.
 BACKOFF_LIMIT: Final = 3
@@ -50,10 +52,11 @@ def job_manifest(job: JobSpec, processor: Processor, settings: Settings, now: da
         "s2ps.org/session": job.session,
         "s2ps.org/unit": job.unit,
     }
-    priority = priority_class(settings, job.deadline, now, job.priority)
+    due = turn(job.priority, job.deadline)
+    priority = priority_class(settings, due, now)
     queue = {"kueue.x-k8s.io/queue-name": settings.job_queue} if settings.job_queue else {}
     if queue and priority:
-        queue["kueue.x-k8s.io/priority-class"] = priority
+        queue[CLASS] = priority
     template = {
         # A node is not emptied under a running IPF for want of load.
         "metadata": {
@@ -65,7 +68,7 @@ def job_manifest(job: JobSpec, processor: Processor, settings: Settings, now: da
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": job.name, "labels": {**labels, **queue}, "annotations": notes},
+        "metadata": {"name": job.name, "labels": {**labels, **queue}, "annotations": {**notes, TURN: due.isoformat()}},
         "spec": {
             "completions": 1,
             "parallelism": 1,
@@ -103,12 +106,11 @@ def label_value(text: str) -> str:
     return "x-" + hashlib.sha256(text.encode(errors="replace")).hexdigest()[:24]
 
 
-def priority_class(settings: Settings, deadline: datetime, now: datetime, priority: int = 0) -> str:
-    """The class for the slack that is left: that of the smallest threshold above it; empty where there is none.
-
-    A point of urgency (``shared.domain.urgency``) counts as five minutes of slack.
+def priority_class(settings: Settings, due: datetime, now: datetime) -> str:
+    """The class for what is left until its turn (``shared.domain.urgency``): that of the smallest threshold above it;
+    empty where there is none.
     """
-    slack_min = (deadline - now - urgency(priority, deadline, now) * STEP).total_seconds() / 60
+    slack_min = (due - now).total_seconds() / 60
     return min(((limit, name) for limit, name in settings.job_priorities if slack_min < limit), default=(0.0, ""))[1]
 
 

@@ -1,4 +1,4 @@
-"""The urgency of work that waits: priority first, and nothing waits for ever."""
+"""The turn of work that waits: earliest deadline first, brought forward by priority, and nothing waits for ever."""
 
 from __future__ import annotations
 
@@ -7,40 +7,31 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.urgency import CEILING, STEP, grows_at, urgency
+from shared.domain.urgency import CEILING, STEP, turn
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PRIORITIES = st.integers(-CEILING, CEILING)
-LATE = st.timedeltas(timedelta(days=-1), timedelta(days=20))
+LATER = st.timedeltas(timedelta(seconds=1), timedelta(days=20))
 
 
-@given(PRIORITIES, st.timedeltas(timedelta(0), timedelta(days=30)))
-def test_before_the_deadline_it_is_the_priority(priority: int, left: timedelta) -> None:
-    assert urgency(priority, NOON + left, NOON) == priority
+@given(PRIORITIES, LATER)
+def test_of_equal_priority_the_earlier_deadline_goes_first(priority: int, later: timedelta) -> None:
+    assert turn(priority, NOON) < turn(priority, NOON + later)
 
 
-@given(PRIORITIES, LATE, LATE)
-def test_it_never_falls_and_never_passes_the_ceiling(priority: int, one: timedelta, other: timedelta) -> None:
-    first, second = sorted((one, other))
-    assert priority <= urgency(priority, NOON, NOON + first) <= urgency(priority, NOON, NOON + second) <= CEILING
+@given(st.lists(PRIORITIES, min_size=2, max_size=2, unique=True))
+def test_of_equal_deadline_the_higher_priority_goes_first(priorities: list[int]) -> None:
+    low, high = sorted(priorities)
+    assert turn(high, NOON) < turn(low, NOON)
 
 
-@given(PRIORITIES, PRIORITIES, st.timedeltas(timedelta(0), timedelta(days=365)))
+@given(PRIORITIES, PRIORITIES, LATER)
 def test_nothing_waits_for_ever(low: int, other: int, later: timedelta) -> None:
-    """Once it has waited so long, no work with a later deadline goes before it, whatever its priority."""
-    now = NOON + (CEILING - low) * STEP + later
-    behind = (-urgency(other, NOON + timedelta(seconds=1), now), NOON + timedelta(seconds=1))
-    assert (-urgency(low, NOON, now), NOON) < behind
+    """What is due so much later never goes before it, whatever its priority, and however long either has waited."""
+    bound = (CEILING - low) * STEP
+    assert turn(low, NOON) < turn(other, NOON + bound + later)
 
 
-@given(PRIORITIES, LATE)
-def test_it_changes_when_it_is_said_to_change(priority: int, late: timedelta) -> None:
-    now = NOON + late
-    change = grows_at(priority, NOON, now)
-    if change is None:
-        assert urgency(priority, NOON, now + timedelta(days=1000)) == CEILING
-    else:
-        assert change > now
-        before = change - timedelta(microseconds=1)
-        assert urgency(priority, NOON, max(now, before)) == urgency(priority, NOON, now)
-        assert urgency(priority, NOON, change) > urgency(priority, NOON, now)
+def test_a_near_real_time_session_overtakes_what_was_due_hours_before_it() -> None:
+    assert turn(100, NOON + timedelta(hours=8)) < turn(0, NOON)
+    assert turn(100, NOON + timedelta(hours=9)) > turn(0, NOON)
