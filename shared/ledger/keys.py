@@ -12,6 +12,7 @@ OPEN: Final = "open/"
 CLOSED: Final = "closed/"
 TIMERS: Final = "timers/"
 ACTIONS: Final = "actions/"
+DROPS: Final = "drops/"
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
@@ -135,6 +136,11 @@ def replayed(dead_letter: str) -> str:
     """The mark that the event of a dead letter was sent again, a folder below the letter."""
     folder, _, name = dead_letter.rpartition("/")
     return f"{folder}/replayed/{name}"
+
+
+def drop(name: str, mark: str) -> str:
+    """What came of something in the drop box, by its name and a digest of what lay there under it."""
+    return f"{DROPS}{safe_name(name)}/{mark}.json"
 
 
 @dataclass(frozen=True, slots=True)

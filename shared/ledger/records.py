@@ -414,6 +414,19 @@ class DeadLetter(Record):
     function: str = ""
 
 
+class Drop(Record):
+    """What came of something that lay in the drop box: the session it was submitted to, or why it was refused.
+
+    ``place``: where it lay, cut short, with all that is not ASCII escaped. ``came``: when the last of it did.
+    """
+
+    kind: ClassVar[str] = "drop"
+    place: str
+    came: AwareDatetime
+    session: str = ""
+    refused: str = ""
+
+
 def timer_due(
     created: datetime, due: datetime, kind: str, session: str, subject: str = "", traceparent: str = ""
 ) -> Timer:

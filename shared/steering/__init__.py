@@ -15,6 +15,7 @@ from __future__ import annotations
 from shared.errors import RefusedError
 from shared.steering.bulk import LetterFilter, ParkedFilter, dead_letters, parked_work
 from shared.steering.done import Done
+from shared.steering.given import arrived
 from shared.steering.holding import park, release
 from shared.steering.replaying import replay
 from shared.steering.rerunning import rerun
@@ -26,6 +27,7 @@ __all__ = [
     "LetterFilter",
     "ParkedFilter",
     "RefusedError",
+    "arrived",
     "dead_letters",
     "park",
     "parked_work",

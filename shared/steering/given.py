@@ -106,7 +106,7 @@ def find(services: Services, target: str, name: str) -> Product:
     if listed[MANIFEST] > _LIMITS.size:
         raise BadInputError(f"product {name}, {MANIFEST}", f"at most {_LIMITS.size} octets", listed[MANIFEST])
     if place:
-        remarks = check(name, b"".join(services.store.read(bucket, prefix + MANIFEST)), listed)
+        remarks = check(name, _manifest(services, bucket, prefix, name, listed), listed)
         return Product(name, _stored_entries(services, bucket, prefix, listed), bucket, prefix, remarks=remarks)
     folder = Path(target)
     remarks = check(name, (folder / MANIFEST).read_bytes(), listed)
@@ -123,15 +123,10 @@ def check(name: str, manifest: bytes, listed: Mapping[str, int]) -> tuple[str, .
     BadInputError where that is an image or metadata.
     """
     wrong: list[str] = []
-    for stream in parse_tree(manifest, f"product {name}, {MANIFEST}", _LIMITS).iter("byteStream"):
-        location = stream.find("fileLocation")
-        path = (location.get("href") or "").removeprefix("./") if location is not None else ""
-        if not path or clutter(path):
-            continue
-        size = stream.get("size", "").strip()
+    for path, size in _stated(name, manifest):
         if path not in listed:
             found = "it is not there"
-        elif size.isdecimal() and int(size) != listed[path]:
+        elif size is not None and size != listed[path]:
             found = f"it has {listed[path]} octets, not {size}"
         else:
             continue
@@ -142,6 +137,39 @@ def check(name: str, manifest: bytes, listed: Mapping[str, int]) -> tuple[str, .
         return ()
     more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     return (f"not as {MANIFEST} says: {'; '.join(wrong[:_SHOWN])}{more}",)
+
+
+def arrived(services: Services, target: str) -> bool:
+    """Whether the manifest of a product in the store is there, and each file it lists, not shorter than it says.
+
+    BadInputError where the manifest cannot be read, or the product has paths that no product has.
+    """
+    place = PLACE.fullmatch(target)
+    if place is None:
+        raise BadInputError("product", "a place in the store, s3://bucket/key", target)
+    bucket, prefix, name = place[1], f"{place[2]}/", place[2].rpartition("/")[2]
+    listed = _in_store(services, bucket, prefix)
+    if MANIFEST not in listed:
+        return False
+    stated = _stated(name, _manifest(services, bucket, prefix, name, listed))
+    return all(path in listed and listed[path] >= (size or 0) for path, size in stated)
+
+
+def _manifest(services: Services, bucket: str, prefix: str, name: str, listed: Mapping[str, int]) -> bytes:
+    """A manifest in the store, which is there; BadInputError where it is longer than any."""
+    if listed[MANIFEST] > _LIMITS.size:
+        raise BadInputError(f"product {name}, {MANIFEST}", f"at most {_LIMITS.size} octets", listed[MANIFEST])
+    return b"".join(services.store.read(bucket, prefix + MANIFEST))
+
+
+def _stated(name: str, manifest: bytes) -> Iterator[tuple[str, int | None]]:
+    """(path, size) of each file that a manifest lists; None where it tells no size."""
+    for stream in parse_tree(manifest, f"product {name}, {MANIFEST}", _LIMITS).iter("byteStream"):
+        location = stream.find("fileLocation")
+        path = (location.get("href") or "").removeprefix("./") if location is not None else ""
+        size = stream.get("size", "").strip()
+        if path and not clutter(path):
+            yield path, int(size[:20]) if size.isdecimal() else None  # more digits than any size has
 
 
 def _in_store(services: Services, bucket: str, prefix: str) -> dict[str, int]:

@@ -22,7 +22,8 @@ from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.steering.paths import MOST_FILES, checked, clutter
 
 SUFFIX: Final = ".zip"
-_MOST_OCTETS: Final = 8 << 30
+_MOST_OCTETS: Final = 2 << 30
+"""A tile with no compression at all has 1.7 GiB; the disk that functions have for archives holds twice this."""
 _MOST_ENTRIES: Final = 4 * MOST_FILES
 _MOST_AT_ONCE: Final = 16 << 20
 _CHUNK: Final = 1 << 20

@@ -87,7 +87,7 @@ WAKES = {
 }
 QUIET = {
     "open_marker", "closed_marker", "refusal", "account", "reopened", "cleared", "notice", "durations",
-    "former_account", "action", "timer", "rerun", "product_claim", "dead_letter", "replayed",
+    "former_account", "action", "timer", "rerun", "product_claim", "dead_letter", "replayed", "drop",
     "WorkKey.job_order", "WorkKey.provision", "WorkKey.attempt", "WorkKey.grant",
 }  # fmt: skip
 """Records that wake nobody by themselves: who writes them goes on, or the sweep sees to them."""
@@ -108,6 +108,7 @@ GIVEN: dict[str, Any] = {
     "state": "missed",
     "processor_set": "open",
     "digest": "a" * 64,
+    "mark": "a" * 24,
     "name": "S2A_MSIL1C_X",
     "event": "x",
     "product": "products/L1C/2026/11/22/S2A_MSIL1C_X.json",
@@ -121,7 +122,7 @@ def made_keys() -> Iterator[tuple[str, str]]:
     for name, made in vars(keys).items():
         if inspect.isfunction(made) and made.__module__ == keys.__name__ and made.__annotations__["return"] == "str":
             given = {each: GIVEN[each] for each in inspect.signature(made).parameters if each in GIVEN}
-            if name not in {"safe_name", "etag_mark"}:
+            if name not in {"safe_name", "etag_mark", "day"}:
                 yield name, made(**given)
     for name, made in vars(keys.WorkKey).items():
         if isinstance(made, property):
@@ -217,7 +218,7 @@ def test_ticks_are_rare_on_a_cluster_and_frequent_here() -> None:
         ]
         for name, each in sources.items()
     }
-    assert ticks == {"station-poll": [120, 10], "aux-poll": [60, 60], "sweep": [300, 30]}
+    assert ticks == {"station-poll": [120, 10], "aux-poll": [60, 60], "product-intake": [120, 60], "sweep": [300, 30]}
 
 
 def test_a_local_schedule_that_is_none_is_refused() -> None:
