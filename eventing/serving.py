@@ -16,6 +16,7 @@ _LEAST_WINDOW: Final = timedelta(seconds=6)
 _LONGEST: Final = timedelta(hours=1)
 _ZERO: Final = timedelta()
 
+Resource = Literal["cpu", "memory", "ephemeral-storage"]
 Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|Ki|Mi|Gi|Ti)?$")]
 
 
@@ -68,8 +69,8 @@ class Probe(Strict):
 
 
 class Resources(Strict):
-    requests: dict[Literal["cpu", "memory"], Quantity]
-    limits: Annotated[dict[Literal["cpu", "memory"], Quantity], Field(default_factory=dict)]
+    requests: dict[Resource, Quantity]
+    limits: Annotated[dict[Resource, Quantity], Field(default_factory=dict)]
 
 
 class Capabilities(Strict):

@@ -76,6 +76,14 @@ class Settings(BaseSettings):
     aux_budget_s: Annotated[
         float, Field(gt=0, description="A poll takes in no further auxiliary file after this long")
     ] = 45.0
+    drop_box: Annotated[
+        str,
+        Field(
+            pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9 ._+=@,()~/-]{0,500})?)?$",
+            description="Where products of elsewhere are dropped to be processed, s3://bucket/ or s3://bucket/prefix/;"
+            " empty: nowhere",
+        ),
+    ] = ""
     transfer_part_mb: Annotated[int, Field(ge=5, le=512, description="Size of one part of a transfer, MiB")] = 8
     transfer_budget_s: Annotated[
         float, Field(gt=0, description="A transfer request stops after this long and is resumed by the next")

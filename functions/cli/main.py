@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "plan": ("functions.cli.plan:plan", "Planned passes: seen, or missing."),
         "actions": ("functions.cli.actions:actions", "What operators did: who, when, why."),
         "account": ("functions.cli.account:account", "Are the accounts those that were closed?"),
+        "drops": ("functions.cli.drops:drops", "What lay in the drop box, and what came of it."),
         "dead-letters": ("functions.cli.letters:dead_letters", "Events that nothing could handle."),
     },
     "Steer": {

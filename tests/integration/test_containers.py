@@ -90,6 +90,7 @@ LEDGER_EVENTS = {
 EVENTS: dict[str, Event] = {
     "station-poll": tick("station-poll"),
     "aux-poll": tick("aux-poll"),
+    "product-intake": tick("product-intake"),
     "sweep": tick("sweep"),
     "dead-letters": dead(object_created("s2-ledger", STORED, "e")),
     "job-settlement": JobObject("s2ps-l0u-0", {"other.org/team": "x"}).event(),

@@ -36,6 +36,7 @@ STEPS: Final = {
     "job_preparation": "step.prepare",
     "job_settlement": "step.settle",
     "object_events": "step.Receiver.receive",
+    "product_intake": "step.ProductIntake.run",
     "product_publication": "step.publish",
     "session_account": "step.Accountant.account",
     "session_assembly": "step.assemble",

@@ -41,7 +41,7 @@ def peers(documents: list[Document]) -> dict[str, Peer]:
 
 FUNCTIONS = (
     "station-poll", "aux-poll", "object-events", "file-transfer", "session-assembly", "job-preparation", "job-launch",
-    "job-settlement", "product-publication", "session-account", "sweep", "dead-letters",
+    "job-settlement", "product-publication", "session-account", "sweep", "dead-letters", "product-intake",
 )  # fmt: skip
 WITH_STORE = tuple(name for name in FUNCTIONS if name != "object-events")
 SENDERS = ("object-events", "sweep")
