@@ -23,7 +23,8 @@ from shared.steering.paths import clutter
 from shared.workflow.graph import Output, Step, Workflow
 
 SUBMIT: Final = "submit"
-_THREADS: Final = 8
+_THREADS: Final = 3
+"""Files that are brought at a time; each has up to three parts of 16 MiB in memory."""
 
 
 def submit(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:

@@ -93,7 +93,7 @@ def test_a_folder_that_is_still_coming_is_waited_for_in_silence(
 
 def test_a_file_that_is_shorter_than_its_manifest_says_is_waited_for(made: House) -> None:
     put(made, files=WHOLE | {IMAGE: b"j"})
-    assert look(made) == 0
+    assert (look(made), drops(made)) == (0, [])
     put(made, files={IMAGE: WHOLE[IMAGE]})
     assert look(made) == 1
 
@@ -189,15 +189,19 @@ def test_trouble_that_is_not_the_products_keeps_no_other_and_is_raised(
     put(made)
     put(made, OTHER)
 
-    def one_fails(services: Services, place: str, **more: Any) -> list[Done]:
-        if OTHER in place:
+    tried: list[str] = []
+
+    def the_first_fails(services: Services, place: str, **more: Any) -> list[Done]:
+        tried.append(place)
+        if len(tried) == 1:
             raise error
         return steering.submit(services, place, **more)
 
-    monkeypatch.setattr(step, "submit", one_fails)
+    monkeypatch.setattr(step, "submit", the_first_fails)
     with pytest.raises(type(error)):
         look(made)
-    assert [drop.session for drop in drops(made)] == [GIVEN]
+    assert [drop.place for drop in drops(made)] == tried[1:]
+    assert len(tried) == 2
     monkeypatch.setattr(step, "submit", steering.submit)
     assert look(made) == 1
 
@@ -212,6 +216,22 @@ def test_a_look_ends_when_its_time_is_over_and_the_next_goes_on(made: House, mon
 
     monkeypatch.setattr(step, "submit", long)
     assert (look(made), look(made)) == (1, 1)
+
+
+def test_no_product_stands_before_the_others_at_each_look(made: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(made)
+    put(made, OTHER)
+    first: list[str] = []
+
+    def dies(_services: Services, place: str, **_more: Any) -> list[Done]:
+        first.append(place)
+        raise Crash
+
+    monkeypatch.setattr(step, "submit", dies)
+    for _ in range(12):
+        with pytest.raises(Crash):
+            look(made)
+    assert len(set(first)) == 2
 
 
 def test_two_instances_at_once_submit_it_once(made: House) -> None:
