@@ -27,6 +27,7 @@ import rasterio.shutil
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from functions.ipf.safe.blocks import blocks_held, require_blocks
 from functions.ipf.safe.codestream import Placement, empty_size, enlarge, is_whole
 from shared.errors import BadInputError
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from rasterio.io import DatasetWriter
 
+    from functions.ipf.safe.blocks import Block
     from shared.msi.tiling import Tile
 
 PREVIEW_RESOLUTION: Final = 320
@@ -87,7 +89,7 @@ CODING: Final[dict[Kind, dict[int, Coding]]] = {
 os.environ.setdefault("OPJ_NUM_THREADS", "0")
 
 PLAIN_ROWS: Final = 512
-"""Rows of a block of the scratch file: strips that are cut at multiples of it are written fastest."""
+"""Rows, and columns, of a block of the scratch file: strips that are cut at multiples of it are written fastest."""
 _GDAL: Final = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 64}
 
 
@@ -170,6 +172,7 @@ class Jp2:
         if coding.movable:
             self._part = _block_aligned(at, coding.block, self._size)
         self._open = ExitStack()
+        self._held: set[Block] = set()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -186,9 +189,10 @@ class Jp2:
         if planes.shape[2] != at.shape[1] or row + planes.shape[1] > at.shape[0]:
             raise ValueError(f"{self._path.name}: expected pixels of shape {at.shape}, found {planes.shape[1:]}")
         if planes.size:
-            window = Window(at.column - part.column, at.row - part.row + row, at.shape[1], planes.shape[1])
+            top, left = at.row - part.row + row, at.column - part.column
             with rasterio.Env(**_GDAL):
-                self._plain.write(planes, window=window)
+                self._plain.write(planes, window=Window(left, top, at.shape[1], planes.shape[1]))
+            self._held.update(blocks_held(planes, top, left, PLAIN_ROWS))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._open:
@@ -201,6 +205,7 @@ class Jp2:
             coded = self._scratch / "blank.jp2"
             coded.write_bytes(_blank(self._what, *self._part.shape))
         else:
+            require_blocks(self._scratch / "part.tif", self._held)
             coded = _encode(self._scratch / "part.tif", dict(self._what.options))
         if self._part.shape == (self._size, self._size):
             shutil.copyfile(coded, self._path)
@@ -292,7 +297,7 @@ def _new_plain(path: Path, what: _Blank, part: Extent) -> DatasetWriter:
             crs=f"EPSG:{what.tile.epsg}",
             transform=rasterio.Affine(what.resolution, 0.0, what.tile.ulx, 0.0, -what.resolution, what.tile.uly),
             tiled=True,
-            blockxsize=512,
+            blockxsize=PLAIN_ROWS,
             blockysize=PLAIN_ROWS,
             interleave="band",  # a plane without a flag takes no space
             photometric="RGB" if what.planes == 3 else "MINISBLACK",
