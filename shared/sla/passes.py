@@ -82,7 +82,8 @@ def load_plan(services: Services, planned: tuple[Pass, ...], foresee: Foresight 
 def _keep(services: Services, now: datetime, record: PlannedPass) -> bool:
     """The record, and its timer first: a pass that stands has one. One whose scenes were changed is replaced.
 
-    Nobody is alarmed about what was over before the plan was loaded.
+    Nobody is alarmed about what was over before the plan was loaded. Tiles that were foreseen of the same pass stand
+    where the plan is loaded again by somebody who cannot foresee them.
     """
     due, ledger = record.stop + timedelta(seconds=services.settings.pass_wait_s), services.ledger
     if due > now:
@@ -91,7 +92,8 @@ def _keep(services: Services, now: datetime, record: PlannedPass) -> bool:
     if ledger.create(record.key, record):
         return True
     standing, etag = ledger.read_with_etag(record.key, PlannedPass)
-    if standing.model_copy(update={"created": now}) != record:
+    known = standing.model_copy(update={"created": now} if record.tiles else {"created": now, "tiles": ()})
+    if known != record:
         ledger.replace(record.key, record, etag)
     return False
 

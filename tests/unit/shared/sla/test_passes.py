@@ -22,7 +22,7 @@ from shared.bootstrap import Services
 from shared.domain.events import Event
 from shared.domain.expected import TilesOwed
 from shared.domain.mission_plan import passes, read_mission_plan
-from shared.errors import RetryableError
+from shared.errors import BadInputError, RetryableError
 from shared.ledger import keys
 from shared.ledger.records import OpenMarker
 from shared.settings import Settings
@@ -113,6 +113,30 @@ def test_a_pass_that_was_never_seen_is_told_once(services: Services, sink: Sink)
     jsonschema.validate(event.data, json.loads(told.spec.schema_data))
     assert stands(services) == [("S2A", "seen"), ("S2B", "missing")]
     assert list(services.ledger.list(keys.TIMERS)) == []
+
+
+@pytest.mark.parametrize("trouble", ["a record that cannot be read", "an event that is refused"])
+def test_a_pass_that_cannot_be_told_keeps_back_no_other(
+    services: Services, sink: Sink, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(services, line("S2A", 60), line("S2B", 60))
+    (wrong,) = [info.key for info in services.ledger.list("plan/S2A/")]
+    if trouble == "a record that cannot be read":
+        services.store.put(services.settings.bucket_ledger, wrong, b"{}")
+    send = sink.send
+
+    def refusing(event: Event) -> None:
+        if event.subject == wrong:
+            raise BadInputError("event", "what the broker takes")
+        send(event)
+
+    monkeypatch.setattr(sink, "send", refusing)
+    later(services, 131)
+    for _ in range(2):
+        with pytest.raises(BadInputError):
+            Sweep(services).run()
+    assert [event.data["satellite"] for event in sink.events] == ["S2B"]
+    assert len(list(services.ledger.list(keys.TIMERS))) == 1, "looked at again, until somebody mends it"
 
 
 def test_a_session_whose_name_tells_no_satellite_is_known_by_its_station(services: Services, sink: Sink) -> None:
@@ -253,3 +277,15 @@ def test_a_pass_owes_the_tiles_of_each_of_its_segments(services: Services) -> No
     (found,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
     assert found.planned.tiles_owed is None
     assert found.owed.exact
+
+
+def test_tiles_that_were_foreseen_stand_where_the_plan_is_loaded_again_without_them(services: Services) -> None:
+    tiles = TilesOwed(("32TQM", "32TQL"), ("32TQK",))
+    same, longer = (passes(read_mission_plan(csv(line("S2A", 60, scenes)), "plan.csv")) for scenes in (30, 31))
+    load_plan(services, same, lambda _: tiles)
+    load_plan(services, same)
+    (found,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    assert found.planned.tiles == (tiles,)
+    load_plan(services, longer)
+    (found,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    assert (found.planned.scenes, found.planned.tiles) == ((31,), ())
