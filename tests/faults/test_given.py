@@ -261,7 +261,7 @@ def test_a_place_stands_for_the_products_in_it_that_are_new(made: House, tmp_pat
     assert steering.products_below(services, str(tmp_path)) == [
         str(tmp_path / "S2A_MSIL1C_20261122T093000_N0001_R022_T32TPM_20261122T100000.SAFE.zip")
     ]
-    assert steering.products_below(services, "/nowhere") is None
+    assert steering.products_below(services, str(tmp_path / "nowhere")) is None
 
 
 def test_where_more_is_needed_than_a_product_it_is_refused() -> None:
