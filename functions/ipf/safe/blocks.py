@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 def blocks_held(planes: NDArray[Any], row: int, column: int, side: int) -> Iterator[Block]:
     """The blocks, ``side`` x ``side`` pixels, in which pixels (planes, rows, columns) at a place are not all 0."""
     for first in range(row // side * side, row + planes.shape[1], side):
-        plane, at = np.nonzero(planes[:, max(first - row, 0) : first + side - row].max(axis=1))
-        for one, block in np.unique(np.stack([plane + 1, (at + column) // side]), axis=1).T.tolist():
-            yield one, first // side, block
+        columns = planes[:, max(first - row, 0) : first + side - row].max(axis=1) > 0
+        edges = np.arange(side - column % side, planes.shape[2], side)
+        for block, part in enumerate(np.split(columns, edges, axis=1), column // side):
+            for plane in np.flatnonzero(part.any(axis=1)):
+                yield int(plane) + 1, first // side, block
 
 
 def require_blocks(path: Path, blocks: Iterable[Block]) -> None:
