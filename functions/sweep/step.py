@@ -96,7 +96,13 @@ class Sweep:
 
         def hand_over(event: Event) -> bool:
             nonlocal sent
-            taken = self._hand_over(event, failures)
+            try:
+                taken = self._hand_over(event, failures)
+            except PermanentError as error:
+                # What is refused of one level or pass keeps nothing back of the others.
+                _log.error("sweep: %s", error)
+                failures.append(error)
+                return False
             sent += taken
             return taken
 
@@ -104,7 +110,7 @@ class Sweep:
             looked.watch.measure()
             for _ in looked.watch.tell(hand_over):
                 pass
-        self._passed(hand_over)
+        self._passed(hand_over, failures)
         for info in self._services.ledger.list(keys.CLOSED):
             from shared.sla.closing import Closing
 
@@ -115,14 +121,18 @@ class Sweep:
                 failures.append(error)
         return sent
 
-    def _passed(self, hand_over: Callable[[Event], bool]) -> None:
+    def _passed(self, hand_over: Callable[[Event], bool], failures: list[PermanentError | RetryableError]) -> None:
         """Planned passes whose time is over: were they seen?"""
         passes, self._passes = self._passes, {}
         for timer, planned in passes.items():
             from shared.sla.passes import look_for
 
-            if look_for(self._services, planned, hand_over):
-                self._services.ledger.delete(timer)
+            try:
+                if look_for(self._services, planned, hand_over):
+                    self._services.ledger.delete(timer)
+            except PermanentError as error:
+                _log.error("sweep: %s", error)
+                failures.append(error)
 
     def _send(self, events: Iterable[Event], failures: list[PermanentError | RetryableError]) -> int:
         sent = 0

@@ -116,11 +116,12 @@ def test_a_pass_that_was_never_seen_is_told_once(services: Services, sink: Sink)
 
 
 @pytest.mark.parametrize("trouble", ["a record that cannot be read", "an event that is refused"])
+@pytest.mark.parametrize(("which", "other"), [("S2A", "S2B"), ("S2B", "S2A")])
 def test_a_pass_that_cannot_be_told_keeps_back_no_other(
-    services: Services, sink: Sink, trouble: str, monkeypatch: pytest.MonkeyPatch
+    services: Services, sink: Sink, trouble: str, which: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(services, line("S2A", 60), line("S2B", 60))
-    (wrong,) = [info.key for info in services.ledger.list("plan/S2A/")]
+    (wrong,) = [info.key for info in services.ledger.list(f"plan/{which}/")]
     if trouble == "a record that cannot be read":
         services.store.put(services.settings.bucket_ledger, wrong, b"{}")
     send = sink.send
@@ -135,7 +136,7 @@ def test_a_pass_that_cannot_be_told_keeps_back_no_other(
     for _ in range(2):
         with pytest.raises(BadInputError):
             Sweep(services).run()
-    assert [event.data["satellite"] for event in sink.events] == ["S2B"]
+    assert [event.data["satellite"] for event in sink.events] == [other]
     assert len(list(services.ledger.list(keys.TIMERS))) == 1, "looked at again, until somebody mends it"
 
 
