@@ -104,6 +104,7 @@ def perform(
     wait = _at_once if stage == "run" else patiently
     try:
         job = wait(partial(Job.open, services, work, attempt, folder, shared))
+        idle = wait(partial(_idle, job, stage))
     except ConfigurationError as error:
         # The set of processors was changed since the order: no further attempt would fare better, an operator must act.
         _log.error("%s: attempt %d: %s", work, attempt, error)
@@ -111,15 +112,10 @@ def perform(
         if stage == "stage-in":
             lay_skip(Scratch(folder.absolute()))
         return 0
-    if wait(lambda: job.over):
+    if idle:
         if stage == "stage-in":
             lay_skip(job.scratch)
-        _log.info("%s: attempt %d has nothing left to do", job.place.prefix, attempt)
-        return 0
-    if stage != "stage-out" and wait(lambda: job.superseded):
-        if stage == "stage-in":
-            lay_skip(job.scratch)
-        _log.info("%s: attempt %d is not run: the work is made anew", job.place.prefix, attempt)
+        _log.info("%s: attempt %d %s", job.place.prefix, attempt, idle)
         return 0
     attributes: dict[str, str | int] = {
         "s2ps.session": job.place.session,
@@ -152,6 +148,13 @@ def perform(
         if stage == "run":
             shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _idle(job: Job, stage: str) -> str:
+    """Why there is nothing to be done; empty where there is. What was run already is staged out, superseded or not."""
+    if job.over:
+        return "has nothing left to do"
+    return "is not run: the work is made anew" if stage != "stage-out" and job.superseded else ""
 
 
 def _at_once(do: Callable[[], T]) -> T:
