@@ -135,6 +135,16 @@ def test_a_job_that_runs_or_waits_in_no_queue_keeps_what_it_has(cluster: Cluster
     assert PATCH not in cluster.calls
 
 
+@pytest.mark.parametrize("turn", ["soon", "2026-11-22T12:00:00"])
+def test_a_turn_that_somebody_made_no_instant_is_refused_by_its_name(cluster: Cluster, turn: str) -> None:
+    launcher = launcher_of(cluster, job_queue="s2ps", job_priorities=((1e6, "later"),))
+    launcher.launch(JOB)
+    job = cluster.jobs[JOB.name]
+    job["spec"]["suspend"], job["metadata"]["annotations"]["s2ps.org/turn"] = True, turn
+    with pytest.raises(BadInputError, match=rf"Job {JOB.name}, annotation s2ps.org/turn: expected an instant"):
+        launcher.hasten(JOB.name)
+
+
 def test_an_odd_name_reaches_no_other_path(cluster: Cluster) -> None:
     assert launcher_of(cluster).state("../../nodes?x=1#") is None
     assert (cluster.calls, cluster.queries) == ([("get", "batch", "jobs")], [{}])

@@ -9,6 +9,7 @@ from shared.adapters.kubernetes.clearing import clearing_manifest
 from shared.adapters.kubernetes.client import KubernetesApi
 from shared.adapters.kubernetes.manifest import CLASS, TURN, job_manifest, priority_class
 from shared.adapters.kubernetes.states import job_state, lacks_pods, needs_pods
+from shared.errors import BadInputError
 from shared.ports import CLEAN, Clock, JobSpec, JobState
 from shared.settings import Settings
 from shared.workflow.graph import Processor
@@ -53,6 +54,7 @@ class KubernetesJobLauncher:
         """A Job that waits in a Kueue queue gets the class that the time left until its turn asks for by now.
 
         Kueue takes a label that is changed over into the workload until there is a place for it (0.15 and newer).
+        BadInputError where somebody changed the Job's turn into what is no instant.
         """
         job = self._api.job(name)
         if job is None or not (job.get("spec") or {}).get("suspend"):
@@ -61,10 +63,20 @@ class KubernetesJobLauncher:
         stands, due = (metadata.get("labels") or {}).get(CLASS), (metadata.get("annotations") or {}).get(TURN)
         if stands is None or due is None:
             return
-        asked = priority_class(self._settings, datetime.fromisoformat(due), self._clock.now())
+        asked = priority_class(self._settings, _instant(name, due), self._clock.now())
         if asked and asked != stands:
             self._api.label_job(name, {CLASS: asked})
 
     def stop(self, name: str) -> None:
         """Delete the Job, and with it the pods that hold places on nodes."""
         self._api.delete_job(name)
+
+
+def _instant(name: str, due: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(due)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadInputError(f"Job {name}, annotation {TURN}", "an instant with its zone", due)
+    return found
