@@ -17,6 +17,7 @@ import numpy as np
 from functions.ipf.safe.working import OFFSET, QUANTIFICATION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -31,7 +32,8 @@ LARGEST: Final = (1 << BITS) - 1
 """Greatest count of L2A, whose images have 15 bits as ESA's have: a reflectance of 3.18."""
 LEAST_LIGHT: Final = 0.25
 """The least light, of that on flat ground, that a slope is corrected for: against over-correction."""
-_CHUNK_ROWS: Final = 240
+STRIP_ROWS: Final = 240
+"""A multiple of 6, so that pixels of 60 m lie in one strip."""
 _AROUND_STEP: Final = 5
 _AROUND_RADIUS_KM: Final = 12.0
 _RAYLEIGH: Final = ((0.930, 0.08), (0.070, 1.10))
@@ -83,18 +85,21 @@ class Correction:
 
     def apply(self, counts: Counts) -> Counts:
         """Counts of surface reflectance (x 10000 + 1000, 1 to ``LARGEST``), 0 where there is no data."""
-        rows, columns = counts.shape
-        result = np.zeros(counts.shape, np.uint16)
-        for first in range(0, rows, _CHUNK_ROWS):
-            part = counts[first : first + _CHUNK_ROWS]
+        strips = self.strips(counts.shape, lambda first, stop: counts[first:stop])
+        return np.concatenate([strip for _, strip in strips])
+
+    def strips(self, shape: tuple[int, ...], read: Callable[[int, int], Counts]) -> Iterator[tuple[int, Counts]]:
+        """As ``apply``, strip after strip: each one's first row, and it; ``read`` gives the counts of some rows."""
+        rows, columns = shape
+        for first in range(0, rows, STRIP_ROWS):
+            part = read(first, min(first + STRIP_ROWS, rows))
             rho = self._chunk(part, first, rows, columns)
             rho *= np.float32(QUANTIFICATION)
             rho += np.float32(OFFSET)
             np.rint(rho, out=rho)
             np.clip(rho, 1, LARGEST, out=rho)
             rho[part == 0] = 0
-            result[first : first + _CHUNK_ROWS] = rho
-        return result
+            yield first, rho.astype(np.uint16)
 
     def reflectance(self, counts: Counts) -> Floats32:
         """Surface reflectance, without meaning where there is no data."""

@@ -1,11 +1,13 @@
 """The images of one L2A tile, each band a task of its own so that several processes can share them.
 
 Everything happens on the block of the tile that holds data, whose edges are multiples of 60 m. Between tasks, arrays
-stand in a scratch folder as .npy.
+stand in a scratch folder as .npy. Images of 10 m are read, made and written strip by strip: whole ones, as many at a
+time as there are processes, would not fit into memory.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,17 +16,18 @@ import cv2
 import numpy as np
 
 from functions.ipf.l2a.correction import BITS, LARGEST
-from functions.ipf.safe.jp2 import PREVIEW_RESOLUTION, Extent, read_window, write_jp2
-from functions.ipf.safe.preview import display, preview
+from functions.ipf.safe.jp2 import PLAIN_ROWS, PREVIEW_RESOLUTION, Extent, Jp2, read_window, write_jp2
+from functions.ipf.safe.preview import display, preview, preview_extent
+from functions.ipf.safe.rows import Rows, rows_of
 from shared.errors import BadInputError
 from shared.msi.instrument import band_named
 from shared.msi.tiling import tile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import TypeAlias
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from functions.ipf.safe.names import ProductNames
 
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 COLOUR_BANDS: Final = ("B04", "B03", "B02")
 _ALL: Final = slice(None)
+_DECODED_ROWS: Final = 3072
+"""Of internal tiles of 10 m, three; a multiple of 6."""
+_COLOUR_ROWS: Final = 960
+"""A multiple of the preview's pixels (32) and of those of 60 m (6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +64,19 @@ class Bench:
 
     def write(self, what: str, resolution: int, pixels: NDArray[Any]) -> None:
         """Write an image of the product."""
+        with self.image(what, resolution, pixels.dtype, len(pixels) if pixels.ndim == 3 else 1) as image:
+            image.write(0, pixels)
+
+    def image(self, what: str, resolution: int, dtype: DTypeLike, planes: int = 1) -> Jp2:
+        """An image of the product, to be written in strips of the block."""
         path = self.safe / self.names.image(what, resolution)
-        bits = BITS if pixels.dtype == np.uint16 else None
-        write_jp2(path, pixels, tile(self.names.tile), resolution, self.extent(resolution), bits=bits)
+        bits = BITS if np.dtype(dtype) == np.uint16 else None
+        target, at = tile(self.names.tile), self.extent(resolution)
+        return Jp2(path, target, resolution, at, dtype, planes=planes, bits=bits)
+
+    def rows(self, name: str, first: int, stop: int) -> NDArray[Any]:
+        """Rows of what was saved."""
+        return rows_of(self.scratch / f"{name}.npy", first, stop)
 
     def save(self, name: str, values: NDArray[Any]) -> None:
         np.save(self.scratch / f"{name}.npy", values)
@@ -81,13 +98,21 @@ def resolutions(band: str) -> tuple[int, ...]:
 def decode_band(bench: Bench, band: str, image: Path) -> None:
     """Decode a band's block to the scratch folder, with means at 20 and 60 m."""
     native = band_named(band).resolution
-    counts = read_window(image, bench.extent(native), tile(bench.names.tile).size(native))
-    if counts.dtype != np.uint16:
-        raise BadInputError(image.name, "pixels of 16 bits", str(counts.dtype))
-    bench.save(f"{band}_{native}", counts)
-    for coarse in (20, 60):
-        if coarse > native:
-            bench.save(f"{band}_{coarse}", area_mean(counts, coarse // native))
+    at, size = bench.extent(native), tile(bench.names.tile).size(native)
+    with ExitStack() as stack:
+        files = {
+            native * step: stack.enter_context(
+                Rows(bench.scratch / f"{band}_{native * step}.npy", at.scaled(1, step).shape, np.uint16)
+            )
+            for step in (1, *(coarse // native for coarse in (20, 60) if coarse > native))
+        }
+        for rows in at.strips(_DECODED_ROWS):
+            part = Extent(at.row + rows.start, at.column, at.row + rows.stop, at.column_stop)
+            counts = read_window(image, part, size)
+            if counts.dtype != np.uint16:
+                raise BadInputError(image.name, "pixels of 16 bits", str(counts.dtype))
+            for resolution, file in files.items():
+                file.append(counts if resolution == native else area_mean(counts, resolution // native))
 
 
 def area_mean(counts: Counts, step: int) -> Counts:
@@ -103,18 +128,28 @@ def area_mean(counts: Counts, step: int) -> Counts:
     return np.where(least > 0, means, 0).astype(np.uint16)
 
 
-def write_band(bench: Bench, band: str, surface: Counts) -> None:
-    """Write a band's surface reflectance wherever the product holds it."""
+def write_band(bench: Bench, band: str, strips: Iterable[tuple[int, Counts]]) -> None:
+    """Write a band's surface reflectance wherever the product holds it; strips are of whole pixels of 60 m."""
     native = band_named(band).resolution
-    for resolution in resolutions(band):
-        if resolution == native:
-            bench.write(band, resolution, surface)
-        elif resolution > native:
-            bench.write(band, resolution, area_mean(surface, resolution // native))
-        else:
-            bench.write(band, resolution, _finer(surface, native // resolution))
-    if band in COLOUR_BANDS:
-        bench.save(f"{band}_display", display(surface))
+    finer = [resolution for resolution in resolutions(band) if resolution < native]
+    kept: list[Counts] = []
+    with ExitStack() as stack:
+        shown = stack.enter_context(Rows(bench.scratch / f"{band}_display.npy", bench.extent(native).shape))
+        images = {
+            resolution: stack.enter_context(bench.image(band, resolution, np.uint16))
+            for resolution in resolutions(band)
+            if resolution >= native
+        }
+        for first, surface in strips:
+            for resolution, image in images.items():
+                step = resolution // native
+                image.write(first // step, surface if step == 1 else area_mean(surface, step))
+            if band in COLOUR_BANDS:
+                shown.append(display(surface))
+            if finer:
+                kept.append(surface)
+    for resolution in finer:
+        bench.write(band, resolution, _finer(np.concatenate(kept), native // resolution))
 
 
 def _finer(counts: Counts, step: int) -> Counts:
@@ -127,23 +162,40 @@ def _finer(counts: Counts, step: int) -> Counts:
 
 def write_colours(bench: Bench) -> None:
     """The true colour image at 10, 20 and 60 m, and the preview."""
-    colours = np.stack([bench.load(f"{band}_display") for band in COLOUR_BANDS])
-    colours *= (colours > 0).all(axis=0)
-    bench.write("TCI", 10, colours)
-    for resolution in (20, 60):
-        size = (colours.shape[2] * 10 // resolution, colours.shape[1] * 10 // resolution)
-        bench.write("TCI", resolution, np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in colours]))
-    target = tile(bench.names.tile)
-    small, place = preview(colours, bench.extent(10), target.size(PREVIEW_RESOLUTION))
+    at, target = bench.extent(10), tile(bench.names.tile)
+    size = target.size(PREVIEW_RESOLUTION)
+    place = preview_extent(at, size)
+    small = np.zeros((3, *place.shape), np.uint8)
+    with ExitStack() as stack:
+        images = {step: stack.enter_context(bench.image("TCI", 10 * step, np.uint8, 3)) for step in (1, 2, 6)}
+        for rows in at.strips(_COLOUR_ROWS):
+            colours = np.stack([bench.rows(f"{band}_display", rows.start, rows.stop) for band in COLOUR_BANDS])
+            colours *= (colours > 0).all(axis=0)
+            for step, image in images.items():
+                image.write(rows.start // step, _coarser(colours, step))
+            part = Extent(at.row + rows.start, at.column, at.row + rows.stop, at.column_stop)
+            seen, there = preview(colours, part, size)
+            small[:, there.row - place.row : there.row_stop - place.row] = seen
     write_jp2(bench.safe / bench.names.preview, small, target, PREVIEW_RESOLUTION, place)
+
+
+def _coarser(colours: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Area means."""
+    if step == 1:
+        return colours
+    size = (colours.shape[2] // step, colours.shape[1] // step)
+    return np.stack([np.asarray(cv2.resize(c, size, interpolation=cv2.INTER_AREA), np.uint8) for c in colours])
 
 
 def write_map(bench: Bench, what: str, resolution: int) -> None:
     """AOT or WVP at one resolution from the map of that name at 60 m, times 1000; 0 where B02 has no data."""
-    valid = bench.load(f"B02_{resolution}") > 0
+    at = bench.extent(resolution)
     thousands = np.clip(np.rint(bench.load(what) * np.float32(1000)), 1, LARGEST).astype(np.uint16)
-    fine = cv2.resize(thousands, (valid.shape[1], valid.shape[0]), interpolation=cv2.INTER_LINEAR)
-    bench.write(what, resolution, np.where(valid, fine, 0).astype(np.uint16))
+    fine = np.asarray(cv2.resize(thousands, at.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint16)
+    with bench.image(what, resolution, np.uint16) as image:
+        for rows in at.strips(PLAIN_ROWS):
+            fine[rows][bench.rows(f"B02_{resolution}", rows.start, rows.stop) == 0] = 0
+            image.write(rows.start, fine[rows])
 
 
 def toa_reflectance(bench: Bench, band: str, resolution: int, scaling: Scaling, rows: slice = _ALL) -> Floats32:

@@ -8,6 +8,7 @@ elevation model.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from shared.msi.atmosphere import Air, beams
 from shared.msi.instrument import band_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -94,10 +96,18 @@ def correct_band(bench: Bench, band: str, recipe: Recipe) -> float:
         The percentage of its pixels whose surface reflectance is below 0.
     """
     native = band_named(band).resolution
-    surface = correction(bench, band, recipe).apply(bench.load(f"{band}_{native}"))
-    write_band(bench, band, surface)
-    seen = int(np.count_nonzero(surface))
-    below = int(np.count_nonzero(surface < OFFSET)) - (surface.size - seen)
+    seen = below = 0
+
+    def counted() -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        nonlocal seen, below
+        how = correction(bench, band, recipe)
+        for first, strip in how.strips(bench.extent(native).shape, partial(bench.rows, f"{band}_{native}")):
+            valid = int(np.count_nonzero(strip))
+            seen += valid
+            below += int(np.count_nonzero(strip < OFFSET)) - (strip.size - valid)
+            yield first, strip
+
+    write_band(bench, band, counted())
     return 100.0 * below / max(seen, 1)
 
 
