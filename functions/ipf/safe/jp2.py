@@ -260,12 +260,14 @@ def _blank(what: _Blank, rows: int, columns: int) -> bytes:
 
 
 def _encode(plain: Path, options: dict[str, str]) -> Path:
-    """The JP2 file of a TIFF's pixels, in its stead."""
+    """The JP2 file of a TIFF's pixels, in its stead. OSError where the disk lacks its end: GDAL tells nobody."""
     coded = plain.with_suffix(".jp2")
     with rasterio.Env(**_GDAL):
         rasterio.shutil.copy(
             plain, coded, driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", YCBCR420="NO", PLT="YES", **options
         )
+    if not is_whole(coded):
+        raise OSError(f"{coded.name}: its end has not reached the file; is the disk full?")
     plain.unlink()
     return coded
 

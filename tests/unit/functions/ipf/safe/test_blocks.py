@@ -38,6 +38,18 @@ def test_an_image_of_which_the_disk_lacks_the_last_is_not_made(tmp_path: Path, o
     assert not path.exists()
 
 
+def test_an_image_of_which_the_disk_lacks_the_end_is_not_made(tmp_path: Path) -> None:
+    """Noise of 16 bits takes more as JPEG 2000, of which the last octets alone are missing, than plain."""
+    path, at = tmp_path / "image.jp2", Extent(0, 0, 512, 512)
+    pixels = np.random.default_rng(3).integers(0, 65_536, at.shape, dtype=np.uint16)
+    write_jp2(path, pixels, tile("32TMQ"), 60, at)
+    octets = path.stat().st_size
+    path.unlink()
+    with files_of_at_most(octets - 1), pytest.raises(OSError, match="disk"):
+        write_jp2(path, pixels, tile("32TMQ"), 60, at)
+    assert not path.exists()
+
+
 def test_blocks_are_those_in_which_anything_is() -> None:
     pixels = np.zeros((2, 8, 30), np.uint8)
     pixels[0, 1, 3], pixels[1, 7, 29] = 1, 2
