@@ -161,18 +161,12 @@ class Sweep:
 
     def _timers(self, failures: list[PermanentError | RetryableError]) -> Iterator[Event]:
         for key, timer in self._services.ledger.due_timers(self._services.clock.now(), failures.append):
-            from shared.sla.closing import PARKED_TIMER, Closing
-            from shared.sla.passes import EXPECTED_TIMER
-
-            if timer.timer == REOPENED:
-                self._reopened(key, timer)
-                continue
-            if timer.timer == PARKED_TIMER:
-                Closing(self._services, lambda _event: False).again(timer.session)
-                self._services.ledger.delete(key)
-                continue
-            if timer.timer == EXPECTED_TIMER:
-                self._passes[key] = timer.subject
+            try:
+                if self._is_ours(key, timer):
+                    continue
+            except PermanentError as error:
+                _log.error("sweep: %s", error)
+                failures.append(error)
                 continue
             data = {"key": key, "session": timer.session, "subject": timer.subject, "due": timer.due.isoformat()}
             extensions = {"traceparent": timer.traceparent} if timer.traceparent else {}
@@ -180,6 +174,22 @@ class Sweep:
             yield Event(
                 event_id(key, timer.due.isoformat()), "timers", TIMER_DUE, timer.timer, timer.due, data, extensions
             )
+
+    def _is_ours(self, key: str, timer: Timer) -> bool:
+        """Whether a timer is the sweep's own; then what it is for is done, or noted."""
+        from shared.sla.closing import PARKED_TIMER, Closing
+        from shared.sla.passes import EXPECTED_TIMER
+
+        if timer.timer == REOPENED:
+            self._reopened(key, timer)
+        elif timer.timer == PARKED_TIMER:
+            Closing(self._services, lambda _event: False).again(timer.session)
+            self._services.ledger.delete(key)
+        elif timer.timer == EXPECTED_TIMER:
+            self._passes[key] = timer.subject
+        else:
+            return False
+        return True
 
     def _arrivals(self) -> Iterator[Event]:
         """Where the waking of those that wait for a type of auxiliary file broke off, it goes on."""

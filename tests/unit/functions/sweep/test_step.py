@@ -169,6 +169,19 @@ def test_a_timer_that_cannot_be_read_does_not_stop_the_sweep(services: Services,
     assert sink.subjects[-1] == SEEN
 
 
+def test_a_reopened_session_whose_account_cannot_be_read_keeps_back_no_later_timer(
+    services: Services, sink: Sink
+) -> None:
+    services.store.put(services.settings.bucket_ledger, keys.account(SESSION), b"{}")
+    services.ledger.create(keys.timer(START, REOPENED, "x"), timer_due(START, START, REOPENED, SESSION, "1"))
+    due = START + timedelta(seconds=30)
+    services.ledger.create(keys.timer(due, "retry", "y"), timer_due(START, due, "retry", OTHER))
+    later(services)
+    with pytest.raises(BadInputError, match="account"):
+        Sweep(services).run()
+    assert [event.time for event in sink.events] == [due]
+
+
 @pytest.mark.parametrize("error", [RetryableError("down"), ConfigurationError("403")], ids=["down", "refuses"])
 def test_a_cluster_that_does_not_say_how_jobs_stand_keeps_back_nothing_else(
     services: Services, sink: Sink, error: Exception
