@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.domain.strategy import Decision, WorkClass
 from shared.ledger.keys import WorkKey
@@ -111,7 +111,8 @@ class Complete(Record):
     """What processing starts from: the raw files of a session, or (``given``) a product that came from elsewhere.
 
     ``missing`` and ``reason`` tell of a partial session. ``strategy``: the version that it is processed under, to its
-    end, whatever is activated meanwhile; empty for the default one. ``pass_stop``: the end of the pass, by the DSIBs.
+    end, whatever is activated meanwhile; empty for the default one. ``pass_stop``: the end of the pass, by the DSIBs;
+    ``sensing_stop`` in records of before.
     """
 
     kind: ClassVar[str] = "complete"
@@ -119,7 +120,7 @@ class Complete(Record):
     station: str
     satellite: str
     t0: AwareDatetime
-    pass_stop: AwareDatetime | None = None
+    pass_stop: AwareDatetime | None = Field(default=None, validation_alias=AliasChoices("pass_stop", "sensing_stop"))
     files: tuple[SessionChunk, ...]
     missing: tuple[str, ...] = ()
     reason: str = ""

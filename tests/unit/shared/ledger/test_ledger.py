@@ -11,7 +11,7 @@ from shared.errors import BadInputError, ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.attempts import Attempts
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import AttemptEnded, OpenMarker, Refusal, timer_due
+from shared.ledger.records import AttemptEnded, Complete, OpenMarker, Refusal, timer_due
 from tests.support.house import VirtualClock
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -39,6 +39,13 @@ def test_a_record_that_changed_meanwhile_is_not_replaced(ledger: Ledger) -> None
     assert ledger.replace("open/s", marker("BBB_"), etag) is True
     assert ledger.replace("open/s", marker("CCC_"), etag) is False
     assert ledger.read("open/s", OpenMarker).station == "BBB_"
+
+
+def test_a_session_that_was_complete_before_an_upgrade_is_read_and_told_by_the_name_of_now(ledger: Ledger) -> None:
+    whole = Complete(created=NOW, session="s", station="SGS_", satellite="S2A", t0=NOW, pass_stop=NOW, files=())
+    assert b'"pass_stop"' in whole.to_json()
+    ledger.store.put_new(ledger.bucket, "before", whole.to_json().replace(b"pass_stop", b"sensing_stop"))
+    assert ledger.read("before", Complete) == whole
 
 
 def test_trace_context_rides_in_the_metadata(ledger: Ledger) -> None:
