@@ -43,6 +43,7 @@ class Sessions:
         # And what its work items were sorted to.
         self._sortings: defaultdict[str, Sorting] = defaultdict(Sorting)
         self.unanswered: list[PermanentError | RetryableError] = []
+        self._hastens = True
         self.files = AwaitedFiles(services)
         self.watch = Watch(services)
         self._following = Following(services, self.watch)
@@ -50,6 +51,7 @@ class Sessions:
     def begin(self, sessions: list[str]) -> None:
         """A new sweep, over these."""
         self.unanswered.clear()
+        self._hastens = True
         self.files.begin()
         for closed in {*self._done, *self._sortings}.difference(sessions):
             self._done.pop(closed, None)
@@ -143,11 +145,17 @@ class Sessions:
             yield job_ended(place, number, state, trace)
 
     def _hasten(self, name: str) -> None:
-        """What a queue refuses is told, and no trouble: the Job keeps its place."""
+        """What a queue refuses is told, and no trouble: the Job keeps its place.
+
+        Where it does not answer, no further Job is hastened in this sweep: each might take as long to say nothing.
+        """
+        if not self._hastens:
+            return
         try:
             self._services.launcher.hasten(name)
         except (RetryableError, PermanentError) as error:
             _log.warning("sweep: Job %s goes on waiting as it did: %s", name, error)
+            self._hastens = not isinstance(error, RetryableError)
 
     def _consequences(
         self, session: str, story: Story, listing: dict[str, ObjectInfo], trace: str, held: frozenset[str]

@@ -18,7 +18,7 @@ from shared.ledger.keys import WorkKey
 from shared.ledger.provision import WAITING, Awaiter, awaiters
 from shared.ledger.records import Account, OpenMarker, Receipt, Record, Reopened, Seen, timer_due
 from shared.ledger.standing import REOPENED
-from shared.ports import ObjectInfo
+from shared.ports import JobState, ObjectInfo
 from shared.settings import Settings
 from tests.support.house import START, VirtualClock
 from tests.support.standin import SESSION, StandInStation
@@ -207,6 +207,35 @@ def test_a_cluster_that_does_not_say_how_jobs_stand_keeps_back_nothing_else(
         Sweep(services).run()
     assert len(asked) == 1
     assert set(sink.subjects) == {SEEN, keys.seen(OTHER, FILE.replace(SESSION, OTHER)), keys.receipt(OTHER, FILE)}
+
+
+@pytest.mark.parametrize(("error", "tried"), [(RetryableError("no answer"), 1), (PermanentError("422"), 4)])
+def test_a_queue_that_does_not_answer_is_asked_once_in_a_sweep(
+    services: Services, sink: Sink, error: Exception, tried: int
+) -> None:
+    """Hundreds of tiles come into their class at once: a queue that is down must not keep the sweep for hours."""
+    for session in (SESSION, OTHER):
+        see(services, session)
+        for digest in "01":
+            place = WorkKey(session, "l0u", session, digest * 64)
+            services.ledger.create(place.order, Record(created=START))
+            services.ledger.create(place.attempt(1), Record(created=START))
+    asked: list[str] = []
+
+    class Launcher:
+        def state(self, _name: str) -> JobState:
+            return JobState("waiting")
+
+        def hasten(self, name: str) -> None:
+            asked.append(name)
+            raise error
+
+    vars(services)["launcher"] = Launcher()
+    later(services)
+    sweep = Sweep(services)
+    for times in (1, 2):
+        assert sweep.run() == 2, "the files that were never received"
+        assert len(asked) == times * tried
 
 
 def test_a_broker_that_is_down_is_not_asked_for_each_session(services: Services, sink: Sink) -> None:
