@@ -8,6 +8,7 @@ entry never gives more than it claims: reading stops there, and its checksum has
 from __future__ import annotations
 
 import io
+import os
 import stat
 import zipfile
 import zlib
@@ -45,8 +46,8 @@ class _Bounded(io.BufferedReader):
         return super().read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if whence == io.SEEK_SET and offset < 0:
-            raise zipfile.BadZipFile("what it says of its places leads to before its beginning")
+        if whence == io.SEEK_SET and not 0 <= offset <= os.fstat(self.fileno()).st_size:
+            raise zipfile.BadZipFile("what it says of its places leads out of it")
         return super().seek(offset, whence)
 
 

@@ -63,6 +63,15 @@ def _entry(name: str, mode: int = 0, **more: int) -> Callable[[zipfile.ZipFile],
     return spoil
 
 
+def _far(offset: int) -> Callable[[zipfile.ZipFile], None]:
+    """The list says that an entry stands farther on than any file, or than the system can look."""
+
+    def spoil(file: zipfile.ZipFile) -> None:
+        file.filelist[-1].header_offset = offset
+
+    return spoil
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -75,6 +84,8 @@ def _entry(name: str, mode: int = 0, **more: int) -> Callable[[zipfile.ZipFile],
         (_entry(f"{NAME}/MTD_MSIL1C.xml"), "one entry of this name"),
         (_entry(f"{NAME}/x", compress_type=zipfile.ZIP_BZIP2), "stored or deflated"),
         (_entry("other/x"), "one folder, whose name ends in"),
+        (_far(1 << 40), "leads out of it"),
+        (_far(1 << 62), "leads out of it"),
     ],
 )
 def test_a_hostile_archive_is_refused(
