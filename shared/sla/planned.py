@@ -6,6 +6,7 @@ that it was never seen.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ _LONGEST: Final = timedelta(minutes=30)
 """That a pass takes."""
 
 _SOON: Final = frozenset({"NRT", "RT"})
+_log: Final = logging.getLogger(__name__)
 
 
 class PlannedPass(Record):
@@ -162,12 +164,24 @@ def planned_as(ledger: Ledger, session: str) -> PlannedPass | None:
 
 
 def planned_for(ledger: Ledger, session: str, satellite: str) -> PlannedPass | None:
-    """The planned pass that a session is of; None where none is planned for its time."""
+    """The planned pass that a session is of; None where none is planned for its time.
+
+    A session does not hang on its plan: of passes, one that cannot be read is passed over, and one that is withdrawn
+    meanwhile is none.
+    """
     try:
         named = SessionId.parse(session)
     except BadInputError:
         return None
     first, last = named.start - _LONGEST, named.start + _BEFORE
-    found = ledger.read_many([key for key, _ in passes_between(ledger, [satellite], first, last)], PlannedPass)
-    fits = [each for each in found if each.start - _BEFORE <= named.start <= each.stop + _AFTER]
+    found = [_readable(ledger, key) for key, _ in passes_between(ledger, [satellite], first, last)]
+    fits = [each for each in found if each and each.start - _BEFORE <= named.start <= each.stop + _AFTER]
     return min(fits, key=lambda each: abs(each.start - named.start), default=None)
+
+
+def _readable(ledger: Ledger, key: str) -> PlannedPass | None:
+    try:
+        return ledger.find(key, PlannedPass)
+    except BadInputError as error:
+        _log.warning("the plan is not looked at: %s", error)
+        return None

@@ -11,7 +11,7 @@ from shared.domain.expected import TilesOwed
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import AccountEntry, Artifact, Complete, Outcome
 from shared.sla.against_plan import AgainstPlan, held_against_plan, strips_of
-from shared.sla.planned import PlannedPass
+from shared.sla.planned import PlannedPass, planned_for
 from tests.support.house import VirtualClock
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -80,3 +80,20 @@ def test_a_tile_of_two_parts_is_counted_once(levels: tuple[str, ...], told: str)
     found = held_against_plan(ledger, complete, PARTS[:3], entries)
     assert found.tiles == (f"datatake 123-1: plan 1 to 3 tiles, account {told}",)
     assert not [line for line in found.unlike if "tiles" in line]
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"schema": "org.s2ps.planned-pass/2"}'])
+def test_a_session_does_not_hang_on_a_plan_that_cannot_be_read(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    clock = VirtualClock()
+    ledger = Ledger(MemoryStore(clock), "ledger", clock)
+    near, far = (
+        PlannedPass(
+            created=T0, satellite="S2A", station=station, start=start, stop=T0 + timedelta(minutes=8), scenes=()
+        )
+        for station, start in (("SGS_", T0), ("MTI_", T0 - timedelta(minutes=5)))
+    )
+    ledger.store.put_new(ledger.bucket, near.key, body)
+    assert planned_for(ledger, SESSION, "S2A") is None
+    ledger.create(far.key, far)
+    assert planned_for(ledger, SESSION, "S2A") == far
+    assert near.key in caplog.text
