@@ -156,7 +156,8 @@ def _make(session: str, services: Services, sorting: Sorting) -> Account:
         not_owed=unfolding.not_owed,
         unlike_plan=beside.unlike,
         planned_tiles=beside.tiles,
-        last_sensed=max(filter(None, map(last_sensed, outcomes.values())), default=None),
+        # A product that is processed again may be years old: that is not how long anybody waited for it.
+        last_sensed=max(filter(None, map(last_sensed, () if complete.given else outcomes.values())), default=None),
         reopened=reopened,
         held=unfolding.held,  # a hold on what was made anew since keeps nothing open
     )

@@ -306,7 +306,8 @@ class Account(Record):
     is superseded. ``held``: some of it is parked by an operator's hold. ``not_owed``: what was not asked for, a line
     for each datastrip. ``unlike_plan``: where what came is not what the plan owed, a line for each datatake;
     ``planned_tiles``: how many tiles the plan foresaw of it, and how many the account has.
-    ``last_sensed``: when the last line of the session was sensed, from which the second clock runs.
+    ``last_sensed``: when the last line of the session was sensed, from which the second clock runs; None
+    where a product was given.
     """
 
     kind: ClassVar[str] = "account"

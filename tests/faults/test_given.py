@@ -58,6 +58,7 @@ def test_a_product_in_the_store_becomes_a_level_2a_product(made: House) -> None:
     (done,) = submit(services, dropped(made))
     assert done.target == GIVEN
     account = run(made)
+    assert account.last_sensed is None  # years ago, perhaps: nobody has waited since
     assert [(entry.step, entry.unit, entry.ended) for entry in account.entries] == [("l2a", UNIT, "produced")]
     (product,) = made.shelf()
     assert product.startswith("S2A_MSIL2A_20261122T093000")
