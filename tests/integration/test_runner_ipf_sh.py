@@ -235,7 +235,8 @@ def test_output_is_told_while_it_runs(script: Run, tmp_path: Path) -> None:
 
 
 def test_sigterm_goes_to_the_ipf_and_leaves_no_verdict(script: Run, tmp_path: Path) -> None:
-    body = f"trap 'echo going; exit 0' TERM; touch {tmp_path}/up; sleep 60 & wait"
+    # A shell's child that has not become sleep yet may swallow the signal: so it gets another one.
+    body = f"trap 'echo going; kill $! 2>/dev/null; exit 0' TERM; sleep 60 & touch {tmp_path}/up; wait"
     process = subprocess.Popen(
         script.command("sh", "-c", body), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
