@@ -35,10 +35,10 @@ def run(step: str, root: Path, inputs: dict[str, list[Path]], outputs: tuple[str
 
 
 @pytest.fixture(scope="module")
-def level0(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What L0C made of a simulated session."""
+def level0(chain: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What L0C made of a simulated session, over which the air is that of the chain."""
     root = tmp_path_factory.mktemp("link")
-    plan = SessionPlan(datatakes=(Datatake(scenes=1, detectors=(6,)),))
+    plan = SessionPlan(datatakes=(Datatake(scenes=1, detectors=(6,)),), air=chain.air)
     truth = simulate_session(plan, root / "station", scene=ProceduralLandscape())
     session = root / "station" / truth.folder
     l0u = run("l0u", root / "l0u", {"STO_CADU_S": [session]}, ("DS_GR_FOLDER", "SAD_FOLDER", "REP_PASS"))
