@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,13 @@ def outside_address() -> str:
         return str(probe.getsockname()[0])
 
 
+def _remove_sockets(ports: Iterable[int]) -> None:
+    for port in ports:
+        for number in (port, port + 10_000):
+            for path in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):
+                path.unlink()
+
+
 @pytest.fixture
 def store(tmp_path: Path, receiver: tuple[str, Any]) -> Iterator[Settings]:
     """The overlay's settings, with the address of a store that was started from the overlay's own pod."""
@@ -86,6 +93,7 @@ def store(tmp_path: Path, receiver: tuple[str, Any]) -> Iterator[Settings]:
     ports: dict[str, int] = {}
     for name in ("s3", "master", "volume", "filer", "admin"):
         ports[name] = free_port(taken=ports.values(), paired=True)
+    _remove_sockets(ports.values())  # of stores that were killed: another user's it cannot remove
     command = [part.replace("-dir=/data", f"-dir={data}") for part in container["command"] if "-s3.port=" not in part]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     assert command.pop(0) == "weed"
@@ -118,11 +126,7 @@ def store(tmp_path: Path, receiver: tuple[str, Any]) -> Iterator[Settings]:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            for port in ports.values():
-                for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
-                    path.unlink()
-                for path in Path("/tmp").glob(f"seaweedfs-*-{port + 10_000}.sock"):
-                    path.unlink()
+            _remove_sockets(ports.values())
 
 
 def await_ready(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
