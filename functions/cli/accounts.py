@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
-from functions.cli.output import echo_lines, instant, layout, minutes, since, terminal_width
+from functions.cli.output import age, echo_lines, instant, layout, minutes, since, terminal_width
 from functions.cli.safe import safe
 from shared.ledger.records import Account, AccountEntry
+
+_DAY_S: Final = 86400
 
 
 def account_lines(account: Account, width: int | None) -> list[str]:
@@ -46,7 +50,7 @@ def remarks(account: Account) -> list[str]:
 
 
 def _second_clock(account: Account) -> list[str]:
-    """When the last product of each level came, after the last sensing."""
+    """When the last product of each level came, after the last sensing; a recording that is played may be months old."""
     if account.last_sensed is None:
         return []
     last: dict[str, float] = {}
@@ -54,7 +58,9 @@ def _second_clock(account: Account) -> list[str]:
         if entry.ended == "produced" and entry.at is not None:
             took = (entry.at - account.last_sensed).total_seconds()
             last[entry.level] = max(took, last.get(entry.level, took))
-    told = ", ".join(f"{level} {minutes(seconds)}" for level, seconds in last.items())
+    told = ", ".join(
+        f"{level} {minutes(seconds) if seconds < _DAY_S else age(seconds)}" for level, seconds in last.items()
+    )
     return [f"After the last sensing, {instant(account.last_sensed)}: {told}"] if told else []
 
 
