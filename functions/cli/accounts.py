@@ -50,7 +50,7 @@ def remarks(account: Account) -> list[str]:
 
 
 def _second_clock(account: Account) -> list[str]:
-    """When the last product of each level came, after the last sensing; a recording that is played may be months old."""
+    """When the last product of each level came, after the last sensing; of a recording, months may lie between."""
     if account.last_sensed is None:
         return []
     last: dict[str, float] = {}

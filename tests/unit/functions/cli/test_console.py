@@ -208,8 +208,8 @@ def test_an_account_tells_the_second_clock_of_each_level() -> None:
     sensed = ACCOUNT.model_copy(update={"last_sensed": NOW - timedelta(minutes=83, seconds=5)})
     (told,) = [line for line in account_lines(sensed, 200) if line.startswith("After the last sensing")]
     assert told.endswith(": L1C 83:05")
-    played = ACCOUNT.model_copy(update={"last_sensed": NOW - timedelta(days=154, hours=14)})
-    assert [line for line in account_lines(played, 200) if line.endswith(": L1C 154d14h")]
+    played = ACCOUNT.model_copy(update={"last_sensed": NOW - timedelta(days=154)})
+    assert [line for line in account_lines(played, 200) if line.endswith(": L1C 154d")]
     assert not [line for line in account_lines(ACCOUNT, 200) if "last sensing" in line]
 
 
