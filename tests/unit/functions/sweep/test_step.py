@@ -182,17 +182,22 @@ def test_a_reopened_session_whose_account_cannot_be_read_keeps_back_no_later_tim
     assert [event.time for event in sink.events] == [due]
 
 
-@pytest.mark.parametrize("error", [RetryableError("down"), ConfigurationError("403")], ids=["down", "refuses"])
-def test_a_cluster_that_does_not_say_how_jobs_stand_keeps_back_nothing_else(
-    services: Services, sink: Sink, error: Exception
-) -> None:
-    """The API server is asked once, and what needs no answer of its goes on: here, and in the other sessions."""
+def two_attempts_each(services: Services) -> None:
+    """Two sessions, of each of which two attempts are under way."""
     for session in (SESSION, OTHER):
         see(services, session)
         for digest in "01":
             place = WorkKey(session, "l0u", session, digest * 64)
             services.ledger.create(place.order, Record(created=START))
             services.ledger.create(place.attempt(1), Record(created=START))
+
+
+@pytest.mark.parametrize("error", [RetryableError("down"), ConfigurationError("403")], ids=["down", "refuses"])
+def test_a_cluster_that_does_not_say_how_jobs_stand_keeps_back_nothing_else(
+    services: Services, sink: Sink, error: Exception
+) -> None:
+    """The API server is asked once, and what needs no answer of its goes on: here, and in the other sessions."""
+    two_attempts_each(services)
     asked: list[str] = []
 
     class Launcher:
@@ -214,12 +219,7 @@ def test_a_queue_that_does_not_answer_is_asked_once_in_a_sweep(
     services: Services, sink: Sink, error: Exception, tried: int
 ) -> None:
     """Hundreds of tiles come into their class at once: a queue that is down must not keep the sweep for hours."""
-    for session in (SESSION, OTHER):
-        see(services, session)
-        for digest in "01":
-            place = WorkKey(session, "l0u", session, digest * 64)
-            services.ledger.create(place.order, Record(created=START))
-            services.ledger.create(place.attempt(1), Record(created=START))
+    two_attempts_each(services)
     asked: list[str] = []
 
     class Launcher:

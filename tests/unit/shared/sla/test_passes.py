@@ -186,12 +186,19 @@ def test_passes_that_were_over_before_their_plan_came_alarm_nobody(services: Ser
     assert len(sink.events) == 1
 
 
-def test_from_the_console(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def console(services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Where the console's commands look."""
+
     @contextmanager
     def opened(_where: Where) -> Iterator[Place]:
         yield Place("store", "memory", services)
 
     monkeypatch.setattr("functions.cli.places.opened", opened)
+    return services
+
+
+def test_from_the_console(console: Services, tmp_path: Path) -> None:
     file = tmp_path / "plan.csv"
     file.write_bytes(csv(line("S2A", 60), line("S2B", 60)))
     runner = CliRunner()
@@ -219,26 +226,19 @@ def real_line(satellite: str, minutes: int) -> str:
     )
 
 
-def test_the_console_shows_the_tiles_that_a_pass_owes(
-    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @contextmanager
-    def opened(_where: Where) -> Iterator[Place]:
-        yield Place("store", "memory", services)
-
-    monkeypatch.setattr("functions.cli.places.opened", opened)
+def test_the_console_shows_the_tiles_that_a_pass_owes(console: Services, tmp_path: Path) -> None:
     file = tmp_path / "plan.csv"
     # On relative orbit 64 the satellite is not at the time at which it is on 65.
     file.write_bytes(csv(real_line("S2A", 60), line("S2B", 60).replace(",65,", ",64,")))
     runner = CliRunner()
     loaded = runner.invoke(main, ["plan", "load", str(file)], standalone_mode=False).output
     assert "the tiles of 1 segments are not foreseen: orbit and time do not agree" in loaded
-    (known,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    (known,) = standing(console, ["S2A"], START, START + timedelta(hours=5))
     foreseen = known.planned.tiles_owed
     assert foreseen is not None
     assert 60 < foreseen[0] < known.owed.l1c_tiles < foreseen[1] < 150
     assert not known.owed.exact
-    (unknown,) = standing(services, ["S2B"], START, START + timedelta(hours=5))
+    (unknown,) = standing(console, ["S2B"], START, START + timedelta(hours=5))
     assert unknown.planned.tiles_owed is None
     shown = runner.invoke(main, ["plan", "show"], standalone_mode=False).output
     assert f" {foreseen[0]} to {foreseen[1]} " in shown
@@ -246,13 +246,8 @@ def test_the_console_shows_the_tiles_that_a_pass_owes(
 
 
 def test_without_the_libraries_a_plan_is_loaded_without_tiles(
-    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    console: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @contextmanager
-    def opened(_where: Where) -> Iterator[Place]:
-        yield Place("store", "memory", services)
-
-    monkeypatch.setattr("functions.cli.places.opened", opened)
     for module in [name for name in sys.modules if name.startswith(("shared.geometry.groundtrack", "shared.msi.cov"))]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "pyproj", None)
@@ -262,7 +257,7 @@ def test_without_the_libraries_a_plan_is_loaded_without_tiles(
     result = CliRunner().invoke(main, ["plan", "load", str(file)], standalone_mode=False)
     assert "Tiles are not foreseen: pyproj is not installed" in result.output
     assert "1 new passes" in result.output
-    (known,) = standing(services, ["S2A"], START, START + timedelta(hours=5))
+    (known,) = standing(console, ["S2A"], START, START + timedelta(hours=5))
     assert known.planned.tiles_owed is None
 
 
