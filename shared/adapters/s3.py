@@ -6,7 +6,6 @@ Ceph RGW understand them. Integrity on the way in is the client's default: a CRC
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -17,7 +16,8 @@ from typing import Any, Final, Self
 from botocore.exceptions import ClientError
 
 from shared.adapters import s3_multipart as multi
-from shared.adapters.s3_client import make_client, meaning, retries_of, status_of, store_errors, unquoted
+from shared.adapters.s3_client import make_client, meaning, status_of, store_errors, unquoted
+from shared.adapters.s3_conditional import MARK, put_when
 from shared.errors import ObjectAbsentError, StoreUnavailableError
 from shared.ports import MultipartUpload, ObjectInfo
 from shared.settings import Settings
@@ -69,13 +69,7 @@ class S3Store:
         metadata: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> bool:
-        written = self._put_when({"IfNoneMatch": "*"}, bucket, key, body, metadata, content_type)
-        if written is None:
-            # 409: another write to this key is under way. It may fail yet, and then the race is not lost.
-            if self.head(bucket, key) is None:
-                raise StoreUnavailableError(f"object store, {bucket}/{key}: a concurrent write is under way")
-            return False
-        return written
+        return put_when(self.client, bucket, key, body, None, metadata, content_type)
 
     def put_if(
         self,
@@ -87,40 +81,7 @@ class S3Store:
         metadata: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> bool:
-        return bool(self._put_when({"IfMatch": unquoted(etag)}, bucket, key, body, metadata, content_type))
-
-    def _put_when(
-        self,
-        condition: dict[str, str],
-        bucket: str,
-        key: str,
-        body: bytes,
-        metadata: Mapping[str, str] | None,
-        content_type: str,
-    ) -> bool | None:
-        """True written, False refused (412, or gone), None undecided (409)."""
-        try:
-            self.client.put_object(
-                Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {}), ContentType=content_type, **condition
-            )
-        except ClientError as error:
-            status, code = status_of(error), str(error.response.get("Error", {}).get("Code", ""))
-            if status == 409:
-                return None
-            if status == 404 and code != "NoSuchBucket" and "IfMatch" in condition:
-                return False
-            if status != 412:
-                raise meaning(error, f"{bucket}/{key}") from error
-            # A request that was sent again may have been refused because its first copy had been written.
-            return retries_of(error) > 0 and self._holds(bucket, key, body)
-        except Exception:
-            with store_errors(f"{bucket}/{key}"):
-                raise
-        return True
-
-    def _holds(self, bucket: str, key: str, body: bytes) -> bool:
-        info = self.head(bucket, key)
-        return info is not None and info.etag == hashlib.md5(body, usedforsecurity=False).hexdigest()
+        return put_when(self.client, bucket, key, body, etag, metadata, content_type)
 
     def get(self, bucket: str, key: str) -> tuple[bytes, ObjectInfo]:
         with store_errors(f"{bucket}/{key}"):
@@ -252,4 +213,5 @@ class S3Store:
 
 def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
     metadata = {str(name).lower(): str(value) for name, value in answer.get("Metadata", {}).items()}
+    metadata.pop(MARK, None)
     return ObjectInfo(key, answer["ContentLength"], unquoted(answer["ETag"]), answer["LastModified"], metadata)

@@ -83,6 +83,25 @@ def test_sixteen_writers_have_one_winner(store: S3Store) -> None:
     assert store.get("plain", "race")[0] == f"{won.index(True)}".encode()
 
 
+def test_of_writers_of_the_same_bytes_one_wins(store: S3Store) -> None:
+    """And the others know that they did not: two who do the same work write the same record."""
+    barrier = threading.Barrier(6)
+    store.put("plain", "same/swapped", b"before")
+    before = store.get("plain", "same/swapped")[1].etag
+
+    def race(new: str, etag: str) -> tuple[bool, bool]:
+        barrier.wait()
+        created = store.put_new("plain", new, b"the same")
+        barrier.wait()
+        return created, store.put_if("plain", "same/swapped", b"after", etag)
+
+    for n in range(20):
+        store.put("plain", "same/swapped", b"before")
+        with ThreadPoolExecutor(6) as pool:
+            won = list(pool.map(race, [f"same/{n}"] * 6, [before] * 6))
+        assert [sum(created for created, _ in won), sum(swapped for _, swapped in won)] == [1, 1]
+
+
 def test_an_etag_guards_a_replacement_quoted_or_not(store: S3Store) -> None:
     store.put("plain", "swap", b"1")
     etag = store.get("plain", "swap")[1].etag

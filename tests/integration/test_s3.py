@@ -79,6 +79,25 @@ def test_sixteen_writers_have_one_winner(store: S3Store, bucket: str) -> None:
             assert store.get(bucket, f"race/{n}")[0] == f"{won.index(True)}".encode()
 
 
+def test_of_writers_of_the_same_bytes_one_wins(store: S3Store, bucket: str) -> None:
+    """And the others know that they did not: two who do the same work write the same record."""
+    barrier = threading.Barrier(6)
+    store.put(bucket, "same/swapped", b"before")
+    before = store.get(bucket, "same/swapped")[1].etag
+
+    def race(new: str, etag: str) -> tuple[bool, bool]:
+        barrier.wait()
+        created = store.put_new(bucket, new, b"the same")
+        barrier.wait()
+        return created, store.put_if(bucket, "same/swapped", b"after", etag)
+
+    for n in range(10):
+        store.put(bucket, "same/swapped", b"before")
+        with ThreadPoolExecutor(6) as pool:
+            won = list(pool.map(race, [f"same/{n}"] * 6, [before] * 6))
+        assert [sum(created for created, _ in won), sum(swapped for _, swapped in won)] == [1, 1]
+
+
 def test_compare_and_swap_loses_no_update(store: S3Store, bucket: str) -> None:
     store.put(bucket, "counter", b"0")
 

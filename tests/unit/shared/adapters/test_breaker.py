@@ -221,7 +221,7 @@ def away() -> Exception:
     return error
 
 
-@pytest.mark.parametrize("fault", [503, 500, away()], ids=["503", "500", "no answer"])
+@pytest.mark.parametrize("fault", [503, away()], ids=["503", "no answer"])
 def test_a_store_that_is_down_is_not_asked_while_it_is_open(fault: int | Exception, clock: Clock) -> None:
     wire = Wire(fault, fault, fault, 200)
     store, breaker = s3(wire, clock)
@@ -238,6 +238,19 @@ def test_a_store_that_is_down_is_not_asked_while_it_is_open(fault: int | Excepti
     clock.now += FIRST_PAUSE_S
     assert store.put_new("b", "k", b"1") is True
     assert not breaker.open
+
+
+def test_a_conditional_write_that_is_answered_by_500_is_judged_by_the_look_after_it(clock: Clock) -> None:
+    """Ceph answers 500 to who loses a race: of a store that is well, however often, and never of one that is not."""
+    wire = Wire(*[500, 200] * 9, *[500, 500] * FAILURES, 200)
+    store, breaker = s3(wire, clock)
+    for _ in range(9):
+        assert store.put_if("b", "k", b"1", "before") is False
+    assert not breaker.open
+    for _ in range(FAILURES):
+        with pytest.raises(StoreUnavailableError, match="500"):
+            store.put_if("b", "k", b"1", "before")
+    assert breaker.open
 
 
 def test_refusals_of_a_store_are_answers(clock: Clock) -> None:

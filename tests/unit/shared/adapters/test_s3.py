@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.s3 import S3Store
 from shared.adapters.s3_client import meaning, store_errors, unquoted
+from shared.adapters.s3_conditional import MARK
 from shared.adapters.s3_multipart import MAX_PARTS, spans
 from shared.errors import ConfigurationError, ObjectAbsentError, S2psError, StoreUnavailableError
 
@@ -96,14 +97,57 @@ def test_if_match_is_sent_without_quotes() -> None:
     assert client.calls[0][1]["IfMatch"] == "abc"
 
 
-def test_a_first_copy_of_our_own_request_is_no_lost_race() -> None:
-    def store(retries: int, there: bytes) -> S3Store:
-        refusal = refused(412, "PreconditionFailed", retries)
-        return S3Store(Client(put_object=[refusal], head_object=[head(there)]))
+class Racing(Client):
+    """A client whose conditional write is answered by ``answer``; after it the store holds what ``there`` says.
 
-    assert store(1, b"mine").put_new("b", "k", b"mine")
-    assert not store(1, b"other").put_new("b", "k", b"mine")
-    assert not store(0, b"mine").put_new("b", "k", b"mine")
+    That is None (nothing), "ours" (what this request wrote) or an etag (of another's object, of whatever bytes).
+    """
+
+    def __init__(self, answer: ClientError, there: str | None) -> None:
+        super().__init__(put_object=[answer])
+        self.there = there
+
+    def head_object(self, **_: Any) -> dict[str, Any]:
+        if self.there is None:
+            raise refused(404)
+        sent = self.calls[0][1]
+        marks = sent["Metadata"] if self.there == "ours" else {MARK: "another's"}
+        return {**head(sent["Body"]), "ETag": self.there, "Metadata": marks}
+
+
+LOST_ANSWER = refused(412, "PreconditionFailed", retries=1)
+CEPH_LOST_RACE = refused(500, "UnknownError")
+
+
+@pytest.mark.parametrize("error", [LOST_ANSWER, CEPH_LOST_RACE], ids=["412 to a second copy", "500"])
+def test_who_wrote_is_known_by_a_mark_not_by_the_bytes(error: ClientError) -> None:
+    assert S3Store(Racing(error, "ours")).put_new("b", "k", b"same")
+    assert S3Store(Racing(error, "ours")).put_if("b", "k", b"same", "before")
+    assert not S3Store(Racing(error, "theirs")).put_new("b", "k", b"same")
+    assert not S3Store(Racing(error, "theirs")).put_if("b", "k", b"same", "before")
+
+
+def test_a_first_refusal_is_a_lost_race_without_a_look() -> None:
+    client = Client(put_object=[refused(412, "PreconditionFailed")])
+    assert not S3Store(client).put_new("b", "k", b"")
+    assert [name for name, _ in client.calls] == ["put_object"]
+
+
+@pytest.mark.parametrize("there", [None, "before"], ids=["gone", "as before"])
+def test_an_error_after_which_the_race_is_open_is_an_error(there: str | None) -> None:
+    store = S3Store(Racing(CEPH_LOST_RACE, there))
+    with pytest.raises(StoreUnavailableError, match="b/k: answered 500"):
+        store.put_new("b", "k", b"") if there is None else store.put_if("b", "k", b"", '"before"')
+
+
+def test_the_mark_is_no_metadata_of_the_object() -> None:
+    client = Client(put_object=[{"ETag": '"e"'}], head_object=[{**head(b""), "Metadata": {"A": "b", MARK: "x"}}])
+    store = S3Store(client)
+    store.put_new("b", "k", b"", metadata={"a": "b"})
+    assert client.calls[0][1]["Metadata"].keys() == {"a", MARK}
+    found = store.head("b", "k")
+    assert found is not None
+    assert found.metadata == {"a": "b"}
 
 
 def test_a_conflict_is_decided_by_what_is_there() -> None:
