@@ -129,7 +129,8 @@ class Planned:
 class Acquired:
     """A datastrip as Level 0 found it: granules by detector. ``start``: of the first granule's sensing.
 
-    ``tiles``: those that its footprint meets; None where no Level 1 found them.
+    ``tiles``: those that its footprint meets; None where no Level 1 found them. ``all_tiles``: it found those of every
+    part that the datastrip was cut into.
     """
 
     unit: str
@@ -137,6 +138,7 @@ class Acquired:
     start: datetime | None = None
     raw: bool = False
     tiles: frozenset[str] | None = None
+    all_tiles: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +166,11 @@ class Comparison:
             yield f"{head}, {came}" + (change if strips else "")
 
     def tiles_unlike(self) -> Iterator[str]:
-        """Where the tiles are none that the plan allows. Those of strips without a Level 1 are not missed."""
+        """Where the tiles are none that the plan allows. None is missed of a strip, or part, without a Level 1."""
         came, foreseen = self.tiles, self.planned.tiles
         if came is None or foreseen is None:
             return
-        whole = all(strip.tiles is not None for strip in self.strips)
+        whole = all(strip.tiles is not None and strip.all_tiles for strip in self.strips)
         missed = {*foreseen.must} - came if whole else set[str]()
         beyond = came - {*foreseen.must, *foreseen.may}
         differ = [f"{_some(missed)} not among them"] if missed else []

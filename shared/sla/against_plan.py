@@ -6,7 +6,7 @@ Nothing is computed here: the tiles that a datatake would meet were foreseen whe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.expected import Acquired, Comparison, against_plan, compare
@@ -43,15 +43,24 @@ def held_against_plan(
 def strips_of(outcomes: Iterable[Outcome]) -> list[Acquired]:
     """The datastrips that Level 0 found, with the tiles that Level 1 found their footprints to meet."""
     strips: list[Acquired] = []
-    met: defaultdict[str, set[str]] = defaultdict(set)
+    met: defaultdict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    cut: dict[str, int] = {}
     for outcome in outcomes:
         strip = acquired(outcome)
         if strip is not None:
             strips.append(strip)
         if "tile" in outcome.units:
-            met[without_part(outcome.unit)].update(outcome.units["tile"])
-    strips = [replace(strip, tiles=frozenset(met[strip.unit])) if strip.unit in met else strip for strip in strips]
-    return sorted(strips, key=lambda strip: strip.unit)
+            of = without_part(outcome.unit)
+            met[of][outcome.unit] = outcome.units["tile"]
+            cut[of] = int(outcome.facts.get("parts", 1))
+    return sorted((_met(strip, met[strip.unit], cut.get(strip.unit, 1)) for strip in strips), key=lambda s: s.unit)
+
+
+def _met(strip: Acquired, tiles: Mapping[str, Collection[str]], parts: int) -> Acquired:
+    """The datastrip with the tiles of those of its ``parts`` for which they were found."""
+    if not tiles:
+        return strip
+    return replace(strip, tiles=frozenset().union(*tiles.values()), all_tiles=len(tiles) >= parts)
 
 
 def _tiles(each: Comparison, entries: Collection[AccountEntry]) -> Iterator[str]:

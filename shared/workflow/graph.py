@@ -133,7 +133,10 @@ class Workflow(Model):
         for link in processor.links:
             if link.source not in step.after:
                 raise ValueError(f"step {step.name}: link {link.what}: source: expected {' or '.join(step.after)}")
-            if processor.shared is None or self.processors[link.source].shared != processor.shared:
+            source = self.processors.get(link.source)
+            if source is None:
+                raise ValueError(f"step {step.name}: link {link.what}: source: expected a step, found {link.source}")
+            if processor.shared is None or source.shared != processor.shared:
                 raise ValueError(f"step {step.name}: link {link.what}: {link.source} has another shared volume")
 
     def step(self, name: str) -> Step:

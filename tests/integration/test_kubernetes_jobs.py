@@ -135,6 +135,20 @@ def test_a_job_that_runs_or_waits_in_no_queue_keeps_what_it_has(cluster: Cluster
     assert PATCH not in cluster.calls
 
 
+@pytest.mark.parametrize("given", ["urgent", "of their own"])
+def test_a_class_that_an_operator_gave_a_job_stays(cluster: Cluster, given: str) -> None:
+    clock = VirtualClock(START)
+    settings = Settings(job_queue="s2ps", job_priorities=((30, "urgent"), (75, "soon"), (1e6, "later")))
+    launcher = KubernetesJobLauncher(connect(cluster), lambda job: PROCESSORS[job.step], settings, clock)
+    launcher.launch(JOB)
+    job = cluster.jobs[JOB.name]
+    job["spec"]["suspend"], job["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] = True, given
+    for _ in range(3):
+        launcher.hasten(JOB.name)
+        clock.advance(30 * 60)
+    assert PATCH not in cluster.calls
+
+
 @pytest.mark.parametrize("turn", ["soon", "2026-11-22T12:00:00"])
 def test_a_turn_that_somebody_made_no_instant_is_refused_by_its_name(cluster: Cluster, turn: str) -> None:
     launcher = launcher_of(cluster, job_queue="s2ps", job_priorities=((1e6, "later"),))

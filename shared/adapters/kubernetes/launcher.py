@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -54,6 +55,7 @@ class KubernetesJobLauncher:
         """A Job that waits in a Kueue queue gets the class that the time left until its turn asks for by now.
 
         Kueue takes a label that is changed over into the workload until there is a place for it (0.15 and newer).
+        A class that an operator gave it stays: a Job is raised among the classes of the settings, never lowered.
         BadInputError where somebody changed the Job's turn into what is no instant.
         """
         job = self._api.job(name)
@@ -64,7 +66,8 @@ class KubernetesJobLauncher:
         if stands is None or due is None:
             return
         asked = priority_class(self._settings, _instant(name, due), self._clock.now())
-        if asked and asked != stands:
+        under_min = {of: limit for limit, of in self._settings.job_priorities}
+        if asked and under_min[asked] < under_min.get(stands, -math.inf):
             self._api.label_job(name, {CLASS: asked})
 
     def stop(self, name: str) -> None:

@@ -138,6 +138,8 @@ def test_datastrips_of_a_datatake_meet_its_tiles_together() -> None:
     # Where one was lost before its tiles were found, nothing is missed that it could have met.
     assert list(against_plan(TILED, [one, replace(two, tiles=None)])) == []
     assert list(against_plan(TILED, [one, replace(two, tiles=frozenset())])) != []
+    # Nor of parts that it was cut into.
+    assert list(against_plan(TILED, [one, replace(two, tiles=frozenset(), all_tiles=False)])) == []
 
 
 def test_without_tiles_on_either_side_none_are_compared() -> None:

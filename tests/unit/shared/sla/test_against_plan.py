@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from shared.adapters.memory import MemoryStore
-from shared.domain.expected import TilesOwed
+from shared.domain.expected import Planned, TilesOwed, against_plan
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import AccountEntry, Artifact, Complete, Outcome
 from shared.sla.against_plan import AgainstPlan, held_against_plan, strips_of
@@ -19,7 +20,7 @@ SESSION = "S2A_20261122100000000123"
 GRANULE = "S2A_OPER_MSI_L0__GR_S2PS_20261122T100000_S20261122T093000_D01_N00.01"
 
 
-def outcome(step: str, unit: str, tiles: tuple[str, ...] = ()) -> Outcome:
+def outcome(step: str, unit: str, tiles: tuple[str, ...] = (), *, parts: int = 0) -> Outcome:
     granule = Artifact(
         file_type="PDI_DS_GR_LIST", name=GRANULE, bucket="b", prefix="p/", digest="0" * 64, size=1, files=()
     )
@@ -33,21 +34,34 @@ def outcome(step: str, unit: str, tiles: tuple[str, ...] = ()) -> Outcome:
         finished=T0,
         outputs=(granule,) if step == "l0c" else (),
         units={"tile": tiles} if tiles else {},
+        facts={"parts": f"{parts:02d}"} if parts else {},
     )
 
 
 PARTS = [
     outcome("l0c", "DT01"),
-    outcome("l1b", "DT01-P01", ("32TQM", "32TQL")),
-    outcome("l1b", "DT01-P02", ("32TQL", "32TQK")),
+    outcome("l1b", "DT01-P01", ("32TQM", "32TQL"), parts=2),
+    outcome("l1b", "DT01-P02", ("32TQL", "32TQK"), parts=2),
     outcome("l0c", "DT02"),
 ]
 
 
 def test_tiles_of_parts_are_those_of_the_datastrip() -> None:
     one, two = strips_of(PARTS)
-    assert (one.unit, one.tiles) == ("DT01", frozenset({"32TQM", "32TQL", "32TQK"}))
+    assert (one.unit, one.tiles, one.all_tiles) == ("DT01", frozenset({"32TQM", "32TQL", "32TQK"}), True)
     assert (two.unit, two.tiles) == ("DT02", None)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_of_a_part_that_was_lost_no_tile_is_called_missed(lost: int) -> None:
+    (one,) = strips_of([each for number, each in enumerate(PARTS[:3]) if number != lost])
+    assert one.tiles is not None
+    assert not one.all_tiles
+    planned = Planned("123-1", 1, T0 - timedelta(minutes=30), tiles=TilesOwed(("32TQM", "32TQK"), ("32TQL",)))
+    assert not [line for line in against_plan([planned], [one]) if "tiles" in line]
+    beyond = replace(planned, tiles=TilesOwed((), ("32TQL",)))
+    (told,) = [line for line in against_plan([beyond], [one]) if "tiles" in line]
+    assert told.endswith("beyond the planned footprint")
 
 
 @pytest.mark.parametrize(

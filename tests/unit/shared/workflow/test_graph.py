@@ -54,6 +54,22 @@ def test_an_input_that_nobody_makes_is_refused(tmp_path: Path) -> None:
         load_workflow(written(tmp_path, processors=processors))
 
 
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("session", "expected a step, found session"),
+        ("l1b", "l1b has another shared volume"),
+        ("l9", "source: expected session"),
+    ],
+)
+def test_a_link_leads_to_a_step_on_the_same_volume(tmp_path: Path, source: str, named: str) -> None:
+    processors = yaml.safe_load(OPEN.read_text())["processors"]
+    step = "l0u" if source != "l1b" else "l1c"
+    processors[step]["links"] = [{"source": source, "what": "x/*", "to": "y"}]
+    with pytest.raises(ConfigurationError, match=named):
+        load_workflow(written(tmp_path, processors=processors))
+
+
 def test_a_set_may_say_itself_what_a_datatake_asks_for(tmp_path: Path) -> None:
     path = written(tmp_path, datatakes={"types": {"DASC": ["L1C"]}, "unknown": ["L1C"]})
     datatakes = load_workflow(path).datatakes
