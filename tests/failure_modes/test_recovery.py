@@ -132,7 +132,7 @@ def test_failure_mode_07_what_ran_out_of_memory_gets_more() -> None:
 
 
 def test_failure_mode_09_one_command_runs_failed_work_again_out_of_the_same_inputs() -> None:
-    """Longer: tests/faults/test_steering.py, at any moment, interrupted, by two operators at once."""
+    """Longer: tests/faults/test_steering_{interrupted,races}.py, at any moment, by two operators at once."""
     broken = True
 
     def fails(order: Order) -> Outputs:

@@ -1,133 +1,45 @@
-"""What operators do, by faults: interrupted after any write, repeated, and racing with the service."""
+"""What operators do, by faults: retries, zombies, holds, incomplete sessions, replays."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 
 import pytest
 
-from functions.session_account import step as session_account
-from shared.bootstrap import Services
 from shared.domain.events import PING, Event, object_created
 from shared.errors import RefusedError
 from shared.ledger import keys
-from shared.ledger.attempts import WorkRecords, conclude, read_work, sort_work
+from shared.ledger.attempts import conclude, read_work, sort_work
 from shared.ledger.keys import WorkKey
-from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Action, Attempt, Complete, Grant, OpenMarker, Order, Outcome
-from shared.ledger.standing import reopenings, write_account
+from shared.ledger.records import Account, Complete, Grant, OpenMarker, Order, Outcome
+from shared.ledger.standing import write_account
 from shared.ports import JobSpec, JobState
 from shared.settings import Settings
-from shared.steering import Done, park, release, replay, retry
-from tests.support.house import START, Crash, Delivery, House
-from tests.support.standin import SESSION, Outputs, StandInStation, script
-
-EXPECTED = 1 + 2 + 2 + 2  # L0 datastrip, L0 granules, L1C tiles, L2A tiles
-WHO, WHY = "ada@console", "the disk was replaced"
-CHUNK_2 = f"DCS_05_{SESSION}_ch2_DSDB_00001.raw"
-
-Act = Callable[[Services], list[Done]]
-
-
-def retry_all(services: Services) -> list[Done]:
-    return retry(services, SESSION, who=WHO, reason=WHY)
-
-
-def park_all(services: Services) -> list[Done]:
-    return park(services, SESSION, who=WHO, reason="look at it first")
-
-
-def release_all(services: Services) -> list[Done]:
-    return release(services, SESSION, who=WHO, reason=WHY)
-
-
-def house(**changes: object) -> House:
-    station = StandInStation()
-    station.fill(START - timedelta(minutes=2))
-    return House(station=station, **changes)  # type: ignore[arg-type]  # keyword arguments of the dataclass
-
-
-def broken(order: Order) -> Outputs:
-    """One tile's L1C processor dies each time."""
-    if order.step == "l1c" and order.unit.endswith("32TQM"):
-        raise Crash("the node is gone")
-    return script(order)
-
-
-def failed(**changes: object) -> House:
-    """A session of which one tile is parked after three attempts; the cause is mended now."""
-    made = house(**changes)
-    made.launcher.script = broken
-    account = made.run()
-    assert (account.produced, account.parked) == (EXPECTED - 2, 2)
-    made.launcher.script = script
-    return made
-
-
-def held(**changes: object) -> House:
-    """A session that was parked while its first Job ran, and closed."""
-    made = house(**changes)
-    until_running(made)
-    park_all(made.operator()[0])
-    made.run()
-    return made
-
-
-def until_running(made: House) -> None:
-    """The session's first Job is under way."""
-    for _ in range(20):
-        if made.launcher.pending:
-            return
-        made.tick(jobs=False)
-    raise AssertionError(made.story())
-
-
-def incomplete() -> House:
-    """A session of which a chunk never came, parked by configuration when the wait was over."""
-    made = house(settings=Settings(sweep_grace_s=15, retry_delay_s=5, session_wait_s=60, session_partial="park"))
-    made.station.held = {path: found for path, found in made.station.held.items() if CHUNK_2 not in path}
-    account = made.run()
-    assert (account.produced, account.parked) == (0, len(account.entries))
-    return made
-
-
-@pytest.fixture(scope="module")
-def reference() -> House:
-    made = house()
-    made.run()
-    return made
+from shared.steering import park, release, replay, retry
+from tests.support.house import START, Delivery, House
+from tests.support.standin import SESSION, script
+from tests.support.steered import (
+    CHUNK_2,
+    EXPECTED,
+    WHO,
+    WHY,
+    assert_whole,
+    broken,
+    failed,
+    house,
+    incomplete,
+    ledger_of,
+    park_all,
+    release_all,
+    retry_all,
+    until_running,
+    work_of,
+    works_of,
+)
 
 
 def _ping() -> Event:
     return Event("tick", "ping", PING)
-
-
-def ledger_of(made: House) -> Ledger:
-    return Ledger(made.memory, made.settings.bucket_ledger, made.clock)
-
-
-def work_of(made: House, step: str, ending: str = "") -> WorkKey:
-    works = sort_work(made.memory.list(made.settings.bucket_ledger)).values()
-    return next(w.place for w in works if w.place.step == step and w.place.unit.endswith(ending))
-
-
-def assert_whole(made: House, reference: House) -> None:
-    """All is produced, once, and nothing that was written for the time of the action is left."""
-    account = made.account
-    assert account is not None
-    assert (account.produced, account.absent, account.parked) == (EXPECTED, 0, 0)
-    assert made.shelf() == reference.shelf()
-    assert made.orders() == reference.orders()
-    assert made.dead == []
-    for _ in range(3):
-        made.tick()
-    assert not list(made.memory.list(made.settings.bucket_ledger, keys.OPEN))
-    assert not [i.key for i in made.memory.list(made.settings.bucket_ledger, keys.TIMERS) if "reopened" in i.key]
 
 
 # retry ---------------------------------------------------------------------------------------------------------------
@@ -213,17 +125,13 @@ def replace_unit(order: Order) -> Order:
 def test_a_retry_while_the_session_goes_on_and_another_step_runs(reference: House) -> None:
     made = house()
     made.launcher.script = broken
-    while not any(work.outcome for work in _works(made) if work.place.step == "l1c" and "32TQM" in work.place.unit):
+    while not any(work.outcome for work in works_of(made) if work.place.step == "l1c" and "32TQM" in work.place.unit):
         made.tick(3)
         assert made.account is None or made.account.parked
     made.launcher.script = script
     retry_all(made.operator()[0])
     made.run()
     assert_whole(made, reference)
-
-
-def _works(made: House) -> list[WorkRecords]:
-    return list(sort_work(made.memory.list(made.settings.bucket_ledger)).values())
 
 
 def test_the_end_of_an_attempt_that_is_told_again_after_a_grant_starts_no_pause() -> None:
@@ -449,287 +357,6 @@ def test_the_account_of_a_parked_incomplete_session_tells_what_was_refused() -> 
     account = made.run()
     assert account.produced == 0
     assert any(line.startswith(name) for line in account.refused)
-
-
-# interrupted, repeated -----------------------------------------------------------------------------------------------
-ACTIONS: dict[str, tuple[Callable[[], House], Act]] = {
-    "retry": (failed, retry_all),
-    "release": (held, release_all),
-    "release of an incomplete session": (incomplete, release_all),
-}
-
-
-@pytest.mark.parametrize("ticks", [0, 3], ids=["at once", "while the service runs on"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("action", ACTIONS)
-def test_an_action_interrupted_at_any_write_and_repeated(action: str, when: str, ticks: int, reference: House) -> None:
-    begin, act = ACTIONS[action]
-    services, store = (made := begin()).operator()
-    act(services)
-    writes = store.writes
-    assert writes >= 5
-    for point in range(1, writes + 1):
-        made = begin()
-        services, store = made.operator()
-        store.crash_at = (point, "before" if when == "before" else "after")
-        with pytest.raises(Crash):
-            act(services)
-        for _ in range(ticks):
-            made.tick()
-        with suppress(RefusedError):  # nothing is left to do, as what follows shows
-            act(made.operator()[0])
-        made.run()
-        if action == "release of an incomplete session":
-            assert made.account is not None
-            assert made.account.produced == EXPECTED
-        else:
-            assert_whole(made, reference)
-
-
-def test_an_interrupted_retry_whose_grant_took_effect_by_itself_is_completed(reference: House) -> None:
-    """The order's event, doubled and late, launched the attempt that was granted, and all was made meanwhile."""
-    made = failed()
-    services, store = made.operator()
-    store.crash_at = (2, "after")
-    with pytest.raises(Crash):
-        retry_all(services)
-    made.send(object_created(made.settings.bucket_ledger, work_of(made, "l1c", "32TQM").order, "e"))
-    made.deliver()
-    for _ in range(3):
-        made.tick()
-    assert made.account is not None
-    assert made.account.parked == 2
-    assert len(made.shelf()) == EXPECTED
-    retry_all(made.operator()[0])
-    made.run()
-    assert_whole(made, reference)
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_an_interrupted_park_is_repeated(when: str) -> None:
-    for point in (1, 2):
-        made = house()
-        until_running(made)
-        services, store = made.operator()
-        store.crash_at = (point, "before" if when == "before" else "after")
-        with pytest.raises(Crash):
-            park_all(services)
-        park_all(made.operator()[0])
-        assert made.run().held
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-def test_an_interrupted_action_has_said_who_wanted_what_and_why(action: str) -> None:
-    begin, act = ACTIONS[action]
-    made = begin()
-    services, store = made.operator()
-    store.crash_at = (1, "after")
-    before = made.story()
-    with pytest.raises(Crash):
-        act(services)
-    (key,) = set(made.story().splitlines()) - set(before.splitlines())
-    record = ledger_of(made).read(key, Action)
-    assert key.startswith(f"sessions/{SESSION}/actions/20261122T")
-    assert (record.action, record.target, record.who, record.reason) == (action.split(maxsplit=1)[0], SESSION, WHO, WHY)
-
-
-# with whatever the broker does ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("action", ["retry", "release"])
-def test_whatever_becomes_of_the_notifications(action: str, seed: int, reference: House) -> None:
-    begin, act = ACTIONS[action]
-    dice = random.Random(seed)
-    made = begin(delivery=Delivery(copies=lambda _event: dice.choice([0, 1, 1, 2, 3]), shuffle=dice))  # type: ignore[call-arg]
-    act(made.operator()[0])
-    made.run()
-    assert_whole(made, reference)
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-def test_by_the_sweep_alone(action: str) -> None:
-    begin, act = ACTIONS[action]
-    made = begin()
-    made.delivery = Delivery(copies=lambda _event: 0)
-    act(made.operator()[0])
-    assert made.run().produced == EXPECTED
-
-
-# at the same time as the service -------------------------------------------------------------------------------------
-@dataclass
-class Meanwhile:
-    """Does ``act`` before the service's ``moment``-th store operation, or as soon after as it is not refused."""
-
-    act: Callable[[], object]
-    moment: int
-    reached: bool = False
-    done: bool = False
-
-    def __call__(self, number: int) -> None:
-        if number < self.moment or self.done:
-            return
-        self.reached = self.done = True
-        try:
-            self.act()
-        except RefusedError:
-            self.done = False
-
-
-def _at_any_moment(step: int, begin: Callable[[], House], act: Act, end: Callable[[House], None]) -> int:
-    """``act`` happens before each ``step``-th store operation; returns how many moments that were."""
-    moments = 0
-    while True:
-        made = begin()
-        services, _ = made.operator()
-        meanwhile = Meanwhile(partial(act, services), 1 + moments * step)
-        made.store.meanwhile = meanwhile
-        made.run()
-        made.store.meanwhile = None
-        end(made)
-        if not meanwhile.reached:
-            return moments
-        moments += 1
-
-
-def test_a_retry_at_any_moment(reference: House) -> None:
-    def begin() -> House:
-        made = house()
-        fails = [0]
-
-        def dies(order: Order) -> Outputs:
-            if order.step == "l1c" and order.unit.endswith("32TQM") and fails[0] < 3:
-                fails[0] += 1
-                raise Crash("the node is gone")
-            return script(order)
-
-        made.launcher.script = dies
-        return made
-
-    def end(made: House) -> None:
-        if made.account is not None and made.account.parked:
-            retry_all(made.operator()[0])
-            made.run()
-        assert_whole(made, reference)
-
-    assert _at_any_moment(13, begin, retry_all, end) > 20
-
-
-def test_a_park_at_any_moment(reference: House) -> None:
-    def end(made: House) -> None:
-        if made.account is not None and made.account.parked:
-            release_all(made.operator()[0])
-            made.run()
-        assert_whole(made, reference)
-
-    assert _at_any_moment(9, house, park_all, end) > 20
-
-
-def test_a_release_at_any_moment(reference: House) -> None:
-    def begin() -> House:
-        made = house()
-        until_running(made)
-        park_all(made.operator()[0])
-        return made
-
-    def end(made: House) -> None:
-        if made.account is not None and made.account.parked:
-            release_all(made.operator()[0])
-            made.run()
-        assert_whole(made, reference)
-
-    assert _at_any_moment(1, begin, release_all, end) > 10
-
-
-def unaccounted() -> House:
-    """A session of which one tile has failed, all else is made, and whose account is still to be made."""
-    made = house()
-    made.launcher.script = broken
-    account, made.functions["session-account"] = made.functions["session-account"], lambda _event: None
-    for _ in range(20):
-        made.tick()
-    made.functions["session-account"] = account
-    made.launcher.script = script
-    assert all(work.outcome for work in _works(made))
-    assert made.account is None
-    return made
-
-
-def test_a_retry_just_before_the_reopenings_are_counted(reference: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = unaccounted()
-    act = Meanwhile(partial(retry_all, made.operator()[0]), 1)
-
-    def count(ledger: Ledger, session: str) -> int:
-        act(1)
-        return reopenings(ledger, session)
-
-    monkeypatch.setattr(session_account, "reopenings", count)
-    made.run()
-    assert act.done
-    assert_whole(made, reference)
-
-
-def test_a_retry_while_the_account_is_written_keeps_the_session_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = unaccounted()
-
-    def write(ledger: Ledger, record: Account) -> bool:
-        retry_all(made.operator()[0])
-        return write_account(ledger, record)
-
-    monkeypatch.setattr(session_account, "write_account", write)
-    event = object_created(made.settings.bucket_ledger, work_of(made, "l0u").outcome, "e")
-    made.call("session-account", event)
-    assert made.account is None
-    assert ledger_of(made).exists(keys.open_marker(SESSION))
-
-
-def test_an_account_that_knows_of_the_reopening_already_is_not_removed() -> None:
-    made = failed()
-    account = made.account
-    assert account is not None
-    services, store = made.operator()
-
-    def meanwhile(_number: int) -> None:
-        if ledger_of(made).exists(keys.reopened(SESSION, 1)):
-            store.meanwhile = None
-            write_account(ledger_of(made), account.model_copy(update={"reopened": 1}))
-
-    store.meanwhile = meanwhile
-    retry_all(services)
-    assert made.account is not None
-    assert made.account.reopened == 1
-
-
-def test_a_job_that_was_launched_while_the_account_closed_is_in_it_when_it_has_ended() -> None:
-    made = held()
-    before = made.account
-    assert before is not None
-    place = work_of(made, "l0c")
-    order = ledger_of(made).read(place.order, Order)
-    attempt = Attempt(created=made.clock.now(), number=1, job="j", cpus=1, memory_mb=1, time_limit_s=1)
-    assert ledger_of(made).create(place.attempt(1), attempt)
-    made.launcher.launch(
-        JobSpec(place.job_name(1), place.prefix, 1, SESSION, "l0c", place.unit, 1, 1, 1, order.deadline, 0, "")
-    )
-    made.tick()
-    after = made.account
-    assert after is not None
-    assert (before.produced, after.produced) == (0, 3)
-    assert after.held
-    assert after.parked
-
-
-def test_two_operators_retry_at_once(reference: House) -> None:
-    """The second one acts before any store operation of the first."""
-    moment, reached = 1, True
-    while reached:
-        made = failed()
-        first, store = made.operator()
-        store.meanwhile = meanwhile = Meanwhile(partial(retry_all, made.operator()[0]), moment)
-        with suppress(RefusedError):
-            retry_all(first)
-        made.run()
-        assert_whole(made, reference)
-        reached, moment = meanwhile.reached, moment + 3
-    assert moment > 20
 
 
 # replay --------------------------------------------------------------------------------------------------------------
