@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 OPERATOR: Final = "S2PS_OPERATOR"
 _NO_REASON: Final = "no reason given"
 _LONGEST: Final = 128
+_LIKE_A_SESSION: Final = re.compile(r"(S2[A-D](_\d{0,20})?|L\d{1,23})(-\d{0,4})?", re.ASCII)
+"""The name of a session, or the begin of one; products' names have more letters."""
 
 _of_session = click.option(
     "--session", default="", help="Session that TARGETs like l1c/DT01-T32TMQ are of.", shell_complete=complete_session
@@ -195,20 +198,27 @@ def replay(
 
 
 @click.command()
-@click.argument("targets", metavar="PRODUCT...", nargs=-1, required=True)
+@click.argument("targets", metavar="PRODUCT|SESSION...", nargs=-1, required=True)
 @_reason()
 @_acts
 def submit(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dry_run: bool) -> None:
-    """Process a product on that was made elsewhere: from an L1C product to L2A.
+    """Process a product on that was made elsewhere, from L1C to L2A; or a session's raw data once more.
 
     A PRODUCT is the folder of a SAFE product, or its archive (.zip), whose files are brought to the store; or the place
     of either in the store, as s3://bucket/key. It gets a session of its own, whose budget runs from now. Any other
     folder, or s3://bucket/key/, stands for all products in it that were not submitted before.
+
+    A SESSION, by its name or the begin of it, gets another beside it (SESSION-2, ...), under the strategy that is
+    active now: with a rule for the class reprocessing, by another processor set.
     """
+    from functions.cli.named import session_named
     from shared import steering
 
     found: list[str] = []
     for target in targets:
+        if _LIKE_A_SESSION.fullmatch(target):
+            found.append(session_named(place.services, target))
+            continue
         inside = steering.products_below(place.services, target)
         if inside is not None:
             click.echo(safe(f"{target}: {len(inside)} products to submit"), err=True)

@@ -107,6 +107,20 @@ class SessionId:
         return f"{self.satellite}_{stamp}{self.orbit:06d}"
 
 
+_BESIDE: Final = re.compile(rf"({_SESSION.pattern})-[1-9]\d{{0,3}}", re.ASCII)
+
+
+def beside(session: str, number: int) -> str:
+    """The session in which the data of ``session`` are processed for the ``number``-th time (from 2)."""
+    return f"{session}-{number}"
+
+
+def downlink_of(session: str) -> str:
+    """The session that brought the data down: of one that stands beside another, that other."""
+    match = _BESIDE.fullmatch(session)
+    return session if match is None else match[1]
+
+
 @dataclass(frozen=True, slots=True)
 class SessionFile:
     """One file of a session: a DSDB chunk (``number`` from 1) or the DSIB of a channel (``number`` is ``None``)."""

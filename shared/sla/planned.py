@@ -17,7 +17,7 @@ from pydantic import AwareDatetime
 
 from shared.domain.events import Event, event_id
 from shared.domain.expected import NOTHING, Owed, Planned, TilesOwed, owed
-from shared.domain.names import SessionId
+from shared.domain.names import SessionId, downlink_of
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
@@ -157,7 +157,7 @@ def _satellite(ledger: Ledger, session: str, named: SessionId) -> str:
 def planned_as(ledger: Ledger, session: str) -> PlannedPass | None:
     """The planned pass of a session, whether it is complete or not; None where its satellite is not known yet."""
     try:
-        satellite = _satellite(ledger, session, SessionId.parse(session))
+        satellite = _satellite(ledger, session, SessionId.parse(downlink_of(session)))
     except BadInputError:
         return None
     return planned_for(ledger, session, satellite) if satellite else None
@@ -170,7 +170,7 @@ def planned_for(ledger: Ledger, session: str, satellite: str) -> PlannedPass | N
     meanwhile is none.
     """
     try:
-        named = SessionId.parse(session)
+        named = SessionId.parse(downlink_of(session))
     except BadInputError:
         return None
     first, last = named.start - _LONGEST, named.start + _BEFORE

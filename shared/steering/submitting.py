@@ -16,6 +16,7 @@ from shared.errors import BadInputError, RefusedError
 from shared.ledger import keys
 from shared.ledger.records import Artifact, Complete, Given, OpenMarker, Outcome
 from shared.parallel import pool_of
+from shared.steering.beside import is_session, submit_session
 from shared.steering.done import Deed, Done
 from shared.steering.given import MANIFEST, PLACE, Product, find, opened, product_name
 from shared.steering.packed import SUFFIX as ARCHIVE
@@ -29,11 +30,13 @@ _THREADS: Final = 3
 
 def submit(services: Services, target: str, *, who: str, reason: str, dry_run: bool = False) -> list[Done]:
     """Process a product on: the folder or the archive (.zip) of a SAFE product, or the place of either in the store
-    (``s3://bucket/key``).
+    (``s3://bucket/key``). Or the raw data of a session once more (``shared.steering.beside``).
 
     RefusedError where the processor set makes nothing of such products, or another of this name was submitted before;
     ObjectAbsentError where there is no product; BadInputError where it is not as its manifest says.
     """
+    if is_session(target):
+        return [submit_session(services, target, SUBMIT, who, reason, dry_run=dry_run)]
     with opened(services, target) as place:
         return [_submit(services, place, who, reason, dry_run=dry_run)]
 

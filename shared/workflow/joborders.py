@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from shared.domain.names import SessionId, format_stamp
+from shared.domain.names import SessionId, downlink_of, format_stamp
 from shared.errors import ConfigurationError
 from shared.joborder import JobInput, JobOrder
 from shared.ledger.records import Order
@@ -32,7 +32,7 @@ def job_order_of(workflow: Workflow, order: Order, station: str, satellite: str)
         return None
     if processor.job_order == "own":
         return _with_auxiliary(make_job_order(workflow, order, station), order.auxiliary)
-    start = SessionId.parse(order.session).start
+    start = SessionId.parse(downlink_of(order.session)).start
     session = {
         "MISSION": satellite,
         "SESSION_START": format_stamp(start),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from shared.domain.names import PdiName, SessionId, parse_stamp
+from shared.domain.names import PdiName, SessionId, downlink_of, parse_stamp
 from shared.errors import BadInputError
 from shared.ledger.provision import UnitFacts
 from shared.ledger.records import Artifact, Complete, Order, Outcome
@@ -72,5 +72,5 @@ def _downlink(session: str, complete: Complete) -> list[datetime]:
     """Begin and end of the pass, as far as the session's name and its DSIBs tell; else the time of its last byte."""
     found = [] if complete.pass_stop is None else [complete.pass_stop]
     with suppress(BadInputError):
-        found.append(SessionId.parse(session).start)
+        found.append(SessionId.parse(downlink_of(session)).start)
     return found or [complete.t0]

@@ -45,7 +45,7 @@ class Acts:
 @pytest.fixture
 def acts(monkeypatch: pytest.MonkeyPatch) -> Acts:
     found = Acts()
-    for name in ("retry", "park", "release", "replay"):
+    for name in ("retry", "park", "release", "replay", "submit"):
         monkeypatch.setattr(steering, name, found.action(name))
     monkeypatch.setenv("S2PS_OPERATOR", "ana@ops")
     return found
@@ -56,6 +56,19 @@ def session(desk: Desk) -> Desk:
     desk.open()
     desk.complete()
     return desk
+
+
+@pytest.mark.parametrize("text", [SESSION, SESSION[:8], "S2A"])
+def test_a_session_is_submitted_by_the_begin_of_its_name(session: Desk, acts: Acts, text: str) -> None:
+    session.run("submit", text, "--reason", "once more")
+    assert acts.calls == [("submit", SESSION, "ana@ops", "once more", False)]
+
+
+def test_a_session_that_is_not_there_is_not_taken_for_a_product(session: Desk, acts: Acts) -> None:
+    assert "session S2B: the ledger knows nothing of it" in session.run("submit", "S2B", code=1).output
+    product = "S2A_MSIL1C_20261122T093000_N0001_R022_T32TQM_20261122T100000.SAFE"
+    session.run("submit", product)
+    assert [call[1] for call in acts.calls] == [product]
 
 
 @pytest.mark.parametrize("command", ["retry", "park", "release"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.names import SATELLITES, CompactName, HktmName, PdiName, SessionFile, SessionId
+from shared.domain.names import SATELLITES, CompactName, HktmName, PdiName, SessionFile, SessionId, beside, downlink_of
 from shared.errors import BadInputError
 
 stamps = st.datetimes(datetime(2015, 1, 1), datetime(2069, 12, 31)).map(lambda t: t.replace(microsecond=0, tzinfo=UTC))  # noqa: DTZ001  hypothesis wants naive bounds
@@ -106,6 +106,18 @@ def test_every_compact_name_survives_being_written_and_read(name: CompactName) -
 def test_a_date_that_could_not_be_written_back_is_refused(text: str) -> None:
     with pytest.raises(BadInputError, match="session id"):
         SessionId.parse(text)
+
+
+@given(sessions, st.integers(2, 9999))
+def test_a_session_beside_another_names_its_downlink(session: SessionId, number: int) -> None:
+    assert downlink_of(beside(str(session), number)) == downlink_of(str(session)) == str(session)
+
+
+@pytest.mark.parametrize(
+    "name", ["given-S2A_MSIL1C_20261122T093000_N0001_R022_T32TQM_20261122T100000-2", "S2A_2026-2", "x-2", "-2", ""]
+)
+def test_other_names_are_their_own(name: str) -> None:
+    assert downlink_of(name) == name
 
 
 @pytest.mark.parametrize("grammar", [SessionId, SessionFile, PdiName, CompactName, HktmName])

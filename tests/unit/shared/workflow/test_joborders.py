@@ -106,6 +106,12 @@ def test_it_is_valid_by_our_schema_and_comes_back_as_it_went() -> None:
     assert parse_job_order(document).parameters == made.parameters
 
 
+def test_of_a_session_beside_another_the_downlink_is_told() -> None:
+    first = order()
+    esa, beside = load_workflow("esa"), first.model_copy(update={"session": f"{SESSION}-2"})
+    assert job_order_of(esa, beside, "SGS_", "S2B") == job_order_of(esa, first, "SGS_", "S2B")
+
+
 def test_a_processor_that_takes_no_job_order_gets_none() -> None:
     assert job_order_of(load_workflow("esa"), order("l0c"), "SGS_", "S2B") is None
 

@@ -108,3 +108,5 @@ def test_raw_data_are_of_the_downlink_without_a_note() -> None:
     )  # fmt: skip
     found = unit_facts(order, [Source("c", COMPLETE, SESSION)], COMPLETE)
     assert (found.start, found.stop, found.note) == (at(13, 22, 41), at(13, 31), "")
+    beside = order.model_copy(update={"session": f"{SESSION}-2", "unit": f"{SESSION}-2"})
+    assert unit_facts(beside, [Source("c", COMPLETE, f"{SESSION}-2")], COMPLETE) == found
