@@ -11,6 +11,7 @@ from typing import Final
 from functions.cli.items import all_sessions, open_sessions
 from functions.cli.safe import safe
 from shared.bootstrap import Services
+from shared.domain.names import downlink_of
 from shared.errors import AbsentError, BadInputError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
@@ -29,6 +30,8 @@ def only(text: str, what: str, found: Iterable[str]) -> str | None:
     if text in candidates:
         return text
     begun = [each for each in candidates if each.startswith(text)]
+    if len(first := {downlink_of(each) for each in begun}) == 1 and first <= {*begun}:
+        return first.pop()  # those beside a session are called by their whole names
     if len(begun) > 1:
         shown = ", ".join(begun[:_SHOWN]) + (f" and {len(begun) - _SHOWN} more" if len(begun) > _SHOWN else "")
         raise BadInputError(f"{what} {text}", f"more of the name; {shown} begin so")

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 OPERATOR: Final = "S2PS_OPERATOR"
 _NO_REASON: Final = "no reason given"
 _LONGEST: Final = 128
-_LIKE_A_SESSION: Final = re.compile(r"(S2[A-D](_\d{0,20})?|L\d{1,23})(-\d{0,4})?", re.ASCII)
+_LIKE_A_SESSION: Final = re.compile(r"(S2[A-D](_\d{0,20})?|L\d{8,23})(-\d{0,4})?", re.ASCII)
 """The name of a session, or the begin of one; products' names have more letters."""
 
 _of_session = click.option(
@@ -216,7 +217,7 @@ def submit(place: Place, shape: Shape, targets: tuple[str, ...], reason: str, dr
 
     found: list[str] = []
     for target in targets:
-        if _LIKE_A_SESSION.fullmatch(target):
+        if _LIKE_A_SESSION.fullmatch(target) and not Path(target).exists():
             found.append(session_named(place.services, target))
             continue
         inside = steering.products_below(place.services, target)

@@ -146,6 +146,7 @@ def _make(session: str, services: Services, sorting: Sorting) -> Account:
         raise Lacking(str(pending)) from None
     refused = [info.key for info in ledger.list(f"{keys.session(session)}refused/")]
     beside = held_against_plan(ledger, complete, unfolding.counted, entries)
+    sensed = () if complete.work_class == "reprocessing" else outcomes.values()
     return make_account(
         complete,
         session,
@@ -156,8 +157,8 @@ def _make(session: str, services: Services, sorting: Sorting) -> Account:
         not_owed=unfolding.not_owed,
         unlike_plan=beside.unlike,
         planned_tiles=beside.tiles,
-        # A product that is processed again may be years old: that is not how long anybody waited for it.
-        last_sensed=max(filter(None, map(last_sensed, () if complete.given else outcomes.values())), default=None),
+        # What is processed again may be years old: that is not how long anybody waited for it.
+        last_sensed=max(filter(None, map(last_sensed, sensed)), default=None),
         reopened=reopened,
         held=unfolding.held,  # a hold on what was made anew since keeps nothing open
     )

@@ -18,8 +18,8 @@ from shared.domain.events import TIMER_DUE, Event, event_id
 from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.provision import ARRIVALS, WAITING, parse_arrival
-from shared.ledger.records import Account, OpenMarker, Reopened, Timer
-from shared.ledger.standing import REOPENED
+from shared.ledger.records import Account, Complete, OpenMarker, Reopened, Timer
+from shared.ledger.standing import REOPENED, SUBMITTED, marker_of
 from shared.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -182,6 +182,8 @@ class Sweep:
 
         if timer.timer == REOPENED:
             self._reopened(key, timer)
+        elif timer.timer == SUBMITTED:
+            self._submitted(key, timer)
         elif timer.timer == PARKED_TIMER:
             Closing(self._services, lambda _event: False).again(timer.session)
             self._services.ledger.delete(key)
@@ -198,6 +200,16 @@ class Sweep:
             found = parse_arrival(info.key)
             if found is not None and found[1] and info.modified + grace <= now:
                 yield again(self._services.settings.bucket_ledger, info, "")
+
+    def _submitted(self, key: str, timer: Timer) -> None:
+        """A session that an operator lets begin has its marker, or an account."""
+        ledger, session = self._services.ledger, timer.session
+        complete = ledger.find(keys.complete(session), Complete)
+        if complete is None and timer.due + _FORGET >= self._services.clock.now():
+            return
+        if complete is not None and not ledger.exists(keys.account(session)):
+            ledger.create(keys.open_marker(session), marker_of(complete, self._services.clock.now()))
+        ledger.delete(key)
 
     def _reopened(self, key: str, timer: Timer) -> None:
         """A session that an operator reopened stays open, whoever removes its marker, until its account knows of it."""

@@ -73,6 +73,12 @@ class Breaker:
         if was_open:
             _log.warning("%s answers again", self.what)
 
+    def undecided(self) -> None:
+        """A call was answered in a way that tells nothing: where it was let through to try, the next one is."""
+        with self._lock:
+            if self._trying:
+                self._until, self._trying = self._clock(), False
+
     def failed(self) -> None:
         """A call was not answered, or by a gateway that says so."""
         with self._lock:

@@ -74,9 +74,10 @@ def break_when_down(client: Any, breaker: Breaker) -> None:
         breaker.admit()
 
     def after(http_response: Any, context: Mapping[str, Any], **_: Any) -> None:
-        if http_response.status_code >= 500:
-            if http_response.status_code != 500 or not context[_CONDITIONAL]:
-                breaker.failed()
+        if http_response.status_code == 500 and context[_CONDITIONAL]:
+            breaker.undecided()
+        elif http_response.status_code >= 500:
+            breaker.failed()
         else:
             breaker.worked()
 
@@ -98,11 +99,6 @@ def trusted() -> str | bool:
 def status_of(error: ClientError) -> int:
     """The HTTP status of a refused request, 0 where there was none."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def retries_of(error: ClientError) -> int:
-    """How often the client had sent the request again before this answer."""
-    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
 def meaning(error: ClientError, what: str) -> S2psError:

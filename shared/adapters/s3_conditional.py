@@ -1,8 +1,8 @@
 """Conditional writes to S3: one writer wins each race, and every writer learns whether it was the one.
 
-An answer may be lost, and the client sends the request again: the copy is refused because the first was written. And
-Ceph (16.2) answers 500, not 412, to who loses a race. What the store holds then tells: each write marks the object with
-a random text of its own. The bytes would not do: two who do the same work write the same.
+An answer may be lost, and the client, or a proxy before the store, sends the request again: the copy is refused because
+the first was written. And Ceph (16.2) answers 500, not 412, to who loses a race. What the store holds then tells: each
+write marks the object with a random text of its own. The bytes would not do: two who do the same work write the same.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from shared.adapters.s3_client import meaning, retries_of, status_of, store_errors, unquoted
+from shared.adapters.s3_client import meaning, status_of, store_errors, unquoted
 from shared.errors import ObjectAbsentError, StoreUnavailableError
 
 MARK: Final = "s2ps-write"
 """Where in an object's metadata a conditional write leaves its text."""
+
+_LOOK: Final = frozenset({409, 412, 500})
+"""Answers after which the object says who has won."""
 
 
 def put_when(
@@ -46,8 +49,8 @@ def put_when(
             **condition,
         )
     except ClientError as error:
-        if _says_lost(error, wanted is not None, f"{bucket}/{key}"):
-            return False
+        if status_of(error) not in _LOOK:
+            return _refused(error, f"{bucket}/{key}", replacing=wanted is not None)
         found, of = _there(client, bucket, key)
         if of == mark:
             return True
@@ -63,16 +66,12 @@ def put_when(
     return True
 
 
-def _says_lost(error: ClientError, replacing: bool, what: str) -> bool:
-    """Whether the answer alone says that the object is another's. Raises where it tells of another fault."""
-    status, code = status_of(error), str(error.response.get("Error", {}).get("Code", ""))
-    if status == 412:
-        return retries_of(error) == 0
-    if replacing and (status == 409 or (status == 404 and code != "NoSuchBucket")):
-        return True
-    if status not in {409, 500}:
-        raise meaning(error, what) from error
-    return False
+def _refused(error: ClientError, what: str, *, replacing: bool) -> bool:
+    """False where what was to be replaced has gone. Raises where the answer tells of another fault."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    if replacing and status_of(error) == 404 and code != "NoSuchBucket":
+        return False
+    raise meaning(error, what) from error
 
 
 def _there(client: Any, bucket: str, key: str) -> tuple[str | None, str | None]:

@@ -231,6 +231,11 @@ class HktmName:
         return f"{self.satellite}_{self.file_class}_PRD_HKTM___{span}_{self.number:04d}"
 
 
+def is_telemetry(name: str) -> bool:
+    """Whether a product's name is one of housekeeping telemetry."""
+    return _HKTM.fullmatch(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class CompactName:
     """A user product's compact name, e.g. ``S2A_MSIL1C_20221008T220421_N0400_R072_T08XMJ_20221008T222426.SAFE``."""

@@ -8,15 +8,20 @@ became complete: a ``complete.json`` supersedes it, which somebody may write at 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar, Final
 
 from shared.errors import ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Hold, Record
+from shared.ledger.records import Account, Complete, Hold, OpenMarker, Record
 
 REOPENED: Final = "reopened"
 """The kind of timer that keeps a reopened session in the sweep's sight until an account of it is in force again."""
+
+
+SUBMITTED: Final = "submitted"
+"""The kind of timer that does so with a session that an operator lets begin, until it has its marker."""
 
 
 class ClosedMarker(Record):
@@ -24,6 +29,17 @@ class ClosedMarker(Record):
 
     kind: ClassVar[str] = "closed"
     session: str
+
+
+def marker_of(complete: Complete, now: datetime) -> OpenMarker:
+    """The marker of a session that is complete."""
+    return OpenMarker(
+        created=now,
+        traceparent=complete.traceparent,
+        session=complete.session,
+        station=complete.station,
+        satellite=complete.satellite,
+    )
 
 
 def active_hold(ledger: Ledger, key: str) -> Hold | None:

@@ -15,6 +15,7 @@ from typing import Final
 from shared.bootstrap import Services
 from shared.domain.deadlines import deadline
 from shared.domain.events import Event
+from shared.domain.names import downlink_of
 from shared.errors import PermanentError
 from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
@@ -90,7 +91,8 @@ class Closing:
             return
         from shared.sla.overhead import Times
 
-        metrics.measure(metrics.BYTES, sum(file.size for file in complete.files), satellite=complete.satellite)
+        if downlink_of(complete.session) == complete.session:
+            metrics.measure(metrics.BYTES, sum(file.size for file in complete.files), satellite=complete.satellite)
         try:
             times = Times(ledger, self.services.workflow_of(complete), complete, work)
             ways = times.paths(times.last_of(account))

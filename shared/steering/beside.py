@@ -11,9 +11,10 @@ from typing import Final
 
 from shared.bootstrap import Services
 from shared.domain.names import SessionId, beside, downlink_of
-from shared.errors import BadInputError, NotReadyError, ObjectAbsentError, RefusedError
+from shared.errors import BadInputError, ObjectAbsentError, RefusedError
 from shared.ledger import keys
-from shared.ledger.records import Complete, OpenMarker, SessionChunk
+from shared.ledger.records import Complete, SessionChunk
+from shared.ledger.standing import account_in_force
 from shared.parallel import pool_of
 from shared.steering.done import Deed, Done
 from shared.workflow.ruling import ruling_of
@@ -33,25 +34,22 @@ def submit_session(services: Services, target: str, action: str, who: str, reaso
     first = _complete(services, target)
     strategy = services.active_strategy()
     session, before = _place(services, target, strategy)
-    deed = Deed(services, action, session, who, reason, dry_run)
+    deed = Deed(services, action, target, who, reason, dry_run)
     if before:
         return deed.done(session, "it was submitted under the active strategy before; status tells what came of it")
     _require(services, target, first.files)
+    deed.begin(session)
     made = first.model_copy(
         update={
             "created": deed.now,
-            "traceparent": deed.trace,
+            "traceparent": services.trace(session),
             "session": session,
             "t0": deed.now,
             "strategy": strategy,
             "work_class": "reprocessing",
         }
     )
-    deed.begin(target)
-    marker = {"traceparent": deed.trace, "session": session, "station": first.station, "satellite": first.satellite}
-    deed.write(keys.open_marker(session), OpenMarker(created=deed.now, **marker))
-    if not deed.write(keys.complete(session), made):
-        raise NotReadyError(f"session {target}: somebody submitted it meanwhile; give the command again")
+    deed.start(made)
     ruling = ruling_of(services.strategy_of(strategy), made)
     own = ruling.whole.decision.processor_set or services.settings.processor_set
     sets = ", parts of it by ".join([own, *sorted(ruling.other_sets)])
@@ -89,13 +87,13 @@ def _place(services: Services, session: str, strategy: str) -> tuple[str, bool]:
         others.append(found.session)
         number += 1
     for other in others:
-        if services.ledger.exists(keys.open_marker(other)):
+        if account_in_force(services.ledger, other) is None:
             raise RefusedError(f"session {other}: it is under way; submit {session} when its account is closed")
     return beside(session, number), False
 
 
 def _require(services: Services, session: str, files: Sequence[SessionChunk]) -> None:
-    """RefusedError where raw files have gone from the store, or are others."""
+    """RefusedError where raw files have gone from the store, or are of another size."""
     store, bucket = services.store, services.settings.bucket_sessions
     with pool_of(_THREADS, len(files)) as pool:
         found = list(pool.map(lambda chunk: store.head(bucket, chunk.key), files))

@@ -14,7 +14,7 @@ from shared.ledger import keys
 from shared.ledger.attempts import WorkRecords, sort_work
 from shared.ledger.keys import WorkKey, parse_work
 from shared.ledger.records import Action, Complete, OpenMarker, Record, Reopened, Seen, timer_due
-from shared.ledger.standing import REOPENED, reopenings
+from shared.ledger.standing import REOPENED, SUBMITTED, marker_of, reopenings
 from shared.ports import ObjectInfo
 
 _WHO_LENGTH: Final = 128
@@ -142,6 +142,20 @@ class Deed:
                 self.changes.append(key)
                 return True
         raise NotReadyError(f"ledger record {key}: it changes all the time; the same command can be given again")
+
+    def start(self, made: Complete) -> None:
+        """Let the processing of a session begin that no station sends. NotReadyError where it has begun otherwise.
+
+        The timer comes first: once ``complete.json`` is there, a sweep puts down the marker that was not written.
+        """
+        timer = timer_due(self.now, self.now, SUBMITTED, made.session, traceparent=made.traceparent)
+        self.write(keys.timer(self.now, SUBMITTED, made.session), timer)
+        key = keys.complete(made.session)
+        if not self.write(key, made):
+            there = self.services.ledger.read(key, Complete)
+            if (there.given, there.strategy) != (made.given, made.strategy):
+                raise NotReadyError(f"session {made.session}: somebody submitted it meanwhile; give the command again")
+        self.write(keys.open_marker(made.session), marker_of(made, self.now))
 
     def reopen(self, target: Target, *, incomplete: bool = False) -> None:
         """Open the session's account again. To be called when all else that this action changes is written.

@@ -14,7 +14,7 @@ from shared.bootstrap import Services
 from shared.domain.names import CompactName
 from shared.errors import BadInputError, RefusedError
 from shared.ledger import keys
-from shared.ledger.records import Artifact, Complete, Given, OpenMarker, Outcome
+from shared.ledger.records import Artifact, Complete, Given, Outcome
 from shared.parallel import pool_of
 from shared.steering.beside import is_session, submit_session
 from shared.steering.done import Deed, Done
@@ -133,7 +133,7 @@ def _strip(name: CompactName) -> str:
 
 
 def _write(deed: Deed, name: CompactName, given: Given, output: Output, found: Product) -> None:
-    """The outcome first, ``complete.json`` last: with it, work follows. What was cut off before is taken up again."""
+    """The outcome first: with ``complete.json``, work follows. What was cut off before is taken up again."""
     services, session = deed.services, deed.session
     manifest = services.store.head(found.bucket, found.prefix + MANIFEST)
     t0 = manifest.modified if manifest is not None else deed.now
@@ -162,15 +162,16 @@ def _write(deed: Deed, name: CompactName, given: Given, output: Output, found: P
         ),
     )
     deed.write(given.key(session).outcome, outcome)
-    common = {"traceparent": deed.trace, "session": session, "station": "", "satellite": name.satellite}
-    deed.write(keys.open_marker(session), OpenMarker(created=deed.now, **common))
     made = Complete(
         created=t0,
+        traceparent=deed.trace,
+        session=session,
+        station="",
+        satellite=name.satellite,
         t0=t0,
         files=(),
         given=given,
         strategy=deed.services.active_strategy(),
         work_class="reprocessing",
-        **common,
     )
-    deed.write(keys.complete(session), made)
+    deed.start(made)

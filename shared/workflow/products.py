@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 
-from shared.domain.names import CompactName, HktmName, PdiName, parse_stamp
+from shared.domain.names import CompactName, HktmName, PdiName, downlink_of, is_telemetry, parse_stamp
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.keys import WorkKey
@@ -46,7 +46,9 @@ def product_name(artifact: Artifact) -> str:
 
 
 def name_taken(published: Published, place: WorkKey, name: str) -> str:
-    """Whose product of this name is on the shelf, where it is not that of the work at ``place``; empty where it is."""
+    """Whose product of this name is on the shelf, where it is not that of the work at ``place``, nor serves for it;
+    empty where it is or does.
+    """
     other = published.provenance.get("work", "")
     if other == place.digest:
         return ""
@@ -55,7 +57,12 @@ def name_taken(published: Published, place: WorkKey, name: str) -> str:
 
 
 def taken_by(theirs: str, place: WorkKey, name: str) -> str:
-    """What is to be said where the name of a product is that of another's, by the ledger prefixes of both works."""
+    """What is to be said where the name of a product is that of another's, by the ledger prefixes of both works.
+
+    Nothing of housekeeping telemetry of the same downlink: its name tells no creation, so there is one for all runs.
+    """
+    if is_telemetry(name) and downlink_of(theirs.split("/")[1]) == downlink_of(place.session):
+        return ""
     return (
         f"its name {name} was given to the product of {theirs}, and is not that of {place.prefix}: "
         f"s2ps retry {place.session} --from {place.step} --unit {place.unit} makes it anew under another name"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.domain.areas import Point, read_footprint
 from shared.domain.deadlines import deadline
+from shared.domain.names import downlink_of
 from shared.domain.strategy import CLASS_PRIORITY, DEFAULT, Decided, Strategy, Subject
 from shared.errors import BadInputError
 from shared.ledger.records import Artifact, Complete, Outcome
@@ -104,14 +105,17 @@ class Ruling:
         return ""
 
     def _drawn(self, step: Step, unit: str, known: Known, decided: Decided) -> str:
-        """The name to draw by: of the largest unit for which the rule holds, so that its parts are drawn together."""
+        """The name to draw by: of the largest unit for which the rule holds, so that its parts are drawn together; and
+        all sessions of one downlink draw the same.
+        """
+        downlink = downlink_of(self.session.unit)
         strip = unit.partition(_TILE)[0].partition(_PART)[0]
         whole = replace(self.session, step=step.name, level=step.level)
         for name, subject in (("", whole), (strip, self._subject(step, strip, known))):
             found = self.strategy.decide(subject)
             if found.by.get("sample") == decided.by["sample"]:
-                return f"{self.session.unit}/{name}"
-        return f"{self.session.unit}/{unit}"
+                return f"{downlink}/{name}"
+        return f"{downlink}/{unit}"
 
     def _subject(self, step: Step, unit: str, known: Known) -> Subject:
         return replace(

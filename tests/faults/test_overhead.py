@@ -14,8 +14,9 @@ from shared.domain.events import Event
 from shared.errors import AbsentError
 from shared.ledger import keys
 from shared.ledger.records import Order, Published, Seen
+from shared.ledger.standing import account_in_force
 from shared.settings import Settings
-from shared.steering import park, release, rerun, retry
+from shared.steering import park, release, rerun, retry, submit
 from shared.telemetry import metrics, session_context
 from tests.support.auxiliary import AWAITING, for_l0u, for_l2
 from tests.support.house import START, Crash, Delivery, House
@@ -211,6 +212,13 @@ def test_a_closed_account_tells_the_own_time_of_the_last_product_of_each_level(m
         assert told[metrics.OWN.name, each.level] == [pytest.approx(each.own.max)]
         assert told[metrics.QUEUE.name, each.level] == [pytest.approx(each.queue.max)]
     assert told[metrics.BYTES.name, ""] == [sum(len(content) for content, _ in made.station.held.values())]
+    submit(made.operator()[0], SESSION, who="ada@console", reason="a comparison")
+    while account_in_force(made.services.ledger, f"{SESSION}-2") is None:
+        made.tick()
+    for _ in range(3):
+        made.tick()
+    assert len(told[metrics.OWN.name, "L2A"]) == 2
+    assert len(told[metrics.BYTES.name, ""]) == 1, "what came down once is counted once"
 
 
 def test_a_record_that_cannot_be_read_keeps_no_account_from_being_followed(

@@ -46,7 +46,7 @@ def clean(session: str, claim: str, shared: Path, services: Services) -> int:
     folder = shared / checked(session)
     if folder.is_dir() and not folder.is_symlink():
         folder.rename(shared / f"{_GOING}-{session}-{secrets.token_hex(4)}")
-    for left in shared.glob(f"{_GOING}-{session}-*"):
+    for left in shared.glob(f"{_GOING}-{session}-{'[0-9a-f]' * 8}"):  # not what a session beside it set aside
         shutil.rmtree(left, onerror=lambda _do, path, error: _log.warning("%s: %s", path, error[1]))
         if left.exists():
             _log.error("session %s: %s is not empty", session, left.name)

@@ -71,6 +71,16 @@ def test_a_session_that_is_not_there_is_not_taken_for_a_product(session: Desk, a
     assert [call[1] for call in acts.calls] == [product]
 
 
+def test_a_folder_that_is_there_is_no_session(
+    session: Desk, acts: Acts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = tmp_path / "S2A" / "S2A_MSIL1C_20261122T093000_N0001_R022_T32TQM_20261122T100000.SAFE"
+    product.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    session.run("submit", "S2A")
+    assert [call[1] for call in acts.calls] == [f"S2A/{product.name}"]
+
+
 @pytest.mark.parametrize("command", ["retry", "park", "release"])
 def test_an_action_gets_its_target_in_full_who_and_why(session: Desk, acts: Acts, command: str) -> None:
     place = session.order("l1c", "DT01-T32TMQ", "abcdef".ljust(64, "0"))

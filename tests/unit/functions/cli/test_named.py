@@ -33,6 +33,14 @@ def test_a_begin_that_several_have_is_refused_with_them() -> None:
         only("x", "session", [f"x{number}" for number in range(10)])
 
 
+def test_a_begin_means_the_session_of_a_station_not_those_beside_it() -> None:
+    beside = [f"{SESSION}-{number}" for number in (2, 3)]
+    assert only("S2A_2026", "session", [SESSION, *beside]) == SESSION
+    assert only(f"{SESSION}-3", "session", [SESSION, *beside]) == beside[1]
+    with pytest.raises(BadInputError, match="more of the name"):
+        only("S2A_2026", "session", [SESSION, OTHER, *beside])
+
+
 def test_a_whole_name_is_never_ambiguous() -> None:
     assert only("S", "session", ["S", "SS"]) == "S"
     assert only("T", "session", ["S", "SS"]) is None

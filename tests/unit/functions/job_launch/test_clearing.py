@@ -199,6 +199,15 @@ def test_what_a_crash_left_half_removed_goes_too(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_session_beside_it_set_aside_is_left_to_that(tmp_path: Path) -> None:
+    world = World()
+    world.close()
+    theirs = tmp_path / f".going-{SESSION}-2-0123abcd"
+    theirs.mkdir()
+    assert clean(SESSION, CLAIM, tmp_path, world.services) == 0
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
 @pytest.mark.parametrize("session", ["../x", "", ".", "a/../b"])
 def test_a_session_that_is_no_name_of_a_folder_clears_nothing(tmp_path: Path, session: str) -> None:
     world = World()

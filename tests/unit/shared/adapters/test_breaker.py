@@ -253,9 +253,30 @@ def test_a_conditional_write_that_is_answered_by_500_is_judged_by_the_look_after
     assert breaker.open
 
 
+def test_while_it_is_tried_a_lost_race_hands_the_trial_to_the_look(clock: Clock) -> None:
+    wire = Wire(503, 503, 503, 500, 200, 503, 503, 503, *[500] * 6)
+    store, breaker = s3(wire, clock)
+    for _ in range(FAILURES):
+        with pytest.raises(StoreUnavailableError):
+            store.put_if("b", "k", b"1", "before")
+    clock.now += FIRST_PAUSE_S
+    assert store.put_if("b", "k", b"1", "before") is False
+    assert not breaker.open
+    # A store that answers nothing but 500 is asked ever more rarely, as any that is down.
+    for _ in range(FAILURES):
+        with pytest.raises(StoreUnavailableError):
+            store.put_if("b", "k", b"1", "before")
+    for pause in (1, 2, 4):
+        clock.now += pause
+        with pytest.raises(StoreUnavailableError, match="500"):
+            store.put_if("b", "k", b"1", "before")
+        with pytest.raises(StoreUnavailableError, match=f"asked again in {2 * pause} s"):
+            store.put_if("b", "k", b"1", "before")
+
+
 def test_refusals_of_a_store_are_answers(clock: Clock) -> None:
     """412 is how a race is lost, 404 that nothing is there: neither opens the breaker, nor is hidden by it."""
-    wire = Wire(503, 503, 412, 503, 404, 503, 503)
+    wire = Wire(503, 503, 412, 200, 503, 404, 503, 503)  # after the 412, a look at who has won
     store, breaker = s3(wire, clock)
     for _ in range(2):
         with pytest.raises(StoreUnavailableError):
