@@ -73,8 +73,7 @@ def _print_status(found: SessionStatus, levels: tuple[str, ...], *, headers: boo
     from functions.cli.safe import safe
     from functions.cli.working import print_work
 
-    refused = f", {found.refused} refused" if found.refused else ""
-    click.echo(f"{safe(found.session)}: {found.stands}; {found.received} of {found.seen} files here{refused}")
+    click.echo(f"{safe(found.session)}: {found.stands}; {_data(found)}")
     if found.planned is not None:
         owed = found.planned.owed(levels)
         scenes, granules = sum(found.planned.scenes), owed.l0_granules
@@ -91,6 +90,18 @@ def _print_status(found: SessionStatus, levels: tuple[str, ...], *, headers: boo
     if found.account is not None:
         click.echo()
         print_account(found.account)
+
+
+def _data(found: SessionStatus) -> str:
+    """What a session is made of."""
+    from shared.domain.names import downlink_of
+
+    if found.complete is not None and found.complete.given is not None:
+        return "a product that was submitted"
+    if found.complete is not None and (downlink := downlink_of(found.session)) != found.session:
+        return f"{len(found.complete.files)} raw files of {downlink}"
+    refused = f", {found.refused} refused" if found.refused else ""
+    return f"{found.received} of {found.seen} files here{refused}"
 
 
 @click.command()

@@ -12,7 +12,7 @@ from functions.cli.items import work_rows
 from shared.domain.expected import TilesOwed
 from shared.domain.names import SessionId, format_stamp
 from shared.ledger import keys
-from shared.ledger.records import Account, Grant, Outcome
+from shared.ledger.records import Account, Given, Grant, Outcome
 from shared.sla.planned import PlannedPass
 from tests.unit.functions.cli.conftest import SESSION, T0, Desk
 
@@ -231,3 +231,15 @@ def test_a_trace_of_what_has_not_ended_is_a_sentence(busy: Desk) -> None:
     assert busy.run("trace", "S2B", "--ledger", code=1).stderr == (
         "Error: S2B_20261122100000057405: nothing of it has ended yet; `watch` shows how it goes on\n"
     )
+
+
+def test_the_status_says_what_a_session_is_made_of(desk: Desk) -> None:
+    desk.complete()
+    desk.complete(f"{SESSION}-2")
+    desk.complete("given-X", given=Given(step="l1c", unit="DT01-T32TMQ", digest="a" * 64))
+    lines = [desk.run("status", session).output.splitlines()[0] for session in (SESSION, f"{SESSION}-2", "given-X")]
+    assert [line.partition("; ")[2] for line in lines] == [
+        "0 of 0 files here",
+        f"0 raw files of {SESSION}",
+        "a product that was submitted",
+    ]
