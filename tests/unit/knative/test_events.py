@@ -22,7 +22,7 @@ from shared.bootstrap import Services
 from shared.domain.events import JOB_CHANGED, OBJECT_CREATED, TIMER_DUE, Event, object_created
 from shared.ledger.keys import WorkKey, timer
 from shared.ledger.records import Account, AccountEntry, timer_due
-from shared.ledger.standing import REOPENED
+from shared.ledger.standing import REOPENED, SUBMITTED
 from shared.ports import JobState
 from shared.settings import Settings
 from shared.sla.closing import PARKED_TIMER
@@ -46,7 +46,7 @@ def validator(kind: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads(TYPES[kind].schema_data))
 
 
-OWN = {REOPENED, PARKED_TIMER, EXPECTED_TIMER}
+OWN = {REOPENED, SUBMITTED, PARKED_TIMER, EXPECTED_TIMER}
 """Timers by which the sweep itself comes back to something: nobody else hears of them."""
 
 
