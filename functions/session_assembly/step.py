@@ -15,7 +15,7 @@ from shared.dsib import MAX_SIZE, Dsib, parse_dsib
 from shared.errors import BadInputError
 from shared.ledger import keys
 from shared.ledger.records import Complete, OpenMarker, Receipt, Refusal, Reopened, Seen, SessionChunk, timer_due
-from shared.ledger.standing import account_in_force, reopenings, write_account
+from shared.ledger.standing import account_in_force, marker_of, reopenings, write_account
 from shared.workflow.accounting import parked_account
 
 TIMER = "session-incomplete"
@@ -237,11 +237,4 @@ def _stay_open(session: str, services: Services) -> None:
     complete = services.ledger.find(keys.complete(session), Complete)
     if complete is None or account_in_force(services.ledger, session) is not None:
         return
-    marker = OpenMarker(
-        created=services.clock.now(),
-        traceparent=services.trace(session),
-        session=session,
-        station=complete.station,
-        satellite=complete.satellite,
-    )
-    services.ledger.create(keys.open_marker(session), marker)
+    services.ledger.create(keys.open_marker(session), marker_of(complete, services.clock.now()))

@@ -18,7 +18,7 @@ from shared.domain.events import TIMER_DUE, Event, event_id
 from shared.errors import ObjectAbsentError, PermanentError, RetryableError
 from shared.ledger import keys
 from shared.ledger.provision import ARRIVALS, WAITING, parse_arrival
-from shared.ledger.records import Account, Complete, OpenMarker, Reopened, Timer
+from shared.ledger.records import Account, Complete, Reopened, Timer
 from shared.ledger.standing import REOPENED, SUBMITTED, marker_of
 from shared.telemetry import metrics
 
@@ -221,13 +221,6 @@ class Sweep:
         if account is not None and account.reopened >= number:
             ledger.delete(key)
         elif record is not None:
-            marker = OpenMarker(
-                created=self._services.clock.now(),
-                traceparent=record.traceparent,
-                session=record.session,
-                station=record.station,
-                satellite=record.satellite,
-            )
-            ledger.create(keys.open_marker(timer.session), marker)
+            ledger.create(keys.open_marker(timer.session), marker_of(record, self._services.clock.now()))
         elif timer.due + _FORGET < self._services.clock.now():
             ledger.delete(key)

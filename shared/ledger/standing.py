@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from shared.errors import ObjectAbsentError
 from shared.ledger import keys
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import Account, Complete, Hold, OpenMarker, Record
+from shared.ledger.records import Account, Complete, Hold, OpenMarker, Record, Reopened
 
 REOPENED: Final = "reopened"
 """The kind of timer that keeps a reopened session in the sweep's sight until an account of it is in force again."""
@@ -31,14 +31,14 @@ class ClosedMarker(Record):
     session: str
 
 
-def marker_of(complete: Complete, now: datetime) -> OpenMarker:
-    """The marker of a session that is complete."""
+def marker_of(record: Complete | Reopened, now: datetime) -> OpenMarker:
+    """The marker of the session of a record because of which it is open."""
     return OpenMarker(
         created=now,
-        traceparent=complete.traceparent,
-        session=complete.session,
-        station=complete.station,
-        satellite=complete.satellite,
+        traceparent=record.traceparent,
+        session=record.session,
+        station=record.station,
+        satellite=record.satellite,
     )
 
 

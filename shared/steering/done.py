@@ -185,10 +185,7 @@ class Deed:
             if self.write(keys.reopened(session, number), record):
                 break
         self._remove_account(former)
-        marker = OpenMarker(
-            created=self.now, traceparent=self.trace, session=session, station=station, satellite=satellite
-        )
-        self.write(keys.open_marker(session), marker)
+        self.write(keys.open_marker(session), marker_of(record, self.now))
 
     def _copy_account(self, number: int) -> str:
         """Keep the account that is there; returns its etag, empty where there is none."""

@@ -58,6 +58,7 @@ def newer(tmp_path: Path) -> str:
 def test_a_downlink_is_processed_from_its_raw_data_by_two_baselines(newer: str) -> None:
     made = closed(newer)
     first, number = made.account, len(made.orders())
+    assert first is not None
     (done,) = submit(made.operator()[0], SESSION)
     assert done.target == SECOND
     assert done.note.endswith(f"raw files are processed once more, by processor set {newer}")
@@ -65,7 +66,7 @@ def test_a_downlink_is_processed_from_its_raw_data_by_two_baselines(newer: str) 
     assert sums(account) == (PRODUCTS, 0, 0)
     assert (made.account, len(made.orders())) == (first, 2 * number)
     assert baselines(made) == {"N0001": 4, "N0777": 4}
-    assert {entry.product for entry in account.entries}.isdisjoint(entry.product for entry in first.entries)  # type: ignore[union-attr]
+    assert {entry.product for entry in account.entries}.isdisjoint(entry.product for entry in first.entries)
     assert not made.dead
     record = made.services.ledger.read(keys.complete(SECOND), Complete)
     assert (record.work_class, record.t0) == ("reprocessing", record.created)
@@ -153,22 +154,27 @@ def test_while_another_of_the_downlink_is_under_way_it_is_refused(newer: str) ->
     assert sums(run(made, f"{SESSION}-3")) == (PRODUCTS, 0, 0)
 
 
+def _cut_off(made: House, number: int, when: Any) -> bool:
+    """The command dies at its ``number``-th write; whether it has so many."""
+    services, store = made.operator()
+    store.crash_at = (number, when)
+    try:
+        submit(services, SESSION)
+    except Crash:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_command_that_is_cut_off_anywhere_and_given_again_is_one_session(when: Any, newer: str) -> None:
     number, cut = 0, True
     while cut:
         number += 1
         made = closed(newer)
-        services, store = made.operator()
-        store.crash_at = (number, when)
-        cut = False
-        try:
-            submit(services, SESSION)
-        except Crash:
-            cut = True
+        cut = _cut_off(made, number, when)
+        if cut:
             made.tick()
-            with suppress(RefusedError):
-                submit(made.operator()[0], SESSION)
+            submit(made.operator()[0], SESSION)
         assert sums(run(made)) == (PRODUCTS, 0, 0)
         assert not made.services.ledger.exists(keys.complete(f"{SESSION}-3"))
         said = [info.key for info in made.services.ledger.list(f"{keys.session(SESSION)}actions/")]
@@ -184,13 +190,7 @@ def test_a_command_that_is_cut_off_and_never_given_again_leaves_nothing_open(whe
         number += 1
         made = closed(newer)
         made.delivery = Delivery(copies=lambda _event: 0)
-        services, store = made.operator()
-        store.crash_at = (number, when)
-        cut = False
-        try:
-            submit(services, SESSION)
-        except Crash:
-            cut = True
+        cut = _cut_off(made, number, when)
         for _ in range(400):
             made.tick(60)
         begun = made.services.ledger.exists(keys.complete(SECOND))
